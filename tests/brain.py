@@ -1,0 +1,69 @@
+"""Small studies on the simulated engine, shared by the tests of the brain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tuner.engines.simulated import Curve, Step, VirtualClock, run
+from tuner.experiment import Experiment, settle
+from tuner.ledger import Ledger, journal_storage
+from tuner.recorder import Recorder
+from tuner.resume import restore
+from tuner.search_space import Float, Int, SearchSpace
+from tuner.study import Study
+from tuner.trial import Cell
+
+SPACE: dict[str, Any] = {"x": Float(0.0, 1.0), "epochs": Int(1, 9)}
+
+
+def never(trial: Any) -> None:
+    raise AssertionError("a simulated study trains nothing")
+
+
+def experiment(**fields: Any) -> Experiment:
+    """A settled experiment over SPACE with small defaults."""
+    base: dict[str, Any] = {"name": "brain", "space": SPACE, "objective": never, "trials": 12}
+    return settle(Experiment(**{**base, **fields}), fields)
+
+
+def open_study(settled: Experiment, folder: Path | None = None, clock: Any = None) -> Study:
+    """A study in memory, or in `folder`, restored from what is there."""
+    storage = None if folder is None else journal_storage(folder)
+    ledger = Ledger(settled.name, settled.mode, storage)
+    recorder = Recorder(folder, SearchSpace(settled.space), settled.engine)
+    study = Study(settled, ledger, recorder=recorder, clock=clock or VirtualClock())
+    restore(study)
+    return study
+
+
+def rising(cell: Cell) -> Iterator[Step]:
+    """Curves that rise towards 1 - (x - 0.3)^2."""
+    top = 1.0 - (cell.params["x"] - 0.3) ** 2
+    for epoch in range(1, (cell.epochs or 9) + 1):
+        yield Step(epoch, {"val_accuracy": top * (1.0 - 0.5**epoch), "loss": 1.0 / epoch})
+
+
+def half_diverging(cell: Cell) -> Iterator[Step]:
+    """Curves of which those with x above 0.5 end in NaN at once."""
+    if cell.params["x"] > 0.5:
+        yield Step(1, {"val_accuracy": math.nan})
+    else:
+        yield from rising(cell)
+
+
+def simulate(
+    settled: Experiment,
+    curve: Curve = rising,
+    *,
+    workers: int = 1,
+    folder: Path | None = None,
+) -> Study:
+    """Run a whole study on the simulated engine."""
+    clock = VirtualClock()
+    study = open_study(settled, folder, clock)
+    run(study, curve, workers=workers, clock=clock)
+    study.recorder.close(study.records)
+    return study

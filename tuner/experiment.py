@@ -1,0 +1,232 @@
+"""An experiment: what is searched, with what, and how. The only configuration there is.
+
+An `Experiment` is declared in a file (`EXPERIMENT = Experiment(...)`); the command line and
+`tuner.run` override its fields; `settle` gives the one that a study runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from tuner.errors import ExperimentError
+from tuner.search_space import Constant, Int, SearchSpace
+
+if TYPE_CHECKING:
+    import keras
+    from tuner.datasets import Dataset
+
+    from tuner.trial import Trial
+
+MODES = ("max", "min")
+PLANS = ("search", "grid", "cv")
+VALUES = ("last", "best")
+VALIDATIONS = ("split", "test")
+TARGETS = ("labels", "one_hot")
+SAMPLERS = ("tpe", "random")
+SCHEDULERS = ("asha", "none")
+ENGINES = ("ray_tune",)
+GRID = "grid"
+"""The sampler of the plans that run every point of the grid."""
+
+NAME_RULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
+
+
+@dataclass(frozen=True)
+class KerasModel:
+    """A Keras training, declared, so that any engine can carry it out.
+
+    Every function takes the trial: `trial["learning_rate"]`, `trial.seed`, `trial.data`.
+    `build` returns a model that is not compiled; `optimizer` a Keras optimizer. `loss` and
+    `metrics` are Keras names, or functions of the trial that return what `compile` takes.
+    `batch_size` and `epochs` are numbers, or functions of the parameters; without `epochs` a trial
+    trains `trial.epochs`. `targets` says what the labels become: "labels" leaves the class
+    numbers, "one_hot" gives float32 rows of zeros and a one. `callbacks` returns Keras callbacks.
+    """
+
+    build: Callable[[Trial], keras.Model]
+    optimizer: Callable[[Trial], keras.optimizers.Optimizer]
+    loss: str | Callable[[Trial], Any] = "sparse_categorical_crossentropy"
+    metrics: Sequence[str] | Callable[[Trial], Sequence[Any]] = ("accuracy",)
+    batch_size: int | Callable[[Mapping[str, Any]], int] = 32
+    epochs: int | Callable[[Mapping[str, Any]], int] | None = None
+    targets: str = "labels"
+    callbacks: Callable[[Trial], Sequence[keras.callbacks.Callback]] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("build", "optimizer"):
+            if not callable(getattr(self, name)):
+                raise ExperimentError(f"{name} {getattr(self, name)!r} is no function of the trial")
+        if self.targets not in TARGETS:
+            raise ExperimentError(f"targets {self.targets!r} is not one of {_listed(TARGETS)}")
+
+
+Objective = KerasModel | Callable[..., Any]
+
+
+def _free(default: Any) -> Any:
+    """A field that may change when a study is resumed."""
+    return field(default=default, metadata={"free": True})
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A search to run. Raises ExperimentError or SearchSpaceError naming field, value and rule.
+
+    `objective` is `train(trial)` or a `KerasModel`. `metric` is the reported name that is searched
+    for its `mode`, "max" or "min". `plan` is "search", "grid" or "cv". `dataset` is a name, the
+    path of an .npz, a function that returns a `Dataset`, or None. `epochs` sets the high end of
+    the axis `epochs`. Times are in seconds; `trials` counts points, not attempts.
+    """
+
+    name: str
+    space: Mapping[str, Any]
+    objective: Objective
+    metric: str = "val_accuracy"
+    mode: str = "max"
+    plan: str = "search"
+    sampler: str = "tpe"
+    scheduler: str = "asha"
+    eta: int = 3
+    min_epochs: int = 1
+    epochs: int | None = None
+    sample_epochs: bool = False
+    value: str = "last"
+    seed: int = 0
+    dataset: str | Callable[[], Dataset] | None = "digits"
+    validation: str = "split"
+    folds: int = 3
+    repeats: int = 1
+    shuffle: bool = False
+    deterministic: bool = False
+    window: int = 8
+    engine: str = "ray_tune"
+    trials: int = _free(24)
+    retries: int = _free(1)
+    time_limit: float | None = _free(None)
+    concurrency: int | None = _free(None)
+    cpus_per_trial: float = _free(1.0)
+    gpus_per_trial: float = _free(0.0)
+    description: str = _free("")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "space", SearchSpace(self.space))
+        if not isinstance(self.name, str) or not NAME_RULE.match(self.name):
+            raise ExperimentError(
+                f"name {self.name!r} may hold letters, digits, '_', '-' and '.' only, "
+                "100 at most, and starts with none of '-' and '.'"
+            )
+        if not isinstance(self.objective, KerasModel) and not callable(self.objective):
+            raise ExperimentError(
+                f"objective {self.objective!r} is neither a function train(trial) nor a KerasModel"
+            )
+        if not isinstance(self.metric, str) or not self.metric:
+            raise ExperimentError(f"metric {self.metric!r} is no name of a metric")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ExperimentError(
+                    f"{name} {getattr(self, name)!r} is not one of {_listed(known)}"
+                )
+        for name, least in _WHOLE.items():
+            _check_number(name, getattr(self, name), least, whole=True)
+        for name, least in _REAL.items():
+            _check_number(name, getattr(self, name), least, whole=False)
+
+
+_CHOICES: dict[str, Sequence[str]] = {
+    "mode": MODES,
+    "plan": PLANS,
+    "sampler": (*SAMPLERS, GRID),
+    "scheduler": SCHEDULERS,
+    "value": VALUES,
+    "validation": VALIDATIONS,
+    "engine": ENGINES,
+}
+_WHOLE: dict[str, float] = {
+    "trials": 1,
+    "eta": 2,
+    "min_epochs": 1,
+    "epochs": 1,
+    "seed": 0,
+    "window": 1,
+    "folds": 2,
+    "repeats": 1,
+    "retries": 0,
+    "concurrency": 1,
+}
+_REAL: dict[str, float] = {"time_limit": 0.0, "cpus_per_trial": 0.0, "gpus_per_trial": 0.0}
+FREE_FIELDS = frozenset(f.name for f in fields(Experiment) if f.metadata.get("free"))
+"""The fields that may differ when a study is resumed: trials, limits, resources."""
+
+
+def _check_number(name: str, value: Any, least: float, *, whole: bool) -> None:
+    if value is None and _is_optional(name):
+        return
+    kinds: tuple[type, ...] = (int,) if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not (value >= least):
+        noun = "a whole number" if whole else "a number"
+        raise ExperimentError(f"{name} {value!r} must be {noun} of at least {least:g}")
+
+
+def _is_optional(name: str) -> bool:
+    return any(f.name == name and f.default is None for f in fields(Experiment))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
+    """The experiment that a study runs: overrides applied, sampler, scheduler and epochs settled.
+
+    Grid and CV run every point of the grid without a scheduler, unless `overrides` names a sampler
+    or scheduler. Under a scheduler that stops trials, `epochs` is the budget and no parameter.
+    """
+    changed = replace(experiment, **overrides)
+    if changed.plan != "search":
+        changed = replace(
+            changed,
+            sampler=overrides.get("sampler", GRID),
+            scheduler=overrides.get("scheduler", "none"),
+        )
+    return replace(changed, space=_settled_space(changed))
+
+
+def _settled_space(experiment: Experiment) -> SearchSpace:
+    space = SearchSpace(experiment.space)
+    axis = space.get("epochs")
+    if isinstance(axis, Int) and experiment.epochs is not None:
+        high = experiment.epochs
+        grid = None if axis.grid is None else [value for value in axis.grid if value <= high]
+        axis = replace(axis, low=min(axis.low, high), high=high, grid=grid or None)
+        space = space.replace({"epochs": axis})
+    elif isinstance(axis, Constant) and experiment.epochs is not None:
+        space = space.replace({"epochs": experiment.epochs})
+    if isinstance(axis, Int) and epochs_are_budget(experiment):
+        space = space.replace({"epochs": Constant(axis.high, when=axis.when)})
+    return space
+
+
+def epochs_are_budget(experiment: Experiment) -> bool:
+    """Whether the axis `epochs` is the most a trial may get, and not a parameter to search."""
+    return (
+        experiment.plan == "search"
+        and experiment.scheduler != "none"
+        and not experiment.sample_epochs
+    )
+
+
+def cells_per_trial(experiment: Experiment) -> int:
+    """How many cells a trial has: one, or every fold of every repeat in a cross-validation."""
+    return experiment.folds * experiment.repeats if experiment.plan == "cv" else 1
+
+
+def last_epoch(experiment: Experiment, params: Mapping[str, Any]) -> int | None:
+    """The epoch at which a trial with these parameters ends; None where nothing says."""
+    model = experiment.objective
+    if isinstance(model, KerasModel) and model.epochs is not None:
+        return model.epochs(params) if callable(model.epochs) else model.epochs
+    declared = params.get("epochs", experiment.epochs)
+    return None if declared is None else int(declared)

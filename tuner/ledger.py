@@ -1,0 +1,127 @@
+"""The ledger: every attempt as a trial in Optuna's storage, which is where a study survives.
+
+Optuna never re-opens a trial, so an attempt is an Optuna trial of its own. It carries `trial` (our
+number) and `attempt`, and, for each finished cell, `fold:<i>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner.errors import StudyError
+from tuner.files import cut_unfinished_line
+from tuner.schema import JOURNAL_FILE
+from tuner.search_space import SearchSpace
+from tuner.trial import State
+
+FOLD = "fold:"
+
+OPTUNA_STATES = {
+    State.COMPLETE: TrialState.COMPLETE,
+    State.STOPPED: TrialState.PRUNED,
+    State.DIVERGED: TrialState.PRUNED,
+    State.FAILED: TrialState.FAIL,
+}
+
+
+class _HeldLock(BaseJournalFileLock):
+    """No lock of its own: the study's flock is held while the ledger is written.
+
+    Optuna's own lock files outlive a killed process, and the next writer waits 30 s for them.
+    """
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        return None
+
+
+def journal_storage(folder: Path) -> BaseStorage:
+    """The journal in a study's folder, its tail repaired. Call it with the study's lock held."""
+    path = folder / JOURNAL_FILE
+    cut_unfinished_line(path)
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=_HeldLock()))
+
+
+def url_storage(url: str) -> BaseStorage:
+    """The database behind an Optuna RDB URL. Raises StudyError if it cannot be opened."""
+    try:
+        return RDBStorage(url)
+    except Exception as error:  # SQLAlchemy's drivers each raise their own
+        reason = str(error).splitlines()[0].replace(url, "the URL")
+        raise StudyError(f"--storage cannot be opened: {reason}") from None
+
+
+class Ledger:
+    """The attempts of one study. Safe to use from several threads, as Optuna's storages are."""
+
+    def __init__(self, name: str, mode: str, storage: BaseStorage | None = None) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._study = optuna.create_study(
+            storage=storage or InMemoryStorage(),
+            study_name=name,
+            direction="maximize" if mode == "max" else "minimize",
+            load_if_exists=True,
+        )
+        self._storage = self._study._storage
+        # Making a Trial object asks the study's sampler: closing goes through one that costs nothing.
+        self._closing = optuna.load_study(
+            study_name=name, storage=self._storage, sampler=optuna.samplers.RandomSampler()
+        )
+
+    def attempts(self) -> list[FrozenTrial]:
+        """Every attempt, in the order they were opened."""
+        return list(self._study.get_trials(deepcopy=False))
+
+    def propose(
+        self, sampler: optuna.samplers.BaseSampler, space: SearchSpace, trial: int
+    ) -> tuple[int, dict[str, Any]]:
+        """Open the first attempt of `trial` at a point of the sampler's; its id and the point."""
+        self._study.sampler = sampler
+        proposal = self._study.ask()
+        params = space.suggest(proposal)
+        proposal.set_user_attr("trial", trial)
+        proposal.set_user_attr("attempt", 1)
+        return proposal._trial_id, params
+
+    def open(
+        self, space: SearchSpace, params: Mapping[str, Any], attrs: Mapping[str, Any]
+    ) -> int:
+        """Open an attempt at a given point, with these attributes; its id."""
+        distributions = space.distributions(params)
+        template = optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            params={name: params[name] for name in distributions},
+            distributions=distributions,
+            user_attrs=dict(attrs),
+        )
+        return self._storage.create_new_trial(self._study._study_id, template_trial=template)
+
+    def report(self, attempt_id: int, step: int, value: float) -> None:
+        """Keep an intermediate value."""
+        self._storage.set_trial_intermediate_value(attempt_id, step, value)
+
+    def keep_cell(self, attempt_id: int, fold: int, result: Mapping[str, Any]) -> None:
+        """Keep a finished cell of an attempt."""
+        self._storage.set_trial_user_attr(attempt_id, f"{FOLD}{fold}", dict(result))
+
+    def close(self, attempt_id: int, state: State, value: float | None) -> None:
+        """Tell Optuna what became of an attempt.
+
+        DIVERGED is PRUNED with a violated constraint: PRUNED alone does not repel TPE.
+        """
+        trial = optuna.trial.Trial(self._closing, attempt_id)
+        if state is State.DIVERGED:
+            trial.set_constraint("diverged", 1.0)
+        self._closing.tell(
+            trial, value if state is State.COMPLETE else None, state=OPTUNA_STATES[state]
+        )

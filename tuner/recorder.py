@@ -1,0 +1,61 @@
+"""Both tables of a study, kept up to date while it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from tuner.files import put_parquet
+from tuner.record import Record
+from tuner.report_store import CellKey, Report, ReportStore
+from tuner.schema import TRIALS_FILE
+from tuner.search_space import SearchSpace
+from tuner.tables import trials_table
+
+
+class Recorder:
+    """Writes the tables into `folder`; with None it writes nothing."""
+
+    def __init__(self, folder: Path | None, space: SearchSpace, engine: str) -> None:
+        self.store = None if folder is None else ReportStore(folder)
+        self._folder = folder
+        self._space = space
+        self._engine = engine
+        self._next_write = 0.0
+
+    def append(self, report: Report) -> None:
+        """Keep a report; it is safe on disk when this returns."""
+        if self.store is not None:
+            self.store.append(report)
+
+    def finish(self, trial: int, folds: Iterable[int]) -> None:
+        """A trial has ended for good: its reports go to the table."""
+        if self.store is not None:
+            for fold in folds:
+                self.store.finish((trial, fold))
+
+    def drop(self, cell: CellKey, attempt: int) -> None:
+        """Forget a cell's reports up to this attempt."""
+        if self.store is not None:
+            self.store.drop(cell, attempt)
+
+    def write(self, records: Iterable[Record], *, now: bool = False) -> None:
+        """Write what is due; `now` writes all."""
+        if self.store is None or self._folder is None:
+            return
+        self.store.write(now=now)
+        started = time.monotonic()
+        if not now and started < self._next_write:
+            return
+        table = trials_table(records, self._space, self._engine)
+        put_parquet(self._folder / TRIALS_FILE, table)
+        # At most a twentieth of the driver's time goes into rewriting.
+        ended = time.monotonic()
+        self._next_write = ended + max(2.0, 20 * (ended - started))
+
+    def close(self, records: Iterable[Record]) -> None:
+        """Write everything and close the log."""
+        self.write(records, now=True)
+        if self.store is not None:
+            self.store.close()

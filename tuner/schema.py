@@ -1,0 +1,55 @@
+"""The tables of a study's folder: their files, columns and types. Imported by all who read them.
+
+    results/<study>/
+        study.json          what was asked for, written before the first trial
+        trials.parquet      one row a trial
+        reports.parquet/    one row a report, in parts that pandas reads as one table
+        journal.log         the ledger: Optuna's journal storage
+        reports.log         reports since the last whole part
+        lock                held by the driver that writes
+"""
+
+from __future__ import annotations
+
+STUDY_FILE = "study.json"
+TRIALS_FILE = "trials.parquet"
+REPORTS_FOLDER = "reports.parquet"
+JOURNAL_FILE = "journal.log"
+REPORT_LOG_FILE = "reports.log"
+LOCK_FILE = "lock"
+FORMAT = 1
+"""The version of this layout, `format` in study.json."""
+
+PARAM_PREFIX = "param_"
+
+TRIAL_COLUMNS = {
+    "trial": "int64",
+    "attempt": "int64",
+    "state": "string",
+    # the columns param_<name> stand here
+    "value": "float64",
+    "value_std": "float64",
+    "epochs": "int64",
+    "rung": "int64",
+    "seed": "string",
+    "engine": "string",
+    "host": "string",
+    "started_at": "timestamp[us, tz=UTC]",
+    "duration_s": "float64",
+    "peak_rss_mb": "float64",
+    "error": "string",
+}
+"""Columns of trials.parquet but for the parameters, with their Arrow types, in order."""
+
+REPORT_COLUMNS_FIRST = {
+    "trial": "int64",
+    "fold": "int64",
+    "epoch": "int64",
+    "time_s": "float64",
+}
+REPORT_COLUMNS_LAST = {
+    "learning_rate": "float64",
+    "decision": "string",
+    "order": "int64",
+}
+"""Columns of reports.parquet before and after those of the metrics (float64 each)."""

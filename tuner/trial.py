@@ -1,0 +1,199 @@
+"""A trial as its two sides see it: the study's `Cell`, the training function's `Trial`.
+
+The study hands out cells (one trial on one fold). A worker turns each into a `Trial`, gives it to
+the training function, and sends back reports and, at the end, an `Outcome`. All three are plain
+data or plain Python: nothing here knows Ray or Keras.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tuner.errors import ReportError
+
+if TYPE_CHECKING:
+    import keras
+    from tuner.folds import Data
+
+
+class Decision(StrEnum):
+    """What the study answers to a report."""
+
+    CONTINUE = "CONTINUE"
+    STOP = "STOP"
+
+
+class State(StrEnum):
+    """What became of a trial; what each means is in `tuner.study`."""
+
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    STOPPED = "STOPPED"
+    DIVERGED = "DIVERGED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One trial on one fold: the unit of work that an engine places on a worker.
+
+    `trial`, `fold` count from 0, `attempt` from 1. `params` holds the active parameters,
+    constants included. `seed` fits in 32 bits, as Keras and NumPy want it. `epochs` is the most
+    that it may train, None where nothing says.
+    """
+
+    trial: int
+    attempt: int
+    fold: int
+    params: Mapping[str, Any]
+    seed: int
+    epochs: int | None
+
+
+class Ending(StrEnum):
+    """How a cell's work ended, as its worker (or the engine, for a death) saw it."""
+
+    FINISHED = "finished"
+    RAISED = "raised"
+    DIED = "died"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a cell. `error` is the text kept for the user (a traceback where it raised)."""
+
+    ending: Ending
+    error: str | None = None
+    duration_s: float = 0.0
+    peak_rss_mb: float = math.nan
+    host: str = ""
+
+
+RESERVED_COLUMNS = ("trial", "fold", "epoch", "time_s", "decision", "order", "study")
+"""Columns of the reports table that no metric may be called."""
+
+
+class TrialStopped(BaseException):
+    """Ends a training function that reports again after it was told to stop.
+
+    Not an Exception, so that a training function's own `except Exception` lets it through.
+    """
+
+
+class Trial(Mapping[str, Any]):
+    """What a training function is given: parameters, data, seed, and the way to report.
+
+        def train(trial):
+            model = build(trial["learning_rate"])
+            data = trial.data
+            model.fit(data.x_train, data.y_train, epochs=trial.epochs,
+                      validation_data=(data.x_val, data.y_val), callbacks=[trial.callback()])
+
+    `send(epoch, metrics, time_s)` carries a report to the study and says whether to stop;
+    `load_data()` loads this cell's data when it is first asked for.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        send: Callable[[int, dict[str, float], float], Decision],
+        load_data: Callable[[], Data],
+    ) -> None:
+        self._cell = cell
+        self._send = send
+        self._load_data = load_data
+        self._started = time.monotonic()
+        self.last_epoch = 0
+        self.should_stop = False
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return self._cell.params[name]
+        except KeyError:
+            known = ", ".join(self._cell.params) or "none"
+            raise KeyError(f"no parameter {name!r} in this trial; it has: {known}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cell.params)
+
+    def __len__(self) -> int:
+        return len(self._cell.params)
+
+    @property
+    def number(self) -> int:
+        """The trial's number, from 0."""
+        return self._cell.trial
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The trial's parameters, as a dict of its own."""
+        return dict(self._cell.params)
+
+    @property
+    def fold(self) -> int:
+        """The fold of a cross-validation, from 0; 0 without one."""
+        return self._cell.fold
+
+    @property
+    def seed(self) -> int:
+        """The cell's seed, below 2**32: the same point and fold always give the same one."""
+        return self._cell.seed
+
+    @property
+    def epochs(self) -> int | None:
+        """The most epochs that this trial may train; None where nothing says."""
+        return self._cell.epochs
+
+    @cached_property
+    def data(self) -> Data:
+        """This cell's `x_train`, `y_train`, `x_val`, `y_val`. Raises DatasetError without data."""
+        return self._load_data()
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Report an epoch's metrics (epochs from 1, rising); True means: stop training now.
+
+        Raises ReportError for an epoch that does not rise or a metric that is no number, and
+        ends the function if it reports once more after having been told to stop.
+        """
+        if self.should_stop:
+            raise TrialStopped
+        epoch = _checked_epoch(epoch, self.last_epoch)
+        values = {str(name): _checked_metric(str(name), value) for name, value in metrics.items()}
+        if not values:
+            raise ReportError(f"report at epoch {epoch} holds no metric; give at least one")
+        self.last_epoch = epoch
+        decision = self._send(epoch, values, time.monotonic() - self._started)
+        self.should_stop = decision is Decision.STOP
+        return self.should_stop
+
+    def callback(self) -> keras.callbacks.Callback:
+        """A Keras callback that reports every epoch and stops the fit when told."""
+        from tuner.keras_callback import report_callback
+
+        return report_callback(self)
+
+
+def _checked_epoch(epoch: int, last: int) -> int:
+    if isinstance(epoch, bool) or not hasattr(epoch, "__index__"):
+        raise ReportError(f"epoch {epoch!r} is no integer; epochs are 1, 2, 3, ...")
+    epoch = epoch.__index__()
+    if epoch <= last:
+        raise ReportError(
+            f"epoch {epoch} was reported after epoch {last}; epochs start at 1 and rise"
+        )
+    return epoch
+
+
+def _checked_metric(name: str, value: Any) -> float:
+    if name in RESERVED_COLUMNS:
+        raise ReportError(f"metric {name!r} has the name of a results column; rename it")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ReportError(f"metric {name!r} is {value!r}, which is no number") from None
