@@ -317,6 +317,10 @@ class Study:
         with self._lock:
             return Counter(record.state for record in self.records)
 
+    def total_ended(self) -> int:
+        """How many trials have ended."""
+        return sum(self.counts().values()) - self.counts()[State.RUNNING]
+
     def best(self) -> Record | None:
         """The best COMPLETE trial; the earliest of equals; None if there is none."""
         with self._lock:

@@ -1,0 +1,166 @@
+"""The command line: `python -m tuner run|list|show`. One line and exit 2 for what a user can mend."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from tuner.errors import TunerError
+
+app = typer.Typer(
+    name="tuner",
+    help="Hyperparameter search for Keras: Ray runs the trials, Optuna proposes them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Text = str | None
+Number = int | None
+Real = float | None
+Flag = bool | None
+
+
+def _option(text: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=text, show_default=False, **more)
+
+
+@app.command()
+def run(
+    experiment: Annotated[
+        str, typer.Argument(help="a name (see `list`), a file ending in .py, or module:ATTRIBUTE")
+    ],
+    study: Annotated[Text, _option("name of the study; else the first free one")] = None,
+    results: Annotated[str, typer.Option(help="folder of the results")] = "results",
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the newest study")] = False,
+    trials: Annotated[Number, _option("how many points to try")] = None,
+    seed: Annotated[Number, _option("seed of everything")] = None,
+    data: Annotated[Text, _option("digits, or PATH.npz in Keras' layout")] = None,
+    validation: Annotated[Text, _option("split (20% of training data) or test")] = None,
+    sampler: Annotated[Text, _option("who proposes: tpe, random")] = None,
+    scheduler: Annotated[Text, _option("who stops: asha, none")] = None,
+    eta: Annotated[Number, _option("asha: one in eta goes on at a rung")] = None,
+    min_epochs: Annotated[Number, _option("asha: epoch of the first rung")] = None,
+    epochs: Annotated[Number, _option("most epochs a trial may train")] = None,
+    sample_epochs: Annotated[
+        Flag, _option("search the axis epochs under a scheduler too", "--sample-epochs")
+    ] = None,
+    value: Annotated[Text, _option("a trial's value: its last or its best epoch's")] = None,
+    retries: Annotated[Number, _option("new attempts for a trial that raises")] = None,
+    deterministic: Annotated[
+        Flag, _option("the same study at any concurrency", "--deterministic")
+    ] = None,
+    window: Annotated[Number, _option("trials asked together when deterministic")] = None,
+    time_limit: Annotated[Real, _option("seconds after which the run ends")] = None,
+    engine: Annotated[Text, _option("ray_tune")] = None,
+    concurrency: Annotated[Number, _option("trials at a time; else as many as fit")] = None,
+    cpus_per_trial: Annotated[Real, _option("CPUs a trial (default 1)")] = None,
+    gpus_per_trial: Annotated[Real, _option("GPUs a trial, fractions allowed")] = None,
+    address: Annotated[Text, _option("a running Ray cluster: auto, or HOST:PORT")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="print errors only")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object only")] = False,
+) -> None:
+    """Run an experiment's search; the results go to RESULTS/STUDY."""
+    typed = {
+        "trials": trials,
+        "seed": seed,
+        "dataset": data,
+        "validation": validation,
+        "sampler": sampler,
+        "scheduler": scheduler,
+        "eta": eta,
+        "min_epochs": min_epochs,
+        "epochs": epochs,
+        "sample_epochs": sample_epochs,
+        "value": value,
+        "retries": retries,
+        "deterministic": deterministic,
+        "window": window,
+        "time_limit": time_limit,
+        "engine": engine,
+        "concurrency": concurrency,
+        "cpus_per_trial": cpus_per_trial,
+        "gpus_per_trial": gpus_per_trial,
+    }
+    overrides = {name: given for name, given in typed.items() if given is not None}
+    console = None if quiet or as_json else Console()
+    if console is not None:
+        # Importing what runs a study takes a second or two: say first that the line was taken.
+        console.print(f"{experiment}: starting", highlight=False, markup=False)
+    from tuner.progress import Display
+    from tuner.runner import run_study
+
+    finished = run_study(
+        experiment,
+        results=Path(results),
+        study=study,
+        resume=resume,
+        address=address,
+        overrides=overrides,
+        display=Display(console),
+    )
+    if as_json:
+        print(json.dumps(finished.summary()))
+    elif console is not None:
+        finished.show(console)
+    raise typer.Exit(finished.exit_code)
+
+
+@app.command("list")
+def list_experiments() -> None:
+    """List the experiments that `run` knows by name."""
+    from rich.table import Table
+
+    from tuner.loading import known
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, what in sorted(known().items()):
+        table.add_row(name, what)
+    Console().print(table)
+
+
+@app.command()
+def show(
+    study_dir: Annotated[Path, typer.Argument(help="a study's folder, such as results/lr_momentum")],
+    top: Annotated[int, typer.Option(help="rows of the leaderboard")] = 10,
+) -> None:
+    """Show a study: leaderboard, states, time spent and epochs saved."""
+    from tuner.show import show_study
+
+    show_study(study_dir, top, Console())
+
+
+def main() -> None:
+    """Run the command line and exit: 0 fine, 1 failed cells, 2 a mistake, 130 Ctrl-C."""
+    sys.exit(_exit_code(sys.argv[1:]))
+
+
+def _exit_code(arguments: list[str]) -> int:
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = app(arguments, standalone_mode=False)
+    except TunerError as error:
+        return _complain(str(error), getattr(error, "__notes__", []))
+    except typer.exceptions.TyperException as error:
+        return _complain(error.format_message(), [])
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted", file=sys.stderr)
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def _complain(message: str, notes: list[str]) -> int:
+    print("tuner: " + " ".join(message.split()), file=sys.stderr)
+    for note in notes:
+        print(note, file=sys.stderr)
+    return 2
+
+
+def _terminated(signum: int, frame: Any) -> None:
+    raise SystemExit(128 + signum)

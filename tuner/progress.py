@@ -1,0 +1,98 @@
+"""What a run shows: a live bar on a terminal, plain lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tuner.record import Record
+from tuner.study import Study
+from tuner.trial import State
+
+STYLES = {
+    State.COMPLETE: "green",
+    State.STOPPED: "yellow",
+    State.DIVERGED: "magenta",
+    State.FAILED: "red",
+    State.RUNNING: "cyan",
+}
+
+
+class Display:
+    """Shows a run on a console; `console` None shows nothing."""
+
+    def __init__(self, console: Console | None) -> None:
+        self.console = console
+
+    def line(self, text: str) -> None:
+        """Print a line of plain text."""
+        if self.console is not None:
+            self.console.print(escape(text), highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def following(self, study: Study) -> Iterator[None]:
+        """Show the study's progress while the block runs."""
+        if self.console is None:
+            yield
+        elif self.console.is_terminal:
+            with _bar(self.console) as bar:
+                task = bar.add_task("", total=study.total, states="", best="")
+                _update(bar, task, study)
+                study.on_change = lambda record: _update(bar, task, study)
+                yield
+                _update(bar, task, study)
+        else:
+            study.on_change = lambda record: self._ended(study, record)
+            yield
+
+    def _ended(self, study: Study, record: Record) -> None:
+        if record.state is State.RUNNING:
+            return
+        value = "" if record.value is None else f" {study.experiment.metric} {record.value:.4f}"
+        ended = study.total_ended()
+        self.line(
+            f"trial {record.trial} {record.state}{value}, {record.epochs} epochs, "
+            f"{record.duration_s:.1f} s ({ended}/{study.total})"
+        )
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[states]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[best]}"),
+        console=console,
+        transient=True,
+        refresh_per_second=4,
+    )
+
+
+def _update(bar: Progress, task: Any, study: Study) -> None:
+    counts = study.counts()
+    states = "  ".join(
+        f"[{style}]{counts[state]} {state.lower()}[/]"
+        for state, style in STYLES.items()
+        if counts[state]
+    )
+    best = study.best()
+    shown = "" if best is None else (
+        f"best [bold]{best.value:.4f}[/] (trial {best.trial}) {escape(params_text(best.params))}"
+    )
+    done = sum(counts.values()) - counts[State.RUNNING]
+    bar.update(task, completed=done, states=states, best=shown)
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """Parameters on one line, numbers to four digits."""
+    return ", ".join(f"{name} {_short(value)}" for name, value in params.items())
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

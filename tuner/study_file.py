@@ -1,0 +1,103 @@
+"""What study.json says of a run, and how a resumed run is checked against it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from tuner.datasets import Dataset
+from tuner.errors import StudyError
+from tuner.experiment import FREE_FIELDS, Experiment
+from tuner.loading import Loaded
+from tuner.search_space import SearchSpace
+
+LIBRARIES = ("tuner", "ray", "optuna", "tensorflow", "keras", "numpy", "scikit-learn", "pandas")
+_NOT_STORED = ("name", "space", "objective")
+
+
+def describe(loaded: Loaded, settled: Experiment, dataset: Dataset | None) -> dict[str, Any]:
+    """The content of study.json, but for the study's name."""
+    return {
+        "experiment": {"name": settled.name, **_stored_fields(settled)},
+        "source": loaded.source.as_json(),
+        "space": SearchSpace(settled.space).as_json(),
+        "declared_space": SearchSpace(loaded.experiment.space).as_json(),
+        "dataset": None
+        if dataset is None
+        else {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "train": len(dataset.x_train),
+            "test": len(dataset.x_test),
+            "classes": dataset.n_classes,
+        },
+        "versions": {name: version(name) for name in LIBRARIES},
+        "python": sys.version.split()[0],
+        "command": shlex.join(["python", "-m", "tuner", *sys.argv[1:]]),
+        "created_at": datetime.now(UTC).isoformat(),
+    }
+
+
+def _stored_fields(experiment: Experiment) -> dict[str, Any]:
+    stored = {}
+    for field in fields(Experiment):
+        if field.name not in _NOT_STORED:
+            value = getattr(experiment, field.name)
+            stored[field.name] = "function" if callable(value) else value
+    return stored
+
+
+def resumed(
+    loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> Experiment:
+    """The settled experiment that a study goes on with.
+
+    Everything comes from study.json; only trials, limits and resources may change. Raises
+    StudyError naming whatever else differs.
+    """
+    if content["declared_space"] != SearchSpace(loaded.experiment.space).as_json():
+        raise StudyError(_space_difference(content["declared_space"], loaded.experiment))
+    stored = dict(content["experiment"])
+    if stored["name"] != loaded.experiment.name:
+        raise StudyError(
+            f"the study is one of {stored['name']!r}, not of {loaded.experiment.name!r}"
+        )
+    if stored["dataset"] == "function":
+        stored["dataset"] = loaded.experiment.dataset
+    for name, given in overrides.items():
+        if name not in FREE_FIELDS and given != stored[name]:
+            raise StudyError(
+                f"--resume cannot change {name} from {stored[name]!r} to {given!r}; "
+                "only trials, limits and resources may change: start a new study instead"
+            )
+    del stored["name"]
+    free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
+    settled = replace(loaded.experiment, **{**stored, **free})
+    return replace(settled, space=SearchSpace.from_json(content["space"]))
+
+
+def check_dataset(content: Mapping[str, Any], dataset: Dataset | None) -> None:
+    """Raises StudyError if the data are not those that the study began with."""
+    before = (content["dataset"] or {}).get("fingerprint")
+    now = None if dataset is None else dataset.fingerprint
+    if before != now:
+        raise StudyError(
+            f"the dataset's fingerprint is {now}, the study began with {before}; "
+            "resume with the same data"
+        )
+
+
+def _space_difference(before: Mapping[str, Any], experiment: Experiment) -> str:
+    now = SearchSpace(experiment.space).as_json()
+    name = next(n for n in (*before, *now) if before.get(n) != now.get(n))
+    return (
+        f"--resume needs the space that the study began with; axis {name!r} was "
+        f"{before.get(name)} and is {now.get(name)}"
+    )
+
+
