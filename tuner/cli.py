@@ -93,7 +93,7 @@ def run(
     if console is not None:
         # Importing what runs a study takes a second or two: say first that the line was taken.
         console.print(f"{experiment}: starting", highlight=False, markup=False)
-    from tuner.progress import Display
+    from tuner.display import Display
     from tuner.runner import run_study
 
     finished = run_study(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import ExperimentError
-from tuner.search_space import Constant, Int, SearchSpace
+from tuner.search_space import Categorical, Constant, Int, SearchSpace
 
 if TYPE_CHECKING:
     import keras
@@ -25,8 +25,8 @@ PLANS = ("search", "grid", "cv")
 VALUES = ("last", "best")
 VALIDATIONS = ("split", "test")
 TARGETS = ("labels", "one_hot")
-SAMPLERS = ("tpe", "random")
-SCHEDULERS = ("asha", "none")
+SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
+SCHEDULERS = ("asha", "median", "hyperband", "none")
 ENGINES = ("ray_tune",)
 GRID = "grid"
 """The sampler of the plans that run every point of the grid."""
@@ -88,6 +88,7 @@ class Experiment:
     mode: str = "max"
     plan: str = "search"
     sampler: str = "tpe"
+    multivariate: bool = True
     scheduler: str = "asha"
     eta: int = 3
     min_epochs: int = 1
@@ -191,6 +192,17 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
             sampler=overrides.get("sampler", GRID),
             scheduler=overrides.get("scheduler", "none"),
         )
+    if changed.plan == "cv" and changed.dataset is None:
+        raise ExperimentError(
+            f"{changed.name} has no dataset to split into folds; give --data, or another --mode"
+        )
+    if changed.plan == "search" and changed.sampler == GRID:
+        raise ExperimentError("sampler 'grid' belongs to --mode grid or cv; name another")
+    if changed.plan == "grid" and changed.sampler != GRID:
+        raise ExperimentError(
+            f"--mode grid runs every point, so sampler {changed.sampler!r} has nothing to propose; "
+            "drop it, or take --mode search or cv"
+        )
     return replace(changed, space=_settled_space(changed))
 
 
@@ -230,3 +242,14 @@ def last_epoch(experiment: Experiment, params: Mapping[str, Any]) -> int | None:
         return model.epochs(params) if callable(model.epochs) else model.epochs
     declared = params.get("epochs", experiment.epochs)
     return None if declared is None else int(declared)
+
+
+def most_epochs(experiment: Experiment) -> int | None:
+    """The most epochs that any trial may train; None where nothing says."""
+    space = SearchSpace(experiment.space)
+    axis = space.get("epochs")
+    if isinstance(axis, Int):
+        return axis.high
+    if isinstance(axis, Categorical):
+        return max(int(choice) for choice in axis.choices if choice is not None)
+    return last_epoch(experiment, space.constants())

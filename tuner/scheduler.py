@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import bisect
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tuner.errors import ExperimentError
+from tuner.experiment import Experiment, most_epochs
 from tuner.trial import Decision
 
 
@@ -124,8 +127,110 @@ class Asha:
         return highest
 
 
-def make_scheduler(name: str, eta: int, min_epochs: int, *, windowed: bool) -> Scheduler:
-    """The scheduler `name` (asha, none)."""
-    if name == "none":
-        return NeverStop()
-    return Asha(eta, min_epochs, windowed=windowed)
+class Median:
+    """The median stopping rule, from epoch `min_epochs` on.
+
+    A trial stops at an epoch below its last if its best loss so far is worse than the median of the
+    other trials' running averages at that epoch; fewer than `LEAST_OTHERS` of them stop nobody.
+    Golovin et al., "Google Vizier", KDD 2017, section 3.2.1.
+    """
+
+    LEAST_OTHERS = 3
+
+    def __init__(self, min_epochs: int, *, windowed: bool = False) -> None:
+        self.min_epochs = min_epochs
+        self._windowed = windowed
+        self._averages: dict[tuple[int, int], list[float]] = {}
+        self._pending: list[tuple[int, int, float]] = []
+        self._reported: dict[tuple[int, int], dict[int, float]] = {}
+        self._own: dict[tuple[int, int], list[tuple[int, float]]] = {}
+
+    def report(
+        self, trial: int, fold: int, epoch: int, loss: float, last_epoch: int | None
+    ) -> Verdict:
+        losses = self._reported.setdefault((trial, fold), {})
+        losses[epoch] = loss
+        others = self._averages.setdefault((fold, epoch), [])
+        stop = (
+            epoch >= self.min_epochs
+            and (last_epoch is None or epoch < last_epoch)
+            and len(others) >= self.LEAST_OTHERS
+            and min(losses.values()) > statistics.median(others)
+        )
+        average = statistics.fmean(losses.values())
+        self._own.setdefault((trial, fold), []).append((epoch, average))
+        if self._windowed:
+            self._pending.append((fold, epoch, average))
+        else:
+            bisect.insort(others, average)
+        return Verdict(Decision.STOP if stop else Decision.CONTINUE)
+
+    def withdraw(self, trial: int, fold: int) -> None:
+        self._reported.pop((trial, fold), None)
+        for epoch, average in self._own.pop((trial, fold), []):
+            entry = (fold, epoch, average)
+            if entry in self._pending:
+                self._pending.remove(entry)
+            else:
+                self._averages[fold, epoch].remove(average)
+
+    def close_window(self) -> None:
+        for fold, epoch, average in self._pending:
+            bisect.insort(self._averages.setdefault((fold, epoch), []), average)
+        self._pending.clear()
+
+
+class Hyperband:
+    """Brackets of ASHA: bracket s starts its rungs at `min_epochs * eta**s`.
+
+    Each trial belongs to one bracket, a function of its number alone; brackets get shares of the
+    trials as Hyperband gives them. Li et al., "Hyperband", JMLR 2018, algorithm 1.
+    """
+
+    def __init__(
+        self, eta: int, min_epochs: int, last_epoch: int, *, windowed: bool = False
+    ) -> None:
+        starts = [min_epochs]
+        while starts[-1] * eta < last_epoch:
+            starts.append(starts[-1] * eta)
+        count = len(starts)
+        sizes = [math.ceil(count / (s + 1) * eta**s) for s in range(count)][::-1]
+        self._shares = [sum(sizes[: s + 1]) / sum(sizes) for s in range(count)]
+        self._brackets = [Asha(eta, start, windowed=windowed) for start in starts]
+
+    def bracket(self, trial: int) -> int:
+        """The trial's bracket. Multiples of the golden ratio spread trials evenly over shares."""
+        place = (trial + 0.5) * 0.6180339887498949 % 1.0
+        return bisect.bisect(self._shares, place)
+
+    def report(
+        self, trial: int, fold: int, epoch: int, loss: float, last_epoch: int | None
+    ) -> Verdict:
+        bracket = self._brackets[self.bracket(trial)]
+        return bracket.report(trial, fold, epoch, loss, last_epoch)
+
+    def withdraw(self, trial: int, fold: int) -> None:
+        self._brackets[self.bracket(trial)].withdraw(trial, fold)
+
+    def close_window(self) -> None:
+        for bracket in self._brackets:
+            bracket.close_window()
+
+
+def make_scheduler(experiment: Experiment) -> Scheduler:
+    """The experiment's scheduler. Raises ExperimentError for hyperband without a last epoch."""
+    eta, first = experiment.eta, experiment.min_epochs
+    windowed = experiment.deterministic
+    if experiment.scheduler == "asha":
+        return Asha(eta, first, windowed=windowed)
+    if experiment.scheduler == "median":
+        return Median(first, windowed=windowed)
+    if experiment.scheduler == "hyperband":
+        last = most_epochs(experiment)
+        if last is None:
+            raise ExperimentError(
+                "scheduler 'hyperband' sizes its brackets by a trial's last epoch, and nothing "
+                "says it; give --epochs N"
+            )
+        return Hyperband(eta, first, last, windowed=windowed)
+    return NeverStop()

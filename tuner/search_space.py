@@ -218,6 +218,10 @@ class SearchSpace(Mapping[str, Axis]):
             if name in params and not isinstance(axis, Constant)
         }
 
+    def constants(self) -> dict[str, Any]:
+        """The values of the constant axes."""
+        return {name: axis.value for name, axis in self.items() if isinstance(axis, Constant)}
+
     def replace(self, axes: Mapping[str, Any]) -> SearchSpace:
         """This space with some axes replaced in place (new names go to the end)."""
         return SearchSpace({**self._axes, **axes})

@@ -61,12 +61,7 @@ class Study:
         self.started = clock()
         self.abort: StudyError | None = None
         self.ledger = ledger
-        self.scheduler = make_scheduler(
-            experiment.scheduler,
-            experiment.eta,
-            experiment.min_epochs,
-            windowed=experiment.deterministic,
-        )
+        self.scheduler = make_scheduler(experiment)
         self.points = grid_points(self.space) if experiment.sampler == GRID else None
         self.total = experiment.trials if self.points is None else len(self.points)
         self.recorder = recorder or Recorder(None, self.space, experiment.engine)
@@ -123,7 +118,7 @@ class Study:
 
     def _propose(self, number: int) -> None:
         if self.points is None:
-            sampler = make_sampler(self.experiment.sampler, self.experiment.seed, number)
+            sampler = make_sampler(self.experiment, number)
             attempt_id, params = self.ledger.propose(sampler, self.space, number)
         else:
             params = self.points[number]

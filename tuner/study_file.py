@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -24,7 +24,7 @@ def describe(loaded: Loaded, settled: Experiment, dataset: Dataset | None) -> di
     """The content of study.json, but for the study's name."""
     return {
         "experiment": {"name": settled.name, **_stored_fields(settled)},
-        "source": loaded.source.as_json(),
+        "source": asdict(loaded.source),
         "space": SearchSpace(settled.space).as_json(),
         "declared_space": SearchSpace(loaded.experiment.space).as_json(),
         "dataset": None

@@ -1,0 +1,266 @@
+"""The main job, from an experiment's name to its results: what `tuner run` and `tuner.run` do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.datasets import Dataset
+from tuner.datasets import load as load_dataset
+from tuner.display import Display, params_text
+from tuner.errors import ExperimentError, TunerError
+from tuner.experiment import Experiment, epochs_are_budget, last_epoch, settle
+from tuner.folds import Splits
+from tuner.ledger import Ledger, journal_storage
+from tuner.loading import Loaded, Source
+from tuner.loading import load as load_experiment
+from tuner.recorder import Recorder
+from tuner.resume import restore
+from tuner.runtime import Runtime, connect
+from tuner.schema import REPORTS_FOLDER, TRIALS_FILE
+from tuner.search_space import Int, SearchSpace
+from tuner.study import Study
+from tuner.study_file import check_dataset, describe, resumed
+from tuner.study_folder import (
+    existing_study_path,
+    locked,
+    make_folder,
+    new_study_path,
+    read_study_json,
+    write_study_json,
+)
+from tuner.trial import State
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tuner.results import Results
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a run. The text says what is kept and how to go on."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that came to its end."""
+
+    path: Path
+    study: Study
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """1 for a grid or cross-validation with failed cells, else 0."""
+        every_point = self.study.experiment.plan != "search"
+        return int(every_point and self.study.counts()[State.FAILED] > 0)
+
+    @property
+    def epochs(self) -> tuple[int, int]:
+        """Epochs trained, and epochs that ending trials early saved."""
+        trained = saved = 0
+        for record in self.study.records:
+            trained += record.epochs
+            limit = last_epoch(self.study.experiment, record.params)
+            if record.state in (State.STOPPED, State.DIVERGED) and limit is not None:
+                saved += limit * self.study.cells - record.epochs
+        return trained, saved
+
+    def summary(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        best = self.study.best()
+        trained, saved = self.epochs
+        return {
+            "study": self.path.name,
+            "path": str(self.path),
+            "metric": self.study.experiment.metric,
+            "states": {str(state): n for state, n in sorted(self.study.counts().items())},
+            "best": None
+            if best is None
+            else {"trial": best.trial, "value": best.value, "params": best.params},
+            "epochs_trained": trained,
+            "epochs_saved": saved,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def show(self, console: Console) -> None:
+        """Print the answer, what it cost, and where the tables are."""
+        display = Display(console)
+        best = self.study.best()
+        states = ", ".join(f"{n} {state}" for state, n in sorted(self.study.counts().items()))
+        if best is None:
+            display.line("no trial is COMPLETE, so there is no best one")
+        else:
+            metric = self.study.experiment.metric
+            display.line(f"best: trial {best.trial}, {metric} {best.value:.4f}")
+            display.line(f"  {params_text(best.params)}")
+        display.line(f"{len(self.study.records)} trials in {self.seconds:.0f} s: {states}")
+        trained, saved = self.epochs
+        if saved:
+            share = saved / (trained + saved)
+            display.line(f"{trained} epochs trained; ending trials early saved {saved} ({share:.0%})")
+        failed = next((r for r in self.study.records if r.state is State.FAILED), None)
+        if failed is not None:
+            last = (failed.error or "").strip().splitlines()[-1:]
+            display.line(f"trial {failed.trial} failed: {''.join(last)}; --resume runs it again")
+        display.line(f"results: {self.path}")
+        display.line("\n  import pandas as pd")
+        display.line(f'  trials = pd.read_parquet("{self.path / TRIALS_FILE}")')
+        display.line(f'  reports = pd.read_parquet("{self.path / REPORTS_FOLDER}")')
+
+
+def run(
+    experiment: str | Experiment,
+    *,
+    results: str | Path = "results",
+    study: str | None = None,
+    resume: bool = False,
+    address: str | None = None,
+    quiet: bool = True,
+    **fields: Any,
+) -> Results:
+    """Run an experiment and return its results, as `python -m tuner run` does.
+
+    `experiment` is an Experiment, or what the command line takes. `fields` override fields of the
+    Experiment (`trials=50`, `seed=7`, ...); sampler and scheduler given here count as typed. Raises
+    a TunerError for whatever the command line would refuse.
+    """
+    from rich.console import Console
+
+    from tuner.results import load
+
+    finished = run_study(
+        experiment,
+        results=Path(results),
+        study=study,
+        resume=resume,
+        address=address,
+        overrides=fields,
+        display=Display(None if quiet else Console()),
+    )
+    return load(finished.path)
+
+
+def run_study(
+    experiment: str | Experiment,
+    *,
+    results: Path,
+    study: str | None,
+    resume: bool,
+    address: str | None,
+    overrides: Mapping[str, Any],
+    display: Display,
+) -> Finished:
+    """Run a new study, or go on with one, to its end. Raises Interrupted on Ctrl-C."""
+    loaded = _loaded(experiment, overrides)
+    name = loaded.experiment.name
+    if resume:
+        path = existing_study_path(results, name, study)
+        content = read_study_json(path)
+        settled = resumed(loaded, content, overrides)
+    else:
+        settled = _settle(loaded.experiment, overrides)
+        path = new_study_path(results, name, study)
+        content = {}
+    display.line(headline(settled, path))
+    resources = (settled.concurrency, settled.cpus_per_trial, settled.gpus_per_trial)
+    with connect(*resources, address=address) as runtime:
+        dataset = None if settled.dataset is None else load_dataset(settled.dataset)
+        if resume:
+            check_dataset(content, dataset)
+            content = {**content, "experiment": describe(loaded, settled, dataset)["experiment"]}
+        else:
+            content = {"name": path.name, **describe(loaded, settled, dataset)}
+        runtime.ready()  # what Ray refuses is said before a study is made
+        if not resume:
+            make_folder(path)
+        with locked(path):
+            write_study_json(path, content)
+            opened = _open(settled, path)
+            try:
+                _drive(opened, loaded, dataset, runtime, path, display)
+            except TunerError:
+                if not opened.records:
+                    shutil.rmtree(path)
+                raise
+    if opened.abort is not None:
+        raise opened.abort
+    return Finished(path, opened, opened.clock() - opened.started)
+
+
+def headline(settled: Experiment, path: Path) -> str:
+    """One line that says what runs, and how epochs are spent."""
+    space = SearchSpace(settled.space)
+    epochs = ""
+    if epochs_are_budget(settled) and "epochs" in space:
+        epochs = f"; epochs are the budget, {last_epoch(settled, space.constants())} at most"
+    elif isinstance(space.get("epochs"), Int):
+        epochs = "; epochs is a parameter"
+    data = settled.dataset if isinstance(settled.dataset, str) else "its own data"
+    judged = ", judged on the test set" if settled.validation == "test" else ""
+    return (
+        f"{path.name}: {settled.plan}, {settled.sampler} + {settled.scheduler}, seed "
+        f"{settled.seed}, {data}{judged}{epochs}"
+    )
+
+
+def _loaded(experiment: str | Experiment, overrides: Mapping[str, Any]) -> Loaded:
+    if isinstance(experiment, Experiment):
+        return Loaded(experiment, Source("object", experiment.objective.__module__))
+    loaded = load_experiment(experiment)
+    if loaded.data is not None and "dataset" not in overrides:
+        return replace(loaded, experiment=replace(loaded.experiment, dataset=loaded.data))
+    return loaded
+
+
+def _settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
+    unknown = sorted(overrides.keys() - vars(experiment).keys())
+    if unknown:
+        raise ExperimentError(f"an Experiment has no field {', '.join(unknown)}")
+    return settle(experiment, overrides)
+
+
+def _open(settled: Experiment, path: Path) -> Study:
+    ledger = Ledger(path.name, settled.mode, journal_storage(path))
+    recorder = Recorder(path, SearchSpace(settled.space), settled.engine)
+    study = Study(settled, ledger, recorder=recorder)
+    restore(study)
+    study.save()
+    return study
+
+
+def _drive(
+    study: Study,
+    loaded: Loaded,
+    dataset: Dataset | None,
+    runtime: Runtime,
+    path: Path,
+    display: Display,
+) -> None:
+    """Run the study on its engine, and leave its tables whole however that ends."""
+    from tuner.engines import ray_tune
+
+    settled = study.experiment
+    splits = Splits(
+        plan=settled.plan,
+        validation=settled.validation,
+        folds=settled.folds,
+        repeats=settled.repeats,
+        shuffle=settled.shuffle,
+        seed=settled.seed,
+    )
+    try:
+        if not study.finished:
+            with display.following(study):
+                ray_tune.run(study, runtime, loaded, dataset=dataset, splits=splits)
+    except KeyboardInterrupt:
+        kept = study.total_ended()
+        raise Interrupted(
+            f"interrupted: {kept} finished trials are kept in {path}; go on with "
+            f"--study {path.name} --resume"
+        ) from None
+    finally:
+        study.recorder.close(study.records)
