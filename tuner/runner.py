@@ -255,7 +255,7 @@ def _drive(
     try:
         if not study.finished:
             with display.following(study):
-                ray_tune.run(study, runtime, loaded, dataset=dataset, splits=splits)
+                ray_tune.run(study, runtime, loaded.source, dataset=dataset, splits=splits)
     except KeyboardInterrupt:
         kept = study.total_ended()
         raise Interrupted(

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from tuner import __version__
 from tuner.datasets import Dataset
 from tuner.errors import StudyError
 from tuner.experiment import FREE_FIELDS, Experiment
 from tuner.loading import Loaded
 from tuner.search_space import SearchSpace
 
-LIBRARIES = ("tuner", "ray", "optuna", "tensorflow", "keras", "numpy", "scikit-learn", "pandas")
+LIBRARIES = ("ray", "optuna", "tensorflow", "keras", "numpy", "scikit-learn", "pandas")
 _NOT_STORED = ("name", "space", "objective")
 
 
@@ -36,7 +37,7 @@ def describe(loaded: Loaded, settled: Experiment, dataset: Dataset | None) -> di
             "test": len(dataset.x_test),
             "classes": dataset.n_classes,
         },
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": {"tuner": __version__, **{name: version(name) for name in LIBRARIES}},
         "python": sys.version.split()[0],
         "command": shlex.join(["python", "-m", "tuner", *sys.argv[1:]]),
         "created_at": datetime.now(UTC).isoformat(),
