@@ -209,7 +209,9 @@ def _as_array(name: str, key: str, given: Any) -> Array:
     try:
         array = np.asarray(given)
     except ValueError as error:
-        raise DatasetError(f"{name}: {key} has rows of different lengths; make them equal") from error
+        raise DatasetError(
+            f"{name}: {key} has rows of different lengths; make them equal"
+        ) from error
     if array.dtype.kind not in "buif":
         raise DatasetError(f"{name}: {key} has dtype {array.dtype}; it must hold numbers")
     if array.ndim == 0 or array.size == 0:
@@ -239,7 +241,8 @@ def _inputs(name: str, key: str, x: Array) -> Array:
     return cast
 
 
-def _targets(name: str, key: str, y: Array) -> Array:
+def _targets(name: str, key: str, given: Array) -> Array:
+    y: Array = given
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if _is_one_hot(y):

@@ -1,0 +1,187 @@
+"""A `KerasModel` read for one trial: the pieces that any engine trains with.
+
+Each function checks what the declaration returned and raises ExperimentError where it breaks a
+rule, before any training. For the same trial they give every engine the same model with the same
+initial weights.
+"""
+
+from __future__ import annotations
+
+import numbers
+import random
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuner.errors import ExperimentError
+
+if TYPE_CHECKING:
+    import keras
+
+    from tuner.experiment import KerasModel
+    from tuner.trial import Trial
+
+VALIDATION_SAMPLES = 512
+VALIDATION_BYTES = 2**21
+"""Validation goes in batches of up to these where the training's are smaller: up to a tenth of an
+epoch's time saved, and no number changed but by rounding. Large samples keep the training's batch
+size, which may have been chosen to fit a memory."""
+
+BATCH_HOOKS = tuple(
+    f"on_{phase}batch_{end}" for phase in ("", "train_", "test_") for end in ("begin", "end")
+)
+
+
+def seed_python(seed: int) -> None:
+    """Seed Python's and NumPy's generators: all that initial weights depend on.
+
+    Keras' initializers and dropout layers without a seed of their own draw one from Python's
+    generator when they are made.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def build_model(declaration: KerasModel, trial: Trial) -> keras.Model:
+    """The declared model with its initial weights, which depend on the trial's seed alone."""
+    import keras
+
+    seed_python(trial.seed)
+    model = declaration.build(trial)
+    if not isinstance(model, keras.Model):
+        raise ExperimentError(f"build returned {model!r}, which is no Keras model")
+    if model.compiled:
+        raise ExperimentError(
+            "build returned a compiled model; leave compile out, and declare optimizer, loss "
+            "and metrics beside build"
+        )
+    if not model.built:
+        model.build((None, *trial.data.x_train.shape[1:]))
+    return model
+
+
+def create_variables(model: keras.Model, targets: Any) -> None:
+    """Create a compiled model's optimizer and metric variables, all that `fit` would create.
+
+    A `tf.function` whose first trace creates variables is traced twice: a third of a short trial.
+    """
+    if not getattr(model, "outputs", None) or len(model.outputs) != 1:
+        return  # a subclassed model does not tell the shape of what it returns
+    model.optimizer.build(model.trainable_variables)
+    output = model.outputs[0]
+    prediction = np.zeros((1, *(size or 1 for size in output.shape[1:])), output.dtype)
+    model.compute_metrics(x=None, y=targets[:1], y_pred=prediction)
+    model.reset_metrics()
+
+
+def optimizer_of(declaration: KerasModel, trial: Trial) -> keras.optimizers.Optimizer:
+    """The trial's own optimizer."""
+    import keras
+
+    optimizer = declaration.optimizer(trial)
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise ExperimentError(f"optimizer returned {optimizer!r}, which is no Keras optimizer")
+    return optimizer
+
+
+def epochs_of(trial: Trial) -> int:
+    """How many epochs a declared model trains."""
+    if trial.epochs is None:
+        raise ExperimentError(
+            "nothing says how many epochs to train; give an axis or a constant 'epochs', or --epochs"
+        )
+    return trial.epochs
+
+
+def batch_size_of(declaration: KerasModel, trial: Trial) -> int:
+    """Samples in a batch."""
+    declared = declaration.batch_size
+    size = declared(trial.params) if callable(declared) else declared
+    if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
+        raise ExperimentError(f"batch_size {size!r} must be a whole number of at least 1")
+    return int(size)
+
+
+def validation_batch_size(declaration: KerasModel, batch_size: int, x_val: Any) -> int:
+    """Samples in a batch of the validation, which is not the user's choice to make.
+
+    A loss or metric of the user's own may depend on the batch: theirs stays as it is.
+    """
+    metrics = declaration.metrics
+    if (
+        callable(declaration.loss)
+        or callable(metrics)
+        or not all(isinstance(metric, str) for metric in metrics)
+    ):
+        return batch_size
+    roomy = min(VALIDATION_SAMPLES, VALIDATION_BYTES // x_val[0].nbytes)
+    return max(batch_size, int(roomy))
+
+
+def loss_of(declaration: KerasModel, trial: Trial) -> Any:
+    """What `compile` takes as the loss."""
+    return declaration.loss(trial) if callable(declaration.loss) else declaration.loss
+
+
+def metrics_of(declaration: KerasModel, trial: Trial) -> list[Any]:
+    """What `compile` takes as the metrics."""
+    declared = declaration.metrics
+    return list(declared(trial) if callable(declared) else declared)
+
+
+def targets_of(declaration: KerasModel, y: Any, n_classes: int | None) -> Any:
+    """Targets as the declared loss wants them: `y` itself, or float32 one-hot rows."""
+    if declaration.targets == "labels":
+        return y
+    if n_classes is None:
+        raise ExperimentError(
+            "targets 'one_hot' needs class labels, and this dataset is a regression; take 'labels'"
+        )
+    return np.eye(n_classes, dtype=np.float32)[y]
+
+
+def callbacks_of(declaration: KerasModel, trial: Trial) -> list[keras.callbacks.Callback]:
+    """The trial's own callbacks, ours not among them."""
+    return list(declaration.callbacks(trial)) if declaration.callbacks else []
+
+
+def check_schedule(
+    optimizer: keras.optimizers.Optimizer, callbacks: Sequence[keras.callbacks.Callback]
+) -> None:
+    """Refuse a callback that sets the learning rate of an optimizer built on a schedule.
+
+    Keras raises TypeError in the middle of the fit; here it is ExperimentError before it.
+    """
+    import keras
+
+    schedule = optimizer.get_config().get("learning_rate")
+    if not isinstance(schedule, Mapping):  # Keras writes a schedule as a dict, a rate as a number
+        return
+    setters = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
+    for callback in callbacks:
+        if isinstance(callback, setters):
+            raise ExperimentError(
+                f"{type(callback).__name__} cannot set the learning rate of an optimizer built on "
+                f"{schedule.get('class_name')}; give the optimizer a number, or drop the callback"
+            )
+
+
+def hooks_batches(callback: Any) -> bool:
+    """Whether a callback wants to see every batch, so that an epoch must not be one execution.
+
+    Keras' ModelCheckpoint and BackupAndRestore do so only with a `save_freq` other than "epoch",
+    TensorBoard only with an `update_freq` other than "epoch" or a profile.
+    """
+    import keras
+
+    known = keras.callbacks
+    if type(callback) in (known.ModelCheckpoint, known.BackupAndRestore):
+        return bool(callback.save_freq != "epoch")
+    if type(callback) is known.TensorBoard:
+        return bool(callback.update_freq != "epoch" or callback._should_trace)
+    return any(
+        getattr(getattr(callback, hook, None), "__func__", None)
+        is not getattr(known.Callback, hook)
+        for hook in BATCH_HOOKS
+    )
