@@ -1,0 +1,171 @@
+"""The worker's side of the Ray Tune engine: an actor that runs one cell after another.
+
+A Tune trial is a cell. Tune calls `step` for each of its reports; the training runs in a thread of
+its own and waits at each report for the next call, which brings the study's decision. The thread
+lives as long as the worker, so what it has imported and built stays warm.
+"""
+
+from __future__ import annotations
+
+import gc
+import queue
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray import tune
+
+from tuner.trial import Cell, Decision, Ending, Outcome
+
+if TYPE_CHECKING:
+    from tuner.datasets import Dataset
+    from tuner.experiment import Objective
+    from tuner.folds import Data, Splits
+    from tuner.loading import Source
+
+KEY = "tuner"
+"""The one key of a result; what it holds is no business of Tune's."""
+CELL = "cell"
+FOLDS_BYTES = 1 << 30
+"""How much memory a worker may spend on the folds that it has cut already."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker of a run needs; put into the object store once.
+
+    `source` says where to load the objective; `objective` is the pickled function itself, for an
+    experiment made in memory. `paths` are the driver's folders of modules.
+    """
+
+    source: Source
+    objective: bytes | None
+    metric: str
+    paths: tuple[str, ...]
+    splits: Splits
+    cpus: float
+    gpus: float
+    keras: bool
+
+
+class CellWorker(tune.Trainable):  # type: ignore[misc]
+    """Runs cells. `job` and `dataset` lie in the object store: read there, not copied."""
+
+    job: ray.ObjectRef[Job]
+    dataset: ray.ObjectRef[Dataset] | None
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._cell: Cell | None = config[CELL]
+        self._decision = Decision.CONTINUE
+        self._inbox: queue.SimpleQueue[Cell | Decision] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        training = _Training(ray.get(self.job), self._load_dataset, self._inbox, self._outbox)
+        threading.Thread(target=training.run, name="training", daemon=True).start()
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._cell = new_config[CELL]
+        return True
+
+    def stop_cell(self) -> None:
+        """The study stops this cell: its report, which is waiting now, will say so."""
+        self._decision = Decision.STOP
+
+    def step(self) -> dict[str, Any]:
+        """The next report, (epoch, metrics, time_s), or the Outcome, with which Tune is done."""
+        if self._cell is not None:
+            self._inbox.put(self._cell)
+            self._cell = None
+        else:
+            self._inbox.put(self._decision)
+        self._decision = Decision.CONTINUE
+        message = self._outbox.get()
+        return {KEY: message, "done": isinstance(message, Outcome)}
+
+    def _load_dataset(self) -> Dataset | None:
+        return None if self.dataset is None else ray.get(self.dataset)
+
+
+@dataclass
+class _Training:
+    """The training thread: cells in, reports and outcomes out."""
+
+    job: Job
+    load_dataset: Callable[[], Dataset | None]
+    inbox: queue.SimpleQueue[Any]
+    outbox: queue.SimpleQueue[Any]
+
+    def run(self) -> None:
+        host = ray.util.get_node_ip_address()
+        runner: Callable[[Cell], Outcome] | None = None
+        while True:
+            cell = self.inbox.get()
+            try:
+                runner = runner or self._prepare()
+                outcome = runner(cell)
+            except BaseException:
+                # Whatever it was, it ends this cell and not the worker.
+                outcome = Outcome(Ending.RAISED, traceback.format_exc())
+            self.outbox.put(replace(outcome, host=host))
+
+    def _prepare(self) -> Callable[[Cell], Outcome]:
+        """Make this process a worker of its job, once."""
+        from tuner import worker_setup
+        from tuner.training import clear_worker, run_cell
+
+        job = self.job
+        worker_setup.limit_threads(job.cpus)
+        worker_setup.limit_gpu_memory(job.gpus)
+        if job.keras:
+            worker_setup.warm_up()
+        objective = _objective(job)
+        load_fold = self._fold_loader()
+        gc.freeze()  # what lives as long as the worker need not be looked at after each trial
+
+        def run(cell: Cell) -> Outcome:
+            try:
+                return run_cell(
+                    objective, job.metric, cell, self._send, lambda: load_fold(cell.fold)
+                )
+            finally:
+                clear_worker()
+
+        return run
+
+    def _send(self, epoch: int, metrics: dict[str, float], time_s: float) -> Decision:
+        self.outbox.put((epoch, metrics, time_s))
+        decision: Decision = self.inbox.get()
+        return decision
+
+    def _fold_loader(self) -> Callable[[int], Data]:
+        from tuner.errors import DatasetError
+        from tuner.folds import cell_data
+
+        dataset = self.load_dataset()
+        if dataset is None:
+
+            def nothing(fold: int) -> Data:
+                raise DatasetError("this experiment has no dataset; declare one, or give --data")
+
+            return nothing
+        size = dataset.x_train.nbytes + dataset.y_train.nbytes
+        kept = max(1, FOLDS_BYTES // max(1, size))
+        # A search asks for fold 0 alone; a cross-validation for each again and again.
+        return lru_cache(maxsize=kept)(lambda fold: cell_data(dataset, self.job.splits, fold))
+
+
+def _objective(job: Job) -> Objective:
+    import sys
+
+    from ray import cloudpickle
+
+    from tuner.loading import load_source
+
+    sys.path.extend(path for path in job.paths if path not in sys.path)
+    if job.objective is not None:
+        objective: Objective = cloudpickle.loads(job.objective)
+        return objective
+    return load_source(job.source).objective

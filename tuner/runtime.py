@@ -1,0 +1,327 @@
+"""Ray's start and end: a local Ray of our own, or a connection to a running cluster.
+
+    with connect(concurrency=None, cpus_per_trial=1.0) as runtime:   # Ray starts meanwhile
+        ...                                                          # load data, open the study
+        ray_tune.run(study, runtime, ...)
+
+A local Ray listens on 127.0.0.1 only, behind a random token that no file holds, writes below a
+temporary folder that is removed at the end, and prints nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import secrets
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import EngineError
+
+PROBE_S = 10.0
+"""How long an address may take to answer."""
+STORE_SHARE = 0.25
+"""What of the free shared memory the object store may take."""
+STORE_LEAST = 100 << 20
+STORE_MOST = 8 << 30
+LONGEST_TEMP = 40
+"""Ray's sockets lie 65 characters below the temporary folder, and a path may have 107."""
+
+ENVIRONMENT = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a user's relative paths mean what they say
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files a trial, and twice the time
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C returns normally, after 10 s
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "1e9",  # a slow study is no news
+}
+LOCAL_ENVIRONMENT = {
+    "RAY_AUTH_MODE": "token",
+    # Ray keeps the first token that it sees for as long as the process lives.
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    # Workers of the empty runtime environment, which Tune's never are.
+    "RAY_prestart_worker_first_driver": "0",
+}
+
+
+class Runtime:
+    """A Ray that is starting or has started. `ready` waits for it."""
+
+    def __init__(
+        self, concurrency: int | None, cpus_per_trial: float, gpus_per_trial: float
+    ) -> None:
+        self.cpus_per_trial = cpus_per_trial
+        self.gpus_per_trial = gpus_per_trial
+        self._concurrency = concurrency
+        self._error: EngineError | None = None
+        self._started = threading.Event()
+
+    def ready(self) -> None:
+        """Wait until Ray runs. Raises EngineError if it cannot start or has no place."""
+        self._started.wait()
+        if threading.current_thread() is threading.main_thread():
+            # Ray's start has put a handler of its own over Python's, which prints a stack.
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+        if self._error is not None:
+            raise self._error
+
+    @property
+    def concurrency(self) -> int:
+        """How many trials run at a time. Waits, and raises, as `ready` does."""
+        self.ready()
+        assert self._concurrency is not None
+        return self._concurrency
+
+    def hold(self, options: Mapping[str, Any], end: threading.Event) -> None:
+        """Start Ray, see what it has place for, and shut it down at `end`.
+
+        One thread for all of it: Linux kills Ray's processes when the thread that started them
+        ends. An error waits for `ready`.
+        """
+        import ray
+
+        self._start(options)
+        end.wait()
+        ray.shutdown(wait_for_processes=True)
+
+    def _start(self, options: Mapping[str, Any]) -> None:
+        import ray
+
+        try:
+            ray.init(**options)
+            slots = _slots(ray.nodes(), self.cpus_per_trial, self.gpus_per_trial)
+            if self._concurrency is None:
+                self._concurrency = slots
+            elif self.gpus_per_trial and "num_cpus" in options and self._concurrency > slots:
+                raise EngineError(
+                    f"concurrency {self._concurrency} with {self.gpus_per_trial:g} GPUs a trial "
+                    f"needs more GPUs than there are: {slots} such trials fit; lower one of them"
+                )
+        except EngineError as error:
+            self._error = error
+        except Exception as error:
+            self._error = _start_error(error, options["address"])
+        finally:
+            self._started.set()
+
+
+@contextmanager
+def connect(
+    concurrency: int | None = None,
+    cpus_per_trial: float = 1.0,
+    gpus_per_trial: float = 0.0,
+    address: str | None = None,
+) -> Iterator[Runtime]:
+    """Start a local Ray, or connect to the cluster at `address` ("host:port" or "auto").
+
+    Ray starts in the background: `Runtime.ready` waits for it. Without `concurrency` as many
+    trials run as fit the CPUs and GPUs. On a machine of one's own a given `concurrency` may ask
+    for more CPUs than there are. Leaving disconnects, ends the local Ray and restores os.environ.
+    Raises EngineError, here or from `ready`.
+    """
+    options: dict[str, Any] = {
+        "include_dashboard": None if address else False,
+        "log_to_driver": False,
+        "logging_level": "ERROR",
+    }
+    settings = dict(ENVIRONMENT)
+    with ExitStack() as stack:
+        if address is None:
+            settings |= {key: os.environ.get(key, own) for key, own in LOCAL_ENVIRONMENT.items()}
+            options |= _local_options(concurrency, cpus_per_trial, gpus_per_trial)
+            options["_temp_dir"] = stack.enter_context(_temp_folder())
+        else:
+            options["address"] = _answering(address)
+        stack.enter_context(_environment(settings))
+        stack.enter_context(_signals())
+        stack.enter_context(_ray(local=address is None))
+        runtime = Runtime(concurrency, cpus_per_trial, gpus_per_trial)
+        end = threading.Event()
+        holder = threading.Thread(target=runtime.hold, args=(options, end), name="ray")
+        holder.start()
+        stack.callback(holder.join)
+        stack.callback(end.set)
+        yield runtime
+
+
+# ------------------------------------------------------------------- what there is place for
+
+
+def _local_options(
+    concurrency: int | None, cpus_per_trial: float, gpus_per_trial: float
+) -> dict[str, Any]:
+    cpus = available_cpus()
+    if cpus_per_trial > cpus:
+        raise EngineError(
+            f"{cpus_per_trial:g} CPUs a trial do not fit this machine, which has {cpus}; "
+            f"give {cpus} at most, or the address of a cluster"
+        )
+    wanted = 0 if concurrency is None else math.ceil(concurrency * cpus_per_trial)
+    return {
+        "address": "local",
+        "num_cpus": max(cpus, wanted),
+        "num_gpus": None if gpus_per_trial else 0,
+        "object_store_memory": _store_memory(),
+        "_node_ip_address": "127.0.0.1",
+    }
+
+
+def available_cpus() -> int:
+    """The CPUs that this process may use: its affinity, or the container's quota if less."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.is_file():
+        allowed, _, period = quota.read_text().partition(" ")
+        if allowed != "max":
+            return max(1, min(cpus or 1, int(allowed) // int(period)))
+    return cpus or 1
+
+
+def _slots(nodes: list[dict[str, Any]], cpus_per_trial: float, gpus_per_trial: float) -> int:
+    """How many trials fit the nodes. Raises EngineError if none has place for one."""
+    wanted = {"CPU": cpus_per_trial, "GPU": gpus_per_trial}
+    asked = {kind: amount for kind, amount in wanted.items() if amount} or {"CPU": 1.0}
+    there = [node["Resources"] for node in nodes if node["Alive"]]
+    slots = sum(
+        min(int(has.get(kind, 0.0) / amount + 1e-9) for kind, amount in asked.items())
+        for has in there
+    )
+    if slots == 0:
+        needs = " and ".join(f"{amount:g} {kind}s" for kind, amount in asked.items())
+        most = " and ".join(
+            f"{max((has.get(kind, 0.0) for has in there), default=0.0):g} {kind}s"
+            for kind in asked
+        )
+        raise EngineError(
+            f"a trial needs {needs}, and no node has them: the most on one is {most}; "
+            "lower --cpus-per-trial or --gpus-per-trial"
+        )
+    return slots
+
+
+def _store_memory() -> int:
+    shm = Path("/dev/shm")
+    free = shutil.disk_usage(shm).free if shm.is_dir() else 2 << 30
+    return min(max(int(free * STORE_SHARE), STORE_LEAST), STORE_MOST)
+
+
+# ------------------------------------------------------------------------------- addresses
+
+
+def _answering(address: str) -> str:
+    """`address` as host:port, when something listens there. Raises EngineError."""
+    if address == "auto":
+        from tuner.engines.ray_internals import running_clusters
+
+        found = {os.environ["RAY_ADDRESS"]} if "RAY_ADDRESS" in os.environ else running_clusters()
+        if len(found) != 1:
+            seen = f"several: {', '.join(sorted(found))}" if found else "none"
+            raise EngineError(
+                f"address 'auto' finds {seen} on this machine; give the head's HOST:PORT"
+            )
+        address = found.pop()
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    if "://" in address or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise EngineError(f"address {address!r} is no HOST:PORT of a cluster's head (port 6379)")
+    try:
+        socket.create_connection((host, int(port)), timeout=PROBE_S).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise EngineError(f"no Ray cluster answers at {address} ({reason}); is it up?") from error
+    return address
+
+
+def _start_error(error: Exception, address: str) -> EngineError:
+    from ray.exceptions import AuthenticationError
+
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    if isinstance(error, AuthenticationError) or "auth" in text[0].lower():
+        return EngineError(
+            f"the cluster at {address} refuses the token; set RAY_AUTH_MODE=token and "
+            "RAY_AUTH_TOKEN to the cluster's own"
+        )
+    if address == "local":
+        return EngineError(f"Ray cannot start on this machine: {text[0]}")
+    return EngineError(f"cannot connect to the Ray cluster at {address}: {text[0]}")
+
+
+# ----------------------------------------------------------------------- what is put back
+
+
+@contextmanager
+def _ray(*, local: bool) -> Iterator[None]:
+    """Ray imported, silent and checked."""
+    import ray
+
+    from tuner.engines import ray_internals
+
+    if ray.is_initialized():
+        raise EngineError("this process is connected to Ray already; call ray.shutdown() first")
+    ray_internals.check()
+    ray_internals.silence()
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    with ExitStack() as stack:
+        if local:
+            stack.enter_context(ray_internals.loopback())
+        yield
+
+
+@contextmanager
+def _temp_folder() -> Iterator[str]:
+    """A folder short enough for the paths of Ray's sockets."""
+    base = tempfile.gettempdir()
+    folder = tempfile.mkdtemp(prefix="tuner-", dir=base if len(base) < LONGEST_TEMP else "/tmp")
+    try:
+        yield folder
+    finally:
+        # Ray's agents may still write their last lines.
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """os.environ with `settings`; afterwards as it was, what Ray itself set included."""
+    before = dict(os.environ)
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for key in set(os.environ) | set(before):
+            if key.startswith(("RAY_", "TUNE_")) or key == "PYTHONBREAKPOINT":
+                if key in before:
+                    os.environ[key] = before[key]
+                else:
+                    os.environ.pop(key, None)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM ends the program in order (Ray does the same); Tune's handlers are put back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    names = [signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
+    before = {name: signal.getsignal(name) for name in names}
+    if before[signal.SIGTERM] is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _exit)
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _exit(number: int, frame: Any) -> None:
+    raise SystemExit(128 + number)
