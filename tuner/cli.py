@@ -41,12 +41,12 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="go on with the newest study")] = False,
     trials: Annotated[Number, _option("how many points to try")] = None,
     seed: Annotated[Number, _option("seed of everything")] = None,
-    data: Annotated[Text, _option("digits, or PATH.npz in Keras' layout")] = None,
+    data: Annotated[Text, _option("digits, mnist, fashion_mnist, or PATH.npz in Keras' layout")] = None,
     validation: Annotated[Text, _option("split (20% of training data) or test")] = None,
-    sampler: Annotated[Text, _option("who proposes: tpe, random")] = None,
-    scheduler: Annotated[Text, _option("who stops: asha, none")] = None,
-    eta: Annotated[Number, _option("asha: one in eta goes on at a rung")] = None,
-    min_epochs: Annotated[Number, _option("asha: epoch of the first rung")] = None,
+    sampler: Annotated[Text, _option("who proposes: tpe, random, cmaes, qmc, gp")] = None,
+    scheduler: Annotated[Text, _option("who stops: asha, median, hyperband, none")] = None,
+    eta: Annotated[Number, _option("asha, hyperband: one in eta goes on at a rung")] = None,
+    min_epochs: Annotated[Number, _option("epoch before which no trial is stopped")] = None,
     epochs: Annotated[Number, _option("most epochs a trial may train")] = None,
     sample_epochs: Annotated[
         Flag, _option("search the axis epochs under a scheduler too", "--sample-epochs")
@@ -62,6 +62,21 @@ def run(
     concurrency: Annotated[Number, _option("trials at a time; else as many as fit")] = None,
     cpus_per_trial: Annotated[Real, _option("CPUs a trial (default 1)")] = None,
     gpus_per_trial: Annotated[Real, _option("GPUs a trial, fractions allowed")] = None,
+    trial_timeout: Annotated[Real, _option("seconds after which a trial is ended as FAILED")] = None,
+    mode: Annotated[Text, _option("search, grid (every point) or cv (on every fold)")] = None,
+    folds: Annotated[Number, _option("cv: how many folds (default 3)")] = None,
+    repeats: Annotated[Number, _option("cv: how many times, reshuffled")] = None,
+    shuffle: Annotated[Flag, _option("cv: shuffle before splitting", "--shuffle/--no-shuffle")] = None,
+    multivariate: Annotated[
+        Flag, _option("tpe: model axes together (default)", "--multivariate/--no-multivariate")
+    ] = None,
+    sets: Annotated[
+        list[str] | None, _option("NAME=LOW..HIGH, NAME=A,B or NAME=VALUE; repeatable", "--set")
+    ] = None,
+    enqueue: Annotated[
+        Path | None, _option("points to try first: .json, .csv, .parquet or a study's folder")
+    ] = None,
+    storage: Annotated[Text, _option("an Optuna database URL for the ledger")] = None,
     address: Annotated[Text, _option("a running Ray cluster: auto, or HOST:PORT")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="print errors only")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object only")] = False,
@@ -84,6 +99,12 @@ def run(
         "window": window,
         "time_limit": time_limit,
         "engine": engine,
+        "trial_timeout": trial_timeout,
+        "plan": mode,
+        "folds": folds,
+        "repeats": repeats,
+        "shuffle": shuffle,
+        "multivariate": multivariate,
         "concurrency": concurrency,
         "cpus_per_trial": cpus_per_trial,
         "gpus_per_trial": gpus_per_trial,
@@ -102,6 +123,9 @@ def run(
         study=study,
         resume=resume,
         address=address,
+        storage=storage,
+        sets=sets or (),
+        enqueue=enqueue,
         overrides=overrides,
         display=Display(console),
     )

@@ -16,8 +16,8 @@ from tuner.search_space import Categorical, Constant, Int, SearchSpace
 
 if TYPE_CHECKING:
     import keras
-    from tuner.datasets import Dataset
 
+    from tuner.datasets import Dataset
     from tuner.trial import Trial
 
 MODES = ("max", "min")
@@ -79,6 +79,7 @@ class Experiment:
     for its `mode`, "max" or "min". `plan` is "search", "grid" or "cv". `dataset` is a name, the
     path of an .npz, a function that returns a `Dataset`, or None. `epochs` sets the high end of
     the axis `epochs`. Times are in seconds; `trials` counts points, not attempts.
+    `trial_timeout` is that of a cell.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Experiment:
     trials: int = _free(24)
     retries: int = _free(1)
     time_limit: float | None = _free(None)
+    trial_timeout: float | None = _free(None)
     concurrency: int | None = _free(None)
     cpus_per_trial: float = _free(1.0)
     gpus_per_trial: float = _free(0.0)
@@ -157,7 +159,7 @@ _WHOLE: dict[str, float] = {
     "retries": 0,
     "concurrency": 1,
 }
-_REAL: dict[str, float] = {"time_limit": 0.0, "cpus_per_trial": 0.0, "gpus_per_trial": 0.0}
+_REAL: dict[str, float] = {"time_limit": 0.0, "trial_timeout": 0.0, "cpus_per_trial": 0.0, "gpus_per_trial": 0.0}
 FREE_FIELDS = frozenset(f.name for f in fields(Experiment) if f.metadata.get("free"))
 """The fields that may differ when a study is resumed: trials, limits, resources."""
 

@@ -15,6 +15,8 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from tuner.errors import StudyError
 from tuner.files import cut_unfinished_line
@@ -54,24 +56,43 @@ def journal_storage(folder: Path) -> BaseStorage:
 
 def url_storage(url: str) -> BaseStorage:
     """The database behind an Optuna RDB URL. Raises StudyError if it cannot be opened."""
+    shown = shown_url(url)
     try:
         return RDBStorage(url)
-    except Exception as error:  # SQLAlchemy's drivers each raise their own
-        reason = str(error).splitlines()[0].replace(url, "the URL")
-        raise StudyError(f"--storage cannot be opened: {reason}") from None
+    except (ImportError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        reason = str(error).splitlines()[0].replace(url, shown)
+        raise StudyError(f"--storage {shown} cannot be opened: {reason}") from None
+
+
+def shown_url(url: str) -> str:
+    """The URL without its password. Raises StudyError for what is no database URL."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        raise StudyError(
+            "--storage is no database URL such as sqlite:///study.db or postgresql://host/name"
+        ) from None
 
 
 class Ledger:
     """The attempts of one study. Safe to use from several threads, as Optuna's storages are."""
 
-    def __init__(self, name: str, mode: str, storage: BaseStorage | None = None) -> None:
+    def __init__(
+        self, name: str, mode: str, storage: BaseStorage | None = None, *, new: bool = False
+    ) -> None:
+        """Open the study `name` of a storage; with `new`, raises StudyError if it is there."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(
-            storage=storage or InMemoryStorage(),
-            study_name=name,
-            direction="maximize" if mode == "max" else "minimize",
-            load_if_exists=True,
-        )
+        try:
+            self._study = optuna.create_study(
+                storage=storage or InMemoryStorage(),
+                study_name=name,
+                direction="maximize" if mode == "max" else "minimize",
+                load_if_exists=not new,
+            )
+        except optuna.exceptions.DuplicatedStudyError:
+            raise StudyError(
+                f"the storage holds a study {name!r} already; give another --study"
+            ) from None
         self._storage = self._study._storage
         # Making a Trial object asks the study's sampler: closing goes through one that costs nothing.
         self._closing = optuna.load_study(
@@ -83,10 +104,19 @@ class Ledger:
         return list(self._study.get_trials(deepcopy=False))
 
     def propose(
-        self, sampler: optuna.samplers.BaseSampler, space: SearchSpace, trial: int
+        self,
+        sampler: optuna.samplers.BaseSampler,
+        space: SearchSpace,
+        trial: int,
+        known: Mapping[str, Any],
     ) -> tuple[int, dict[str, Any]]:
-        """Open the first attempt of `trial` at a point of the sampler's; its id and the point."""
+        """Open the first attempt of `trial` at a point of the sampler's; its id and the point.
+
+        `known` fixes some parameters of it.
+        """
         self._study.sampler = sampler
+        if known:
+            self._study.enqueue_trial(dict(known))
         proposal = self._study.ask()
         params = space.suggest(proposal)
         proposal.set_user_attr("trial", trial)
@@ -113,6 +143,10 @@ class Ledger:
     def keep_cell(self, attempt_id: int, fold: int, result: Mapping[str, Any]) -> None:
         """Keep a finished cell of an attempt."""
         self._storage.set_trial_user_attr(attempt_id, f"{FOLD}{fold}", dict(result))
+
+    def discard(self, attempt_id: int) -> None:
+        """Fail an attempt whose ask was never over."""
+        self._storage.set_trial_state_values(attempt_id, TrialState.FAIL)
 
     def close(self, attempt_id: int, state: State, value: float | None) -> None:
         """Tell Optuna what became of an attempt.

@@ -39,8 +39,8 @@ def _last_attempts(study: Study) -> dict[int, FrozenTrial]:
     for attempt in study.ledger.attempts():
         number = attempt.user_attrs.get("trial")
         if number is None:  # killed before the ask was over: as if it had never been asked
-            if attempt.state is TrialState.RUNNING:
-                study.ledger.close(attempt._trial_id, State.FAILED, None)
+            if not attempt.state.is_finished():
+                study.ledger.discard(attempt._trial_id)
             continue
         last[number] = attempt
     return last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Any
 from tuner.datasets import Dataset
 from tuner.datasets import load as load_dataset
 from tuner.display import Display, params_text
-from tuner.errors import ExperimentError, TunerError
+from tuner.enqueue import read_points
+from tuner.errors import ExperimentError, StudyError, TunerError
 from tuner.experiment import Experiment, epochs_are_budget, last_epoch, settle
 from tuner.folds import Splits
-from tuner.ledger import Ledger, journal_storage
+from tuner.ledger import Ledger, journal_storage, shown_url, url_storage
 from tuner.loading import Loaded, Source
 from tuner.loading import load as load_experiment
 from tuner.recorder import Recorder
 from tuner.resume import restore
 from tuner.runtime import Runtime, connect
+from tuner.sampler import caveat, check_sampler
 from tuner.schema import REPORTS_FOLDER, TRIALS_FILE
 from tuner.search_space import Int, SearchSpace
+from tuner.set_axes import set_axes
 from tuner.study import Study
-from tuner.study_file import check_dataset, describe, resumed
+from tuner.study_file import check_dataset, describe, resumed, resumed_storage
 from tuner.study_folder import (
     existing_study_path,
     locked,
@@ -119,6 +122,8 @@ def run(
     study: str | None = None,
     resume: bool = False,
     address: str | None = None,
+    storage: str | None = None,
+    enqueue: str | Path | None = None,
     quiet: bool = True,
     **fields: Any,
 ) -> Results:
@@ -138,6 +143,9 @@ def run(
         study=study,
         resume=resume,
         address=address,
+        storage=storage,
+        sets=(),
+        enqueue=None if enqueue is None else Path(enqueue),
         overrides=fields,
         display=Display(None if quiet else Console()),
     )
@@ -151,21 +159,35 @@ def run_study(
     study: str | None,
     resume: bool,
     address: str | None,
+    storage: str | None,
+    sets: Sequence[str],
+    enqueue: Path | None,
     overrides: Mapping[str, Any],
     display: Display,
 ) -> Finished:
     """Run a new study, or go on with one, to its end. Raises Interrupted on Ctrl-C."""
+    overrides = {**overrides, **_absolute_data(overrides.get("dataset"))}
     loaded = _loaded(experiment, overrides)
     name = loaded.experiment.name
+    if sets:
+        overrides = {**overrides, "space": set_axes(SearchSpace(loaded.experiment.space), sets)}
     if resume:
         path = existing_study_path(results, name, study)
         content = read_study_json(path)
         settled = resumed(loaded, content, overrides)
+        storage = resumed_storage(content, storage)
+        if enqueue is not None:
+            raise StudyError("--enqueue goes with a new study; this one has begun")
     else:
         settled = _settle(loaded.experiment, overrides)
         path = new_study_path(results, name, study)
-        content = {}
+        points = [] if enqueue is None else read_points(enqueue, SearchSpace(settled.space))
+        shown = None if storage is None else shown_url(storage)
+        content = {"name": path.name, "enqueued": points, "storage": shown}
+    check_sampler(settled)
     display.line(headline(settled, path))
+    if note := caveat(settled):
+        display.line(note)
     resources = (settled.concurrency, settled.cpus_per_trial, settled.gpus_per_trial)
     with connect(*resources, address=address) as runtime:
         dataset = None if settled.dataset is None else load_dataset(settled.dataset)
@@ -173,19 +195,20 @@ def run_study(
             check_dataset(content, dataset)
             content = {**content, "experiment": describe(loaded, settled, dataset)["experiment"]}
         else:
-            content = {"name": path.name, **describe(loaded, settled, dataset)}
+            content |= describe(loaded, settled, dataset)
         runtime.ready()  # what Ray refuses is said before a study is made
         if not resume:
             make_folder(path)
-        with locked(path):
-            write_study_json(path, content)
-            opened = _open(settled, path)
-            try:
+        opened = None
+        try:
+            with locked(path):
+                write_study_json(path, content)
+                opened = _open(settled, path, content["enqueued"], storage, new=not resume)
                 _drive(opened, loaded, dataset, runtime, path, display)
-            except TunerError:
-                if not opened.records:
-                    shutil.rmtree(path)
-                raise
+        except TunerError:
+            if not resume and (opened is None or not opened.records):
+                shutil.rmtree(path)  # a mistake leaves no half-made study behind
+            raise
     if opened.abort is not None:
         raise opened.abort
     return Finished(path, opened, opened.clock() - opened.started)
@@ -216,6 +239,13 @@ def _loaded(experiment: str | Experiment, overrides: Mapping[str, Any]) -> Loade
     return loaded
 
 
+def _absolute_data(dataset: Any) -> dict[str, str]:
+    """The path of an .npz made absolute: a resumed run may start from another folder."""
+    if isinstance(dataset, str) and dataset.endswith(".npz"):
+        return {"dataset": str(Path(dataset).expanduser().resolve())}
+    return {}
+
+
 def _settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     unknown = sorted(overrides.keys() - vars(experiment).keys())
     if unknown:
@@ -223,10 +253,18 @@ def _settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     return settle(experiment, overrides)
 
 
-def _open(settled: Experiment, path: Path) -> Study:
-    ledger = Ledger(path.name, settled.mode, journal_storage(path))
+def _open(
+    settled: Experiment,
+    path: Path,
+    enqueued: Sequence[Mapping[str, Any]],
+    storage: str | None,
+    *,
+    new: bool,
+) -> Study:
+    backend = journal_storage(path) if storage is None else url_storage(storage)
+    ledger = Ledger(path.name, settled.mode, backend, new=new)
     recorder = Recorder(path, SearchSpace(settled.space), settled.engine)
-    study = Study(settled, ledger, recorder=recorder)
+    study = Study(settled, ledger, recorder=recorder, enqueued=enqueued)
     restore(study)
     study.save()
     return study

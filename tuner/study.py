@@ -15,7 +15,7 @@ import math
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tuner.errors import StudyError
@@ -40,6 +40,7 @@ FIRST_FAILURES = 3
 class Study:
     """The trials of one experiment; without a `recorder` no table is written (simulations).
 
+    The first trials take the points `enqueued`; what these leave out is the sampler's.
     `clock` gives seconds since the Unix epoch. `on_change(record)` is called, with the study's
     lock held, when a trial starts and when it ends.
     """
@@ -50,6 +51,7 @@ class Study:
         ledger: Ledger,
         *,
         recorder: Recorder | None = None,
+        enqueued: Sequence[Mapping[str, Any]] = (),
         clock: Callable[[], float] = time.time,
         on_change: Callable[[Record], None] = lambda record: None,
     ) -> None:
@@ -65,6 +67,7 @@ class Study:
         self.points = grid_points(self.space) if experiment.sampler == GRID else None
         self.total = experiment.trials if self.points is None else len(self.points)
         self.recorder = recorder or Recorder(None, self.space, experiment.engine)
+        self.enqueued = enqueued
         self.order = 0
         self.sign = -1.0 if experiment.mode == "max" else 1.0
         self.cells = cells_per_trial(experiment)
@@ -119,7 +122,8 @@ class Study:
     def _propose(self, number: int) -> None:
         if self.points is None:
             sampler = make_sampler(self.experiment, number)
-            attempt_id, params = self.ledger.propose(sampler, self.space, number)
+            known = self.enqueued[number] if number < len(self.enqueued) else {}
+            attempt_id, params = self.ledger.propose(sampler, self.space, number, known)
         else:
             params = self.points[number]
             attrs = {"trial": number, "attempt": 1}
@@ -234,6 +238,8 @@ class Study:
             if result.state is State.FAILED:
                 record.deaths += outcome.ending is Ending.DIED
                 record.raises += outcome.ending is not Ending.DIED
+            if outcome.ending is Ending.TIMED_OUT:  # it would take as long again
+                record.raises += self.experiment.retries
             self.ledger.keep_cell(record.attempt_id, cell.fold, result.as_json())
             if not record.running and not record.waiting:
                 self._close_attempt(record)

@@ -13,7 +13,8 @@ from typing import Any
 from tuner import __version__
 from tuner.datasets import Dataset
 from tuner.errors import StudyError
-from tuner.experiment import FREE_FIELDS, Experiment
+from tuner.experiment import FREE_FIELDS, Experiment, settle
+from tuner.ledger import shown_url
 from tuner.loading import Loaded
 from tuner.search_space import SearchSpace
 
@@ -61,25 +62,45 @@ def resumed(
     Everything comes from study.json; only trials, limits and resources may change. Raises
     StudyError naming whatever else differs.
     """
+    stored = {name: v for name, v in content["experiment"].items() if name != "name"}
     if content["declared_space"] != SearchSpace(loaded.experiment.space).as_json():
         raise StudyError(_space_difference(content["declared_space"], loaded.experiment))
-    stored = dict(content["experiment"])
-    if stored["name"] != loaded.experiment.name:
+    if content["experiment"]["name"] != loaded.experiment.name:
         raise StudyError(
-            f"the study is one of {stored['name']!r}, not of {loaded.experiment.name!r}"
+            f"the study is one of {content['experiment']['name']!r}, "
+            f"not of {loaded.experiment.name!r}"
         )
     if stored["dataset"] == "function":
         stored["dataset"] = loaded.experiment.dataset
+    if "space" in overrides:
+        again = settle(loaded.experiment, {**stored, "space": overrides["space"]})
+        if SearchSpace(again.space).as_json() != content["space"]:
+            raise StudyError(
+                "--resume cannot change the space; start a new study with this --set instead"
+            )
     for name, given in overrides.items():
-        if name not in FREE_FIELDS and given != stored[name]:
+        if name not in FREE_FIELDS and name != "space" and given != stored[name]:
             raise StudyError(
                 f"--resume cannot change {name} from {stored[name]!r} to {given!r}; "
                 "only trials, limits and resources may change: start a new study instead"
             )
-    del stored["name"]
     free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
     settled = replace(loaded.experiment, **{**stored, **free})
     return replace(settled, space=SearchSpace.from_json(content["space"]))
+
+
+def resumed_storage(content: Mapping[str, Any], given: str | None) -> str | None:
+    """The storage URL to resume on. A password is never stored, so such a URL must be given."""
+    stored: str | None = content["storage"]
+    if given is None:
+        if stored is not None and "***" in stored:
+            raise StudyError(f"the study's ledger is {stored}; give --storage with its password")
+        return stored
+    if stored is None or shown_url(given) != stored:
+        raise StudyError(
+            f"the study's ledger is {stored or 'in its folder'}, not {shown_url(given)}"
+        )
+    return given
 
 
 def check_dataset(content: Mapping[str, Any], dataset: Dataset | None) -> None:

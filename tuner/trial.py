@@ -19,6 +19,7 @@ from tuner.errors import ReportError
 
 if TYPE_CHECKING:
     import keras
+
     from tuner.folds import Data
 
 
@@ -62,6 +63,7 @@ class Ending(StrEnum):
     FINISHED = "finished"
     RAISED = "raised"
     DIED = "died"
+    TIMED_OUT = "timed out"
 
 
 @dataclass(frozen=True)
