@@ -308,3 +308,24 @@ def test_the_best_trial_is_the_best_among_complete() -> None:
     run_cell(study, [0.5] * 9)
     assert study.best() is study.records[0]
     assert SPACE["epochs"].high == study.records[0].epochs
+
+
+def test_what_a_function_returns_is_a_report_that_nothing_can_stop() -> None:
+    study = open_study(experiment(eta=2, retries=0))
+    for value in (0.9, 0.1):
+        cell = study.ask()
+        assert cell is not None
+        study.tell(cell, Outcome(Ending.FINISHED, returned={"val_accuracy": value}))
+    assert [(r.state, r.value, r.epochs) for r in study.records] == [
+        (State.COMPLETE, 0.9, 1),
+        (State.COMPLETE, 0.1, 1),
+    ]
+
+
+def test_a_timed_out_trial_fails_without_another_attempt() -> None:
+    study = open_study(experiment(trials=1, retries=3))
+    cell = study.ask()
+    assert cell is not None
+    study.tell(cell, Outcome(Ending.TIMED_OUT, "ran longer than 5 s"))
+    assert study.finished
+    assert (study.records[0].state, study.records[0].attempt) == (State.FAILED, 1)

@@ -13,8 +13,9 @@ from tuner.datasets import load as load_dataset
 from tuner.display import Display, params_text
 from tuner.enqueue import read_points
 from tuner.errors import ExperimentError, StudyError, TunerError
-from tuner.experiment import Experiment, epochs_are_budget, last_epoch, settle
+from tuner.experiment import GRID, Experiment, cells_per_trial, epochs_are_budget, last_epoch, settle
 from tuner.folds import Splits
+from tuner.grid import grid_points
 from tuner.ledger import Ledger, journal_storage, shown_url, url_storage
 from tuner.loading import Loaded, Source
 from tuner.loading import load as load_experiment
@@ -22,6 +23,7 @@ from tuner.recorder import Recorder
 from tuner.resume import restore
 from tuner.runtime import Runtime, connect
 from tuner.sampler import caveat, check_sampler
+from tuner.scheduler import make_scheduler
 from tuner.schema import REPORTS_FOLDER, TRIALS_FILE
 from tuner.search_space import Int, SearchSpace
 from tuner.set_axes import set_axes
@@ -222,10 +224,16 @@ def headline(settled: Experiment, path: Path) -> str:
         epochs = f"; epochs are the budget, {last_epoch(settled, space.constants())} at most"
     elif isinstance(space.get("epochs"), Int):
         epochs = "; epochs is a parameter"
-    data = settled.dataset if isinstance(settled.dataset, str) else "its own data"
+    data = "its own data" if callable(settled.dataset) else settled.dataset or "no data"
     judged = ", judged on the test set" if settled.validation == "test" else ""
+    cells = cells_per_trial(settled)
+    points = f"{settled.trials} trials"
+    if settled.sampler == GRID:
+        points = f"{len(grid_points(space))} grid points"
+    if cells > 1:
+        points += f" on {cells} folds"
     return (
-        f"{path.name}: {settled.plan}, {settled.sampler} + {settled.scheduler}, seed "
+        f"{path.name}: {points}, {settled.sampler} + {settled.scheduler}, seed "
         f"{settled.seed}, {data}{judged}{epochs}"
     )
 
@@ -250,7 +258,11 @@ def _settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     unknown = sorted(overrides.keys() - vars(experiment).keys())
     if unknown:
         raise ExperimentError(f"an Experiment has no field {', '.join(unknown)}")
-    return settle(experiment, overrides)
+    settled = settle(experiment, overrides)
+    make_scheduler(settled)  # either refuses here, before anything has begun
+    if settled.sampler == GRID:
+        grid_points(SearchSpace(settled.space))
+    return settled
 
 
 def _open(

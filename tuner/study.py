@@ -171,10 +171,15 @@ class Study:
         self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float
     ) -> Decision:
         """Take a report and decide: CONTINUE, or STOP the cell."""
+        return self._take(cell, epoch, metrics, time_s, final=False)
+
+    def _take(
+        self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float, *, final: bool
+    ) -> Decision:
         with self._lock:
             open_cell = self._open[cell.trial, cell.fold]
             record = self.records[cell.trial]
-            decision = self._decide(open_cell, record, epoch, metrics)
+            decision = self._decide(open_cell, record, epoch, metrics, final=final)
             self.recorder.append(
                 Report(
                     trial=cell.trial,
@@ -195,7 +200,13 @@ class Study:
             return decision
 
     def _decide(
-        self, open_cell: OpenCell, record: Record, epoch: int, metrics: Mapping[str, float]
+        self,
+        open_cell: OpenCell,
+        record: Record,
+        epoch: int,
+        metrics: Mapping[str, float],
+        *,
+        final: bool,
     ) -> Decision:
         cell = open_cell.cell
         open_cell.take(epoch, metrics)
@@ -210,6 +221,8 @@ class Study:
         if value is None:
             return Decision.CONTINUE
         open_cell.values[epoch] = value
+        if final:
+            return Decision.CONTINUE
         verdict = self.scheduler.report(
             cell.trial, cell.fold, epoch, self.sign * value, cell.epochs
         )
@@ -230,6 +243,8 @@ class Study:
     def tell(self, cell: Cell, outcome: Outcome) -> None:
         """Take the end of a cell: keep it, start it over, or close its trial."""
         with self._lock:
+            if outcome.returned is not None:  # a report after which nothing is left to stop
+                self._take(cell, 1, outcome.returned, outcome.duration_s, final=True)
             open_cell = self._open.pop((cell.trial, cell.fold))
             record = self.records[cell.trial]
             record.running.discard(cell.fold)

@@ -35,7 +35,7 @@ from tuner.declaration import (
 from tuner.errors import ReportError
 from tuner.experiment import KerasModel, Objective
 from tuner.failures import failure_text
-from tuner.trial import Cell, Decision, Ending, Outcome, Trial, TrialStopped
+from tuner.trial import Cell, Decision, Ending, Outcome, Trial, TrialStopped, checked_metrics
 
 if TYPE_CHECKING:
     from tuner.folds import Data
@@ -51,24 +51,26 @@ def run_cell(
     """Carry out one cell and say how it ended; the user's exceptions end here.
 
     `send(epoch, metrics, time_s)` carries a report to the study. A function that reported nothing
-    may return a number, taken as `metric` at epoch 1, or a dict of metrics. `peak_rss_mb` is the
+    may return a number, taken as `metric` at epoch 1, or a dict of metrics: both come back as
+    `returned`. `peak_rss_mb` is the
     highest memory of the worker's process since it started, so in a reused worker it never falls.
     `host` is left to the engine.
     """
     started = time.monotonic()
     trial = Trial(cell, send, load_data)
-    ending, error = Ending.FINISHED, None
+    ending, error, returned = Ending.FINISHED, None, None
     try:
         if isinstance(objective, KerasModel):
             train_model(objective, trial)
         else:
             seed_worker(trial.seed)
-            _report_returned(trial, metric, objective(trial))
+            returned = _returned_metrics(trial, metric, objective(trial))
     except TrialStopped:
         pass  # the study said stop and remembers it: the function ended as it should
     except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever a user's code raises
         ending, error = Ending.RAISED, failure_text(raised)
-    return Outcome(ending, error, time.monotonic() - started, _peak_rss_mb())
+    seconds = time.monotonic() - started
+    return Outcome(ending, error, seconds, _peak_rss_mb(), returned=returned)
 
 
 def train_model(declaration: KerasModel, trial: Trial) -> None:
@@ -141,18 +143,17 @@ def _forget_custom_gradients() -> None:
         del registry[name]
 
 
-def _report_returned(trial: Trial, metric: str, returned: Any) -> None:
+def _returned_metrics(trial: Trial, metric: str, returned: Any) -> dict[str, float] | None:
     if trial.last_epoch > 0 or returned is None:
-        return
+        return None
     if isinstance(returned, Mapping):
-        trial.report(1, returned)
-    elif _is_number(returned):
-        trial.report(1, {metric: float(returned)})
-    else:
-        raise ReportError(
-            f"the training function reported nothing and returned {returned!r:.200}; "
-            "report every epoch, or return a number or a dict of metrics"
-        )
+        return checked_metrics(returned)
+    if _is_number(returned):
+        return {metric: float(returned)}
+    raise ReportError(
+        f"the training function reported nothing and returned {returned!r:.200}; "
+        "report every epoch, or return a number or a dict of metrics"
+    )
 
 
 def _is_number(value: Any) -> bool:

@@ -68,13 +68,17 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a cell. `error` is the text kept for the user (a traceback where it raised)."""
+    """The end of a cell. `error` is the text kept for the user (a traceback where it raised).
+
+    `returned` holds the metrics that a function returned which had reported nothing.
+    """
 
     ending: Ending
     error: str | None = None
     duration_s: float = 0.0
     peak_rss_mb: float = math.nan
     host: str = ""
+    returned: Mapping[str, float] | None = None
 
 
 RESERVED_COLUMNS = ("trial", "fold", "epoch", "time_s", "decision", "order", "study")
@@ -166,9 +170,7 @@ class Trial(Mapping[str, Any]):
         if self.should_stop:
             raise TrialStopped
         epoch = _checked_epoch(epoch, self.last_epoch)
-        values = {str(name): _checked_metric(str(name), value) for name, value in metrics.items()}
-        if not values:
-            raise ReportError(f"report at epoch {epoch} holds no metric; give at least one")
+        values = checked_metrics(metrics)
         self.last_epoch = epoch
         decision = self._send(epoch, values, time.monotonic() - self._started)
         self.should_stop = decision is Decision.STOP
@@ -179,6 +181,14 @@ class Trial(Mapping[str, Any]):
         from tuner.keras_callback import report_callback
 
         return report_callback(self)
+
+
+def checked_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics as floats by name. Raises ReportError for what is no number, and for none at all."""
+    values = {str(name): _checked_metric(str(name), value) for name, value in metrics.items()}
+    if not values:
+        raise ReportError("a report holds no metric; give at least one")
+    return values
 
 
 def _checked_epoch(epoch: int, last: int) -> int:
