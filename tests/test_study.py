@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import optuna
+import pandas as pd
 import pytest
 
 from tests.brain import SPACE, experiment, half_diverging, open_study, rising, simulate
@@ -329,3 +331,90 @@ def test_a_timed_out_trial_fails_without_another_attempt() -> None:
     study.tell(cell, Outcome(Ending.TIMED_OUT, "ran longer than 5 s"))
     assert study.finished
     assert (study.records[0].state, study.records[0].attempt) == (State.FAILED, 1)
+
+
+EPOCHS_GRID = {"a": Categorical([1, 2]), "epochs": Int(1, 9, grid=[3, 9, 6])}
+
+
+def declared(**fields: Any) -> KerasModel:
+    return KerasModel(build=rising, optimizer=rising, **fields)  # type: ignore[arg-type]
+
+
+def steps_to_the_last_epoch(cell: Cell) -> Iterator[Step]:
+    assert cell.epochs is not None
+    for epoch in range(1, cell.epochs + 1):
+        yield Step(epoch, {"val_accuracy": cell.params["a"] + epoch / 10 + cell.fold})
+
+
+@pytest.mark.parametrize("plan", ["grid", "cv"])
+def test_points_that_differ_only_in_epochs_share_a_training(plan: str, tmp_path: Path) -> None:
+    settled = experiment(space=EPOCHS_GRID, plan=plan, objective=declared())
+    shared = simulate(settled, steps_to_the_last_epoch, folder=tmp_path, workers=2)
+    plain = experiment(space=EPOCHS_GRID, plan=plan)
+    alone = simulate(plain, steps_to_the_last_epoch, workers=2)
+    assert rows(shared) == rows(alone)
+    assert [r.shared_with for r in shared.records] == [1, None, 1, 4, None, 4]
+    table = pd.read_parquet(tmp_path / "trials.parquet")
+    assert table["shared_with"].isna().sum() == 2
+    reports = pd.read_parquet(tmp_path / "reports.parquet")
+    assert len(reports) == 36 * shared.cells
+    assert not reports.duplicated(["trial", "fold", "epoch"]).any()
+
+
+def test_followers_train_for_themselves_if_the_training_read_its_epochs() -> None:
+    settled = experiment(space=EPOCHS_GRID, plan="grid", objective=declared())
+    study = open_study(settled)
+    ended = []
+    while (cell := study.ask()) is not None:
+        for step in steps_to_the_last_epoch(cell):
+            study.report(cell, step.epoch, step.metrics, 0.0)
+        study.tell(cell, Outcome(Ending.FINISHED, read_epochs=True))
+        ended.append(cell.trial)
+    assert sorted(ended) == [0, 1, 2, 3, 4, 5]
+    assert all(record.shared_with is None for record in study.records)
+
+
+@pytest.mark.parametrize("steps", [0, 4, 12, 17])
+def test_a_killed_grid_over_epochs_ends_with_every_point_once(tmp_path: Path, steps: int) -> None:
+    settled = experiment(space=EPOCHS_GRID, plan="grid", objective=declared())
+    left = [steps]
+
+    def dying(cell: Cell) -> Iterator[Step]:
+        for step in steps_to_the_last_epoch(cell):
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt("killed")
+            yield step
+
+    with pytest.raises(KeyboardInterrupt, match="killed"):
+        simulate(settled, dying, folder=tmp_path)
+    study = simulate(settled, steps_to_the_last_epoch, folder=tmp_path)
+    assert study.counts() == {State.COMPLETE: 6}
+    assert len(pd.read_parquet(tmp_path / "reports.parquet")) == 36
+    assert [r.value for r in study.records] == [1.3, 1.9, 1.6, 2.3, 2.9, 2.6]
+
+
+def test_fold_racing_gives_no_more_folds_to_what_falls_behind() -> None:
+    space = {"a": Categorical([3, 2, 1])}
+
+    def curve(cell: Cell) -> Iterator[Step]:
+        yield Step(1, {"val_accuracy": cell.params["a"] + 0.2 * cell.fold})
+
+    for rule, cells in [("none", [4, 4, 4]), ("forgiving", [4, 1, 1]), ("aggressive", [4, 1, 1])]:
+        settled = experiment(space=space, plan="cv", folds=4, fold_racing=rule)
+        study = simulate(settled, curve)
+        assert [len(record.cells) for record in study.records] == cells
+    assert [r.state for r in study.records] == [State.COMPLETE, State.STOPPED, State.STOPPED]
+    assert study.records[1].value == 2.0
+
+
+def test_forgiving_racing_spares_what_aggressive_racing_stops() -> None:
+    def curve(cell: Cell) -> Iterator[Step]:
+        yield Step(1, {"val_accuracy": cell.params["a"] + (0.5 if cell.fold == 3 else 0.0)})
+
+    states = {}
+    for rule in ("forgiving", "aggressive"):
+        space = {"a": Categorical([1.0, 1.0625])}
+        settled = experiment(space=space, plan="cv", folds=4, fold_racing=rule)
+        states[rule] = simulate(settled, curve).records[1].state
+    assert states == {"forgiving": State.COMPLETE, "aggressive": State.STOPPED}

@@ -67,6 +67,9 @@ def run(
     folds: Annotated[Number, _option("cv: how many folds (default 3)")] = None,
     repeats: Annotated[Number, _option("cv: how many times, reshuffled")] = None,
     shuffle: Annotated[Flag, _option("cv: shuffle before splitting", "--shuffle/--no-shuffle")] = None,
+    fold_racing: Annotated[
+        Text, _option("cv: drop configurations at a fold: none, forgiving or aggressive")
+    ] = None,
     multivariate: Annotated[
         Flag, _option("tpe: model axes together (default)", "--multivariate/--no-multivariate")
     ] = None,
@@ -104,6 +107,7 @@ def run(
         "folds": folds,
         "repeats": repeats,
         "shuffle": shuffle,
+        "fold_racing": fold_racing,
         "multivariate": multivariate,
         "concurrency": concurrency,
         "cpus_per_trial": cpus_per_trial,

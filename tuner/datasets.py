@@ -155,7 +155,7 @@ def _load_npz(path: Path) -> Dataset:
     if not path.is_file():
         raise DatasetError(f"{path}: no such file; give the path of an .npz")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = [key for key in KEYS if key not in archive]
             if missing:
                 raise DatasetError(
@@ -241,12 +241,12 @@ def _inputs(name: str, key: str, x: Array) -> Array:
     return cast
 
 
-def _targets(name: str, key: str, given: Array) -> Array:
-    y: Array = given
+def _targets(name: str, key: str, y: Array) -> Array:
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if _is_one_hot(y):
-        return np.argmax(y, axis=1).astype(np.int64, copy=False)
+        labels: Array = y.argmax(axis=1)
+        return labels.astype(np.int64, copy=False)
     if y.dtype.kind == "f":
         return np.ascontiguousarray(y, dtype=np.float32)
     if y.ndim > 1:

@@ -57,7 +57,11 @@ def build_model(declaration: KerasModel, trial: Trial) -> keras.Model:
             "and metrics beside build"
         )
     if not model.built:
-        model.build((None, *trial.data.x_train.shape[1:]))
+        x_train = trial.data.x_train
+        if isinstance(model, keras.Sequential):
+            model.build((None, *x_train.shape[1:]))
+        else:
+            model(x_train[:1])  # a subclass need not know how to build, but how to be called
     return model
 
 
@@ -87,17 +91,18 @@ def optimizer_of(declaration: KerasModel, trial: Trial) -> keras.optimizers.Opti
 
 def epochs_of(trial: Trial) -> int:
     """How many epochs a declared model trains."""
-    if trial.epochs is None:
+    epochs = trial.cell.epochs  # not trial.epochs, which a schedule might read
+    if epochs is None:
         raise ExperimentError(
             "nothing says how many epochs to train; give an axis or a constant 'epochs', or --epochs"
         )
-    return trial.epochs
+    return epochs
 
 
 def batch_size_of(declaration: KerasModel, trial: Trial) -> int:
     """Samples in a batch."""
     declared = declaration.batch_size
-    size = declared(trial.params) if callable(declared) else declared
+    size = declared(trial) if callable(declared) else declared
     if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
         raise ExperimentError(f"batch_size {size!r} must be a whole number of at least 1")
     return int(size)

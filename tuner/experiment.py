@@ -25,6 +25,7 @@ PLANS = ("search", "grid", "cv")
 VALUES = ("last", "best")
 VALIDATIONS = ("split", "test")
 TARGETS = ("labels", "one_hot")
+FOLD_RACING = ("none", "forgiving", "aggressive")
 SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
 SCHEDULERS = ("asha", "median", "hyperband", "none")
 ENGINES = ("ray_tune",)
@@ -102,6 +103,7 @@ class Experiment:
     folds: int = 3
     repeats: int = 1
     shuffle: bool = False
+    fold_racing: str = "none"
     deterministic: bool = False
     window: int = 8
     engine: str = "ray_tune"
@@ -145,6 +147,7 @@ _CHOICES: dict[str, Sequence[str]] = {
     "scheduler": SCHEDULERS,
     "value": VALUES,
     "validation": VALIDATIONS,
+    "fold_racing": FOLD_RACING,
     "engine": ENGINES,
 }
 _WHOLE: dict[str, float] = {

@@ -16,7 +16,7 @@ _LIBRARIES = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "purelib"
 def failure_text(error: BaseException) -> str:
     """The traceback, cut down to the user's frames and the place where it was raised.
 
-    Frames of tuner, of installed packages and of the standard library go, save the last one.
+    Frames of tuner go, and those of installed packages and of the standard library save the last.
     Where the user has no frame, the libraries' frames stay; one of tuner's own errors is a line.
     """
     report = traceback.TracebackException.from_exception(error)
@@ -30,7 +30,8 @@ def _shorten(report: traceback.TracebackException) -> None:
     frames = list(report.stack)
     users = [frame for frame in frames if _is_users(frame.filename)]
     if users:
-        kept = users if frames[-1] in users else [*users, frames[-1]]
+        last = frames[-1]
+        kept = users if last in users or _is_ours(last.filename) else [*users, last]
     else:
         kept = [frame for frame in frames if not _is_ours(frame.filename)]
     report.stack = traceback.StackSummary.from_list(kept)

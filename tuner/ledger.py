@@ -140,9 +140,13 @@ class Ledger:
         """Keep an intermediate value."""
         self._storage.set_trial_intermediate_value(attempt_id, step, value)
 
+    def keep(self, attempt_id: int, name: str, value: Any) -> None:
+        """Keep an attribute of an attempt."""
+        self._storage.set_trial_user_attr(attempt_id, name, value)
+
     def keep_cell(self, attempt_id: int, fold: int, result: Mapping[str, Any]) -> None:
         """Keep a finished cell of an attempt."""
-        self._storage.set_trial_user_attr(attempt_id, f"{FOLD}{fold}", dict(result))
+        self.keep(attempt_id, f"{FOLD}{fold}", dict(result))
 
     def discard(self, attempt_id: int) -> None:
         """Fail an attempt whose ask was never over."""

@@ -16,8 +16,6 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-import sysconfig
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from typing import Any
 
 from tuner.errors import ExperimentError, TunerError
 from tuner.experiment import Experiment
+from tuner.failures import failure_text
 
 PACKAGE = "search_spaces"
 ATTRIBUTE = "EXPERIMENT"
@@ -158,7 +157,7 @@ def _module(source: Source) -> ModuleType:
         raise _import_error(source.where, error) from error
     except TunerError:
         raise
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a user's file raises
         raise _import_error(source.where, error) from error
 
 
@@ -180,7 +179,7 @@ def _import_file(path: Path) -> ModuleType:
         sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a user's file raises
         del sys.modules[name]
         if isinstance(error, TunerError):
             raise
@@ -190,20 +189,7 @@ def _import_file(path: Path) -> ModuleType:
 
 def _import_error(where: str, error: BaseException) -> ExperimentError:
     """One line, with the traceback of the user's own lines as a note."""
-    lines = traceback.TracebackException.from_exception(error)
-    lines.stack = traceback.StackSummary.from_list(
-        [frame for frame in lines.stack if _is_users(frame.filename)]
-    )
-    last = f"line {lines.stack[-1].lineno}: " if lines.stack else ""
-    text = str(error) or "no reason was given"
-    refused = ExperimentError(
-        f"{where} cannot be imported: {last}{type(error).__name__}: {text.splitlines()[0]}"
-    )
-    refused.add_note("".join(lines.format(chain=False)).rstrip())
+    text = (str(error).strip() or "no reason was given").splitlines()[0]
+    refused = ExperimentError(f"{where} cannot be imported: {type(error).__name__}: {text}")
+    refused.add_note(failure_text(error))
     return refused
-
-
-def _is_users(file: str) -> bool:
-    paths = sysconfig.get_paths()
-    foreign = (paths["stdlib"], paths["purelib"], paths["platlib"], str(Path(__file__).parent))
-    return not file.startswith("<") and not file.startswith(foreign)

@@ -49,6 +49,7 @@ class Record:
     running: set[int] = field(default_factory=set)
     cells: dict[int, CellResult] = field(default_factory=dict)
     ended_early: bool = False
+    shared_with: int | None = None
     raises: int = 0
     deaths: int = 0
 
@@ -94,13 +95,13 @@ class Record:
         """The first cell's error, where one has any."""
         return next((cell.error for cell in self.cells.values() if cell.error), None)
 
-    def conclusion(self) -> State:
-        """The state that the ended cells make up, all that are to run having ended."""
+    def conclusion(self, cells: int) -> State:
+        """The state that the ended cells make up, of `cells` in all, none running any more."""
         states = {cell.state for cell in self.cells.values()}
         for state in (State.DIVERGED, State.STOPPED, State.FAILED):
             if state in states:
                 return state
-        return State.COMPLETE
+        return State.COMPLETE if len(self.cells) == cells else State.STOPPED
 
     def _values(self) -> list[float]:
         if self.state not in (State.COMPLETE, State.STOPPED):

@@ -17,6 +17,7 @@ from tuner.ledger import FOLD
 from tuner.record import CellResult, Record
 from tuner.report_store import Report
 from tuner.search_space import Constant
+from tuner.sharing import waits_for_leader
 from tuner.study import Study
 from tuner.trial import Decision, State
 
@@ -57,6 +58,7 @@ def _record(study: Study, number: int, attempt: FrozenTrial) -> Record:
     }
     record = Record(number, params, study.seed(params, 0), attempt._trial_id, cells=cells)
     record.attempt = attempt.user_attrs.get("attempt", 1)
+    record.shared_with = attempt.user_attrs.get("shared_with")
     if attempt.datetime_start is not None:
         record.started_at = attempt.datetime_start.timestamp()
     record.state = _state(record, attempt, study.cells)
@@ -71,7 +73,7 @@ def _state(record: Record, attempt: FrozenTrial, cells: int) -> State:
         return State.FAILED
     if not early and (len(record.cells) < cells or State.FAILED in ended):
         return State.RUNNING
-    return record.conclusion()
+    return record.conclusion(cells)
 
 
 def _restore_reports(study: Study) -> None:
@@ -129,12 +131,15 @@ def _go_on(study: Study, record: Record, attempt: FrozenTrial) -> None:
     told = attempt.state.is_finished()
     if study.experiment.deterministic and not told and _in_last_window(study, record):
         study.window.append(record)
+    if waits_for_leader(study, record):
+        return
     if record.state in (State.RUNNING, State.FAILED):
         if not told:
             study.ledger.close(record.attempt_id, State.FAILED, None)
         study.start_over(record)
         return
     study.recorder.finish(record.trial, record.cells)
+    study.note_incumbent(record)
     if not told and record not in study.window:
         study.close(record)
 

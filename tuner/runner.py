@@ -13,7 +13,14 @@ from tuner.datasets import load as load_dataset
 from tuner.display import Display, params_text
 from tuner.enqueue import read_points
 from tuner.errors import ExperimentError, StudyError, TunerError
-from tuner.experiment import GRID, Experiment, cells_per_trial, epochs_are_budget, last_epoch, settle
+from tuner.experiment import (
+    GRID,
+    Experiment,
+    cells_per_trial,
+    epochs_are_budget,
+    last_epoch,
+    settle,
+)
 from tuner.folds import Splits
 from tuner.grid import grid_points
 from tuner.ledger import Ledger, journal_storage, shown_url, url_storage

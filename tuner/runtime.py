@@ -17,6 +17,8 @@ import secrets
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -109,8 +111,9 @@ class Runtime:
                 )
         except EngineError as error:
             self._error = error
-        except Exception as error:
-            self._error = _start_error(error, options["address"])
+        except Exception as error:  # noqa: BLE001  # raised again by `ready`
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self._error = EngineError(f"Ray cannot start ({options['address']}): {reason}")
         finally:
             self._started.set()
 
@@ -141,7 +144,8 @@ def connect(
             options |= _local_options(concurrency, cpus_per_trial, gpus_per_trial)
             options["_temp_dir"] = stack.enter_context(_temp_folder())
         else:
-            options["address"] = _answering(address)
+            _check_address(address)
+            options["address"] = address
         stack.enter_context(_environment(settings))
         stack.enter_context(_signals())
         stack.enter_context(_ray(local=address is None))
@@ -218,42 +222,49 @@ def _store_memory() -> int:
 # ------------------------------------------------------------------------------- addresses
 
 
-def _answering(address: str) -> str:
-    """`address` as host:port, when something listens there. Raises EngineError."""
-    if address == "auto":
-        from tuner.engines.ray_internals import running_clusters
-
-        found = {os.environ["RAY_ADDRESS"]} if "RAY_ADDRESS" in os.environ else running_clusters()
-        if len(found) != 1:
-            seen = f"several: {', '.join(sorted(found))}" if found else "none"
-            raise EngineError(
-                f"address 'auto' finds {seen} on this machine; give the head's HOST:PORT"
-            )
-        address = found.pop()
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    if "://" in address or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise EngineError(f"address {address!r} is no HOST:PORT of a cluster's head (port 6379)")
+def _check_address(address: str) -> None:
+    """Raise EngineError unless a Ray cluster answers at `address` and takes this user's token."""
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        if "://" in address or not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise EngineError(f"address {address!r} is no HOST:PORT of a cluster's head (port 6379)")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_S).close()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise EngineError(f"no Ray cluster answers at {address} ({reason}); is it up?") from None
+    # A process of its own can be given up: Ray's connect retries, hangs, and prints while it does.
     try:
-        socket.create_connection((host, int(port)), timeout=PROBE_S).close()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise EngineError(f"no Ray cluster answers at {address} ({reason}); is it up?") from error
-    return address
-
-
-def _start_error(error: Exception, address: str) -> EngineError:
-    from ray.exceptions import AuthenticationError
-
-    text = str(error).strip().splitlines() or [type(error).__name__]
-    if isinstance(error, AuthenticationError) or "auth" in text[0].lower():
-        return EngineError(
-            f"the cluster at {address} refuses the token; set RAY_AUTH_MODE=token and "
-            "RAY_AUTH_TOKEN to the cluster's own"
+        probe = subprocess.run(
+            [sys.executable, "-c", _PROBE, address],
+            timeout=PROBE_S,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "RAY_gcs_server_port_wait_time_s": "3"},
         )
-    if address == "local":
-        return EngineError(f"Ray cannot start on this machine: {text[0]}")
-    return EngineError(f"cannot connect to the Ray cluster at {address}: {text[0]}")
+    except subprocess.TimeoutExpired as hung:
+        said = hung.stderr or b""
+    else:
+        if probe.returncode == 0:
+            return
+        said = probe.stderr
+    raise EngineError(_refusal(address, said.decode(errors="replace")))
+
+
+_PROBE = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level='ERROR')"
+
+
+def _refusal(address: str, said: str) -> str:
+    if "InvalidAuthToken" in said or "AuthenticationError" in said:
+        return (
+            f"the cluster at {address} refuses this token; set RAY_AUTH_MODE=token, and "
+            "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the cluster's"
+        )
+    if address == "auto":
+        return "address 'auto' finds no Ray cluster on this machine; give the head's HOST:PORT"
+    if "Version mismatch" in said:
+        return f"the cluster at {address} runs another version of Ray or Python; install the same"
+    return f"what answers at {address} is no Ray cluster; give the head's HOST:PORT (port 6379)"
 
 
 # ----------------------------------------------------------------------- what is put back

@@ -38,8 +38,12 @@ TRIAL_COLUMNS = {
     "duration_s": "float64",
     "peak_rss_mb": "float64",
     "error": "string",
+    "shared_with": "int64",
 }
-"""Columns of trials.parquet but for the parameters, with their Arrow types, in order."""
+"""Columns of trials.parquet but for the parameters, with their Arrow types, in order.
+
+`shared_with` is the trial whose training this one shares (its epochs count there), else null.
+"""
 
 REPORT_COLUMNS_FIRST = {
     "trial": "int64",

@@ -19,17 +19,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tuner.errors import StudyError
-from tuner.experiment import GRID, Experiment, cells_per_trial, last_epoch
-from tuner.grid import grid_points
+from tuner.experiment import Experiment, cells_per_trial, last_epoch
 from tuner.ledger import Ledger
 from tuner.open_cell import OpenCell
+from tuner.proposals import Proposals
+from tuner.racing import falls_behind, fold_losses
 from tuner.record import Record
 from tuner.recorder import Recorder
 from tuner.report_store import Report
-from tuner.sampler import make_sampler
 from tuner.scheduler import make_scheduler
 from tuner.search_space import SearchSpace
 from tuner.seeds import cell_seed
+from tuner.sharing import Followers, Taken, leaders, settle_followers
 from tuner.trial import Cell, Decision, Ending, Outcome, State
 
 DEATHS_ALLOWED = 2
@@ -64,10 +65,10 @@ class Study:
         self.abort: StudyError | None = None
         self.ledger = ledger
         self.scheduler = make_scheduler(experiment)
-        self.points = grid_points(self.space) if experiment.sampler == GRID else None
-        self.total = experiment.trials if self.points is None else len(self.points)
+        self.proposals = Proposals(experiment, ledger, enqueued)
+        self.total = self.proposals.total
+        self.followers = Followers(leaders(experiment, self.proposals.points or ()))
         self.recorder = recorder or Recorder(None, self.space, experiment.engine)
-        self.enqueued = enqueued
         self.order = 0
         self.sign = -1.0 if experiment.mode == "max" else 1.0
         self.cells = cells_per_trial(experiment)
@@ -75,6 +76,7 @@ class Study:
         self.queue: deque[Record] = deque()
         self.window: list[Record] = []
         self._proposing = 0
+        self.incumbent: list[float] = []
         self._first_states: list[State] = []
         self._asking = threading.Lock()
         self._lock = threading.RLock()
@@ -84,19 +86,18 @@ class Study:
     def ask(self) -> Cell | None:
         """The next cell to run; None when there is none to start right now."""
         with self._asking:
-            with self._lock:
-                cell = self._next_cell()
-                if cell is not None or self.finished:
+            while True:
+                with self._lock:
+                    cell = self._next_cell()
+                    numbers = range(0) if cell or self.finished else self._next_numbers()
+                    self._proposing = len(numbers)
+                if not numbers:
                     return cell
-                numbers = self._next_numbers()
-                self._proposing = len(numbers)
-            try:
-                for number in numbers:
-                    self._propose(number)  # slow samplers think here, while reports go on
-            finally:
-                self._proposing = 0
-            with self._lock:
-                return self._next_cell()
+                try:
+                    for number in numbers:
+                        self._propose(number)  # slow samplers think here, while reports go on
+                finally:
+                    self._proposing = 0
 
     @property
     def finished(self) -> bool:
@@ -110,31 +111,30 @@ class Study:
             return not busy and len(self.records) >= self.total
 
     def _next_numbers(self) -> range:
-        """The trials to propose now: one, or, where windows are kept, a whole window."""
-        first = len(self.records)
-        if not self.experiment.deterministic:
+        """The trials to propose now: one; a window; all, where trials share a training."""
+        first, window = len(self.records), self.experiment.window
+        if self.followers.following:
+            return range(first, self.total)
+        if not self.proposals.windowed:
             return range(first, min(first + 1, self.total))
-        if self.window and first % self.experiment.window == 0:
+        if self.window and first % window == 0:
             return range(0)
-        end = (first // self.experiment.window + 1) * self.experiment.window
-        return range(first, min(end, self.total))
+        return range(first, min((first // window + 1) * window, self.total))
 
     def _propose(self, number: int) -> None:
-        if self.points is None:
-            sampler = make_sampler(self.experiment, number)
-            known = self.enqueued[number] if number < len(self.enqueued) else {}
-            attempt_id, params = self.ledger.propose(sampler, self.space, number, known)
-        else:
-            params = self.points[number]
-            attrs = {"trial": number, "attempt": 1}
-            attempt_id = self.ledger.open(self.space, params, attrs)
+        attempt_id, params = self.proposals.propose(number)
         with self._lock:
             record = Record(number, params, self.seed(params, 0), attempt_id)
-            record.waiting = list(range(self.cells))
             self.records.append(record)
-            self.queue.append(record)
-            if self.experiment.deterministic:
+            if number not in self.followers.following:
+                self.enqueue(record)
+            if self.proposals.windowed:
                 self.window.append(record)
+
+    def enqueue(self, record: Record) -> None:
+        """Let a trial run all of its cells."""
+        record.waiting = list(range(self.cells))
+        self.queue.append(record)
 
     def _next_cell(self) -> Cell | None:
         if self.finished:
@@ -144,10 +144,14 @@ class Study:
         if not self.queue:
             return None
         record = self.queue[0]
-        fold = record.waiting.pop(0)
+        cell = self.open_cell(record, record.waiting.pop(0))
+        self.on_change(record)
+        return cell
+
+    def open_cell(self, record: Record, fold: int) -> Cell:
+        """Start a cell of a trial."""
         if record.started_at is None:
             record.started_at = self.clock()
-        record.running.add(fold)
         cell = Cell(
             trial=record.trial,
             attempt=record.attempt,
@@ -156,8 +160,8 @@ class Study:
             seed=self.seed(record.params, fold),
             epochs=last_epoch(self.experiment, record.params),
         )
+        record.running.add(fold)
         self._open[record.trial, fold] = OpenCell(cell)
-        self.on_change(record)
         return cell
 
     def seed(self, params: Mapping[str, Any], index: int) -> int:
@@ -180,6 +184,7 @@ class Study:
             open_cell = self._open[cell.trial, cell.fold]
             record = self.records[cell.trial]
             decision = self._decide(open_cell, record, epoch, metrics, final=final)
+            self.followers.note(cell.trial, cell.fold, Taken(epoch, metrics, time_s))
             self.recorder.append(
                 Report(
                     trial=cell.trial,
@@ -256,13 +261,18 @@ class Study:
             if outcome.ending is Ending.TIMED_OUT:  # it would take as long again
                 record.raises += self.experiment.retries
             self.ledger.keep_cell(record.attempt_id, cell.fold, result.as_json())
+            if outcome.read_epochs:
+                self.followers.cannot_share(cell.trial)
+            if falls_behind(record, self.incumbent, self.sign, self.experiment.fold_racing):
+                record.ended_early = True
+                record.waiting.clear()
             if not record.running and not record.waiting:
                 self._close_attempt(record)
             self.recorder.write(self.records)
 
     def _close_attempt(self, record: Record) -> None:
         """All cells of an attempt have ended: conclude the trial, or give it a new attempt."""
-        state = record.conclusion()
+        state = record.conclusion(self.cells)
         if state is State.FAILED:
             allowed = (
                 record.raises <= self.experiment.retries and record.deaths <= DEATHS_ALLOWED
@@ -276,6 +286,7 @@ class Study:
         self.on_change(record)
         if len(self._first_states) < FIRST_FAILURES:
             self._check_first_failures(record)
+        settle_followers(self, record)
         if record not in self.window:
             self.close(record)
         else:
@@ -289,6 +300,14 @@ class Study:
             for step in range(1, len(values) + 1):
                 self.ledger.report(record.attempt_id, step, math.fsum(values[:step]) / step)
         self.ledger.close(record.attempt_id, record.state, record.value)
+        self.note_incumbent(record)
+
+    def note_incumbent(self, record: Record) -> None:
+        """Let a COMPLETE trial be the one that others race against, if it is the best so far."""
+        if record.state is State.COMPLETE:
+            losses = fold_losses(record, self.sign)
+            if not self.incumbent or sum(losses) < sum(self.incumbent):
+                self.incumbent = losses
 
     def close_window_if_done(self) -> None:
         """Tell a whole window, in the order of its trials, and let its values count."""
@@ -307,6 +326,7 @@ class Study:
         for fold in range(self.cells):
             if fold not in done:
                 self.scheduler.withdraw(record.trial, fold)
+                self.followers.forget(record.trial, fold)
                 self.recorder.drop((record.trial, fold), record.attempt)
         record.attempt += 1
         record.state = State.RUNNING

@@ -51,10 +51,9 @@ def run_cell(
     """Carry out one cell and say how it ended; the user's exceptions end here.
 
     `send(epoch, metrics, time_s)` carries a report to the study. A function that reported nothing
-    may return a number, taken as `metric` at epoch 1, or a dict of metrics: both come back as
-    `returned`. `peak_rss_mb` is the
-    highest memory of the worker's process since it started, so in a reused worker it never falls.
-    `host` is left to the engine.
+    may return a number, taken as `metric`, or a dict of metrics: both come back as `returned`.
+    `peak_rss_mb` is the highest memory of the worker's process since it started, so in a reused
+    worker it never falls. `host` is left to the engine.
     """
     started = time.monotonic()
     trial = Trial(cell, send, load_data)
@@ -70,7 +69,14 @@ def run_cell(
     except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever a user's code raises
         ending, error = Ending.RAISED, failure_text(raised)
     seconds = time.monotonic() - started
-    return Outcome(ending, error, seconds, _peak_rss_mb(), returned=returned)
+    return Outcome(
+        ending,
+        error,
+        seconds,
+        _peak_rss_mb(),
+        returned=returned,
+        read_epochs=trial.read_epochs,
+    )
 
 
 def train_model(declaration: KerasModel, trial: Trial) -> None:

@@ -70,7 +70,8 @@ class Ending(StrEnum):
 class Outcome:
     """The end of a cell. `error` is the text kept for the user (a traceback where it raised).
 
-    `returned` holds the metrics that a function returned which had reported nothing.
+    `returned` holds the metrics that a function returned which had reported nothing; `read_epochs`
+    is the trial's.
     """
 
     ending: Ending
@@ -79,6 +80,7 @@ class Outcome:
     peak_rss_mb: float = math.nan
     host: str = ""
     returned: Mapping[str, float] | None = None
+    read_epochs: bool = True
 
 
 RESERVED_COLUMNS = ("trial", "fold", "epoch", "time_s", "decision", "order", "study")
@@ -102,7 +104,8 @@ class Trial(Mapping[str, Any]):
                       validation_data=(data.x_val, data.y_val), callbacks=[trial.callback()])
 
     `send(epoch, metrics, time_s)` carries a report to the study and says whether to stop;
-    `load_data()` loads this cell's data when it is first asked for.
+    `load_data()` loads this cell's data when it is first asked for. `read_epochs` says whether
+    anything asked for the number of epochs: if nothing did, a longer training begins like this one.
     """
 
     def __init__(
@@ -111,50 +114,53 @@ class Trial(Mapping[str, Any]):
         send: Callable[[int, dict[str, float], float], Decision],
         load_data: Callable[[], Data],
     ) -> None:
-        self._cell = cell
+        self.cell = cell
         self._send = send
         self._load_data = load_data
         self._started = time.monotonic()
         self.last_epoch = 0
         self.should_stop = False
+        self.read_epochs = False
 
     def __getitem__(self, name: str) -> Any:
+        self.read_epochs |= name == "epochs"
         try:
-            return self._cell.params[name]
+            return self.cell.params[name]
         except KeyError:
-            known = ", ".join(self._cell.params) or "none"
+            known = ", ".join(self.cell.params) or "none"
             raise KeyError(f"no parameter {name!r} in this trial; it has: {known}") from None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._cell.params)
+        return iter(self.cell.params)
 
     def __len__(self) -> int:
-        return len(self._cell.params)
+        return len(self.cell.params)
 
     @property
     def number(self) -> int:
         """The trial's number, from 0."""
-        return self._cell.trial
+        return self.cell.trial
 
     @property
     def params(self) -> dict[str, Any]:
         """The trial's parameters, as a dict of its own."""
-        return dict(self._cell.params)
+        return dict(self)
 
     @property
     def fold(self) -> int:
         """The fold of a cross-validation, from 0; 0 without one."""
-        return self._cell.fold
+        return self.cell.fold
 
     @property
     def seed(self) -> int:
         """The cell's seed, below 2**32: the same point and fold always give the same one."""
-        return self._cell.seed
+        return self.cell.seed
 
     @property
     def epochs(self) -> int | None:
         """The most epochs that this trial may train; None where nothing says."""
-        return self._cell.epochs
+        self.read_epochs = True
+        return self.cell.epochs
 
     @cached_property
     def data(self) -> Data:

@@ -14,12 +14,11 @@ from tuner.errors import EngineError
 
 def check() -> None:
     """Raise EngineError if this version of Ray lacks something that tuner takes from it."""
-    from ray._private import ray_constants, services, worker
+    from ray._private import ray_constants, worker
 
     wanted = {
         "ray._private.worker._worker_logs_enabled": (worker, "_worker_logs_enabled"),
         "ray._private.ray_constants.ENABLE_RAY_CLUSTER": (ray_constants, "ENABLE_RAY_CLUSTER"),
-        "ray._private.services.find_gcs_addresses": (services, "find_gcs_addresses"),
     }
     missing = [name for name, (owner, part) in wanted.items() if not hasattr(owner, part)]
     if missing:
@@ -77,10 +76,3 @@ def loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
-
-
-def running_clusters() -> set[str]:
-    """The host:port of every Ray cluster whose head runs on this machine."""
-    from ray._private import services
-
-    return set(services.find_gcs_addresses())

@@ -167,7 +167,7 @@ class _Flights:
         """Call the study; keep its error to be raised after Tune, which would swallow it."""
         try:
             return call(*args)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # raised again after Tune
             self.error = self.error or error
             return None
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import gc
 import queue
+import sys
 import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray import tune
 
+from tuner.failures import failure_text
 from tuner.trial import Cell, Decision, Ending, Outcome
 
 if TYPE_CHECKING:
@@ -106,9 +107,8 @@ class _Training:
             try:
                 runner = runner or self._prepare()
                 outcome = runner(cell)
-            except BaseException:
-                # Whatever it was, it ends this cell and not the worker.
-                outcome = Outcome(Ending.RAISED, traceback.format_exc())
+            except BaseException as error:  # noqa: BLE001  # it ends this cell, not the worker
+                outcome = Outcome(Ending.RAISED, failure_text(error))
             self.outbox.put(replace(outcome, host=host))
 
     def _prepare(self) -> Callable[[Cell], Outcome]:
@@ -158,8 +158,6 @@ class _Training:
 
 
 def _objective(job: Job) -> Objective:
-    import sys
-
     from ray import cloudpickle
 
     from tuner.loading import load_source

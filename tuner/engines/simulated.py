@@ -67,7 +67,7 @@ def run(study: Study, curve: Curve, *, workers: int, clock: VirtualClock) -> Non
                 heapq.heappush(events, _next(event))
                 continue
         ending = Ending.RAISED if error is not None else Ending.FINISHED
-        study.tell(event.cell, Outcome(ending, error, duration_s=elapsed, host="simulated"))
+        study.tell(event.cell, Outcome(ending, error, elapsed, host="simulated", read_epochs=False))
         if study.finished and not events:
             return
 

@@ -1,0 +1,117 @@
+"""A grid over epochs needs one training to the longest: the shorter points are its beginning.
+
+Points that differ only in `epochs` form a group. The longest, the leader, trains; the others follow:
+their reports are copies of the leader's first epochs. That holds as a longer training is the
+continuation of a shorter one, unless something read the number of epochs (a schedule, say): then
+the leader's worker says so, and the followers train for themselves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tuner.experiment import Experiment, KerasModel
+from tuner.record import Record
+from tuner.trial import Ending, Outcome, State
+
+if TYPE_CHECKING:
+    from tuner.study import Study
+
+
+class Taken(NamedTuple):
+    """A report that was taken of a leader."""
+
+    epoch: int
+    metrics: Mapping[str, float]
+    time_s: float
+
+
+def leaders(experiment: Experiment, points: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+    """Each following point's leader, by their numbers; empty where nothing can be shared.
+
+    A plain function reads its epochs itself, so only a KerasModel can share; where trials may be
+    stopped, none does.
+    """
+    model = experiment.objective
+    if not isinstance(model, KerasModel) or model.epochs is not None:
+        return {}
+    if experiment.scheduler != "none" or experiment.fold_racing != "none":
+        return {}
+    groups: dict[str, list[int]] = defaultdict(list)
+    for number, point in enumerate(points):
+        if isinstance(point.get("epochs"), int):
+            rest = {name: value for name, value in point.items() if name != "epochs"}
+            groups[json.dumps(rest, sort_keys=True)].append(number)
+    following = {}
+    for group in groups.values():
+        leader = max(group, key=lambda number: points[number]["epochs"])
+        following.update({number: leader for number in group if number != leader})
+    return following
+
+
+class Followers:
+    """The trials that follow a leader, and what the leaders in flight have reported so far."""
+
+    def __init__(self, following: Mapping[int, int]) -> None:
+        self.following = following
+        self._followers: dict[int, list[int]] = defaultdict(list)
+        for follower, leader in following.items():
+            self._followers[leader].append(follower)
+        self._reports: dict[int, dict[int, list[Taken]]] = defaultdict(lambda: defaultdict(list))
+        self._cannot: set[int] = set()
+
+    def note(self, trial: int, fold: int, report: Taken) -> None:
+        """Remember a leader's report."""
+        if trial in self._followers:
+            self._reports[trial][fold].append(report)
+
+    def forget(self, trial: int, fold: int) -> None:
+        """A leader's fold starts over."""
+        self._reports[trial].pop(fold, None)
+
+    def cannot_share(self, trial: int) -> None:
+        """Something in this leader's training read the number of its epochs."""
+        self._cannot.add(trial)
+
+    def release(self, leader: int) -> tuple[list[int], dict[int, list[Taken]]]:
+        """A leader has ended: its followers, and its reports by fold (none if not to be shared)."""
+        reports = self._reports.pop(leader, {})
+        return self._followers.pop(leader, []), {} if leader in self._cannot else dict(reports)
+
+
+def settle_followers(study: Study, leader: Record) -> None:
+    """Give the leader's followers their share of its reports, or let them train."""
+    followers, reports = study.followers.release(leader.trial)
+    whole = leader.state in (State.COMPLETE, State.DIVERGED) and len(reports) == study.cells
+    for record in (study.records[number] for number in followers):
+        if record.state is not State.RUNNING or record.waiting or record.running:
+            continue
+        if whole:
+            _share(study, leader, record, reports)
+        else:
+            study.enqueue(record)
+
+
+def _share(
+    study: Study, leader: Record, record: Record, reports: Mapping[int, Sequence[Taken]]
+) -> None:
+    record.shared_with = leader.trial
+    record.started_at = leader.started_at
+    study.ledger.keep(record.attempt_id, "shared_with", leader.trial)
+    cells = [study.open_cell(record, fold) for fold in range(study.cells)]
+    for cell in cells:
+        for taken in reports[cell.fold]:
+            if cell.epochs is not None and taken.epoch <= cell.epochs:
+                study.report(cell, *taken)
+        study.tell(cell, Outcome(Ending.FINISHED, host=leader.cells[cell.fold].host))
+
+
+def waits_for_leader(study: Study, record: Record) -> bool:
+    """Whether a trial in flight is to share a training that has not ended yet."""
+    leader = study.followers.following.get(record.trial)
+    if leader is None or record.state is not State.RUNNING:
+        return False
+    return study.records[leader].state in (State.RUNNING, State.FAILED)
