@@ -100,6 +100,4 @@ def test_a_closed_window_counts_like_single_reports(values: list[float]) -> None
     for asha in (windowed, plain):
         asha.report(99, 0, 1, 2.0, None)
     probe = 0.5
-    assert (
-        windowed.report(100, 0, 1, probe, None).rung == plain.report(100, 0, 1, probe, None).rung
-    )
+    assert windowed.report(100, 0, 1, probe, None).rung == plain.report(100, 0, 1, probe, None).rung

@@ -124,7 +124,8 @@ def test_a_new_attempt_withdraws_the_rung_values_of_the_old_one() -> None:
     study.tell(cell, raised())
     again = study.ask()
     other = study.ask()
-    assert again is not None and other is not None
+    assert again is not None
+    assert other is not None
     assert study.report(other, 1, {"val_accuracy": 0.2}, 1.0) is Decision.CONTINUE
 
 
@@ -244,7 +245,8 @@ def test_in_cv_a_failed_fold_is_run_again_and_the_others_stand() -> None:
 def test_in_cv_a_fold_that_diverges_ends_the_whole_trial() -> None:
     study = open_study(experiment(space={"a": 1, "b": 0.0}, plan="cv", folds=4))
     first, second = study.ask(), study.ask()
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert study.report(first, 1, {"val_accuracy": math.nan}, 1.0) is Decision.STOP
     study.tell(first, DONE)
     assert study.ask() is None

@@ -1,4 +1,4 @@
-"""The command line: `python -m tuner run|list|show`. One line and exit 2 for what a user can mend."""
+"""The command line, `python -m tuner`: one line and exit 2 for whatever a user can mend."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="go on with the newest study")] = False,
     trials: Annotated[Number, _option("how many points to try")] = None,
     seed: Annotated[Number, _option("seed of everything")] = None,
-    data: Annotated[Text, _option("digits, mnist, fashion_mnist, or PATH.npz in Keras' layout")] = None,
+    data: Annotated[
+        Text, _option("digits, mnist, fashion_mnist, or PATH.npz in Keras' layout")
+    ] = None,
     validation: Annotated[Text, _option("split (20% of training data) or test")] = None,
     sampler: Annotated[Text, _option("who proposes: tpe, random, cmaes, qmc, gp")] = None,
     scheduler: Annotated[Text, _option("who stops: asha, median, hyperband, none")] = None,
@@ -62,11 +64,15 @@ def run(
     concurrency: Annotated[Number, _option("trials at a time; else as many as fit")] = None,
     cpus_per_trial: Annotated[Real, _option("CPUs a trial (default 1)")] = None,
     gpus_per_trial: Annotated[Real, _option("GPUs a trial, fractions allowed")] = None,
-    trial_timeout: Annotated[Real, _option("seconds after which a trial is ended as FAILED")] = None,
+    trial_timeout: Annotated[
+        Real, _option("seconds after which a trial is ended as FAILED")
+    ] = None,
     mode: Annotated[Text, _option("search, grid (every point) or cv (on every fold)")] = None,
     folds: Annotated[Number, _option("cv: how many folds (default 3)")] = None,
     repeats: Annotated[Number, _option("cv: how many times, reshuffled")] = None,
-    shuffle: Annotated[Flag, _option("cv: shuffle before splitting", "--shuffle/--no-shuffle")] = None,
+    shuffle: Annotated[
+        Flag, _option("cv: shuffle before splitting", "--shuffle/--no-shuffle")
+    ] = None,
     fold_racing: Annotated[
         Text, _option("cv: drop configurations at a fold: none, forgiving or aggressive")
     ] = None,
@@ -155,7 +161,9 @@ def list_experiments() -> None:
 
 @app.command()
 def show(
-    study_dir: Annotated[Path, typer.Argument(help="a study's folder, such as results/lr_momentum")],
+    study_dir: Annotated[
+        Path, typer.Argument(help="a study's folder, such as results/lr_momentum")
+    ],
     top: Annotated[int, typer.Option(help="rows of the leaderboard")] = 10,
 ) -> None:
     """Show a study: leaderboard, states, time spent and epochs saved."""

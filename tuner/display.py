@@ -82,8 +82,13 @@ def _update(bar: Progress, task: Any, study: Study) -> None:
         if counts[state]
     )
     best = study.best()
-    shown = "" if best is None else (
-        f"best [bold]{best.value:.4f}[/] (trial {best.trial}) {escape(params_text(best.params))}"
+    shown = (
+        ""
+        if best is None
+        else (
+            f"best [bold]{best.value:.4f}[/] (trial {best.trial}) "
+            f"{escape(params_text(best.params))}"
+        )
     )
     done = sum(counts.values()) - counts[State.RUNNING]
     bar.update(task, completed=done, states=states, best=shown)

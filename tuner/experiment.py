@@ -162,7 +162,12 @@ _WHOLE: dict[str, float] = {
     "retries": 0,
     "concurrency": 1,
 }
-_REAL: dict[str, float] = {"time_limit": 0.0, "trial_timeout": 0.0, "cpus_per_trial": 0.0, "gpus_per_trial": 0.0}
+_REAL: dict[str, float] = {
+    "time_limit": 0.0,
+    "trial_timeout": 0.0,
+    "cpus_per_trial": 0.0,
+    "gpus_per_trial": 0.0,
+}
 FREE_FIELDS = frozenset(f.name for f in fields(Experiment) if f.metadata.get("free"))
 """The fields that may differ when a study is resumed: trials, limits, resources."""
 
@@ -170,8 +175,8 @@ FREE_FIELDS = frozenset(f.name for f in fields(Experiment) if f.metadata.get("fr
 def _check_number(name: str, value: Any, least: float, *, whole: bool) -> None:
     if value is None and _is_optional(name):
         return
-    kinds: tuple[type, ...] = (int,) if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not (value >= least):
+    fits = isinstance(value, int) if whole else isinstance(value, int | float)
+    if isinstance(value, bool) or not fits or not value >= least:
         noun = "a whole number" if whole else "a number"
         raise ExperimentError(f"{name} {value!r} must be {noun} of at least {least:g}")
 

@@ -18,12 +18,15 @@ def grid_points(space: SearchSpace) -> list[dict[str, Any]]:
     for name, axis in space.items():
         if axis.grid is None:
             raise SearchSpaceError(
-                f"axis {name!r} has no grid values; give it grid=[...], or fix it with --set {name}="
+                f"axis {name!r} has no grid values; give it grid=[...], "
+                f"or fix it with --set {name}=VALUE"
             )
     return list(_expand(space, list(space), {}))
 
 
-def _expand(space: SearchSpace, names: list[str], point: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _expand(
+    space: SearchSpace, names: list[str], point: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
     if not names:
         yield dict(point)
         return

@@ -94,7 +94,7 @@ class Ledger:
                 f"the storage holds a study {name!r} already; give another --study"
             ) from None
         self._storage = self._study._storage
-        # Making a Trial object asks the study's sampler: closing goes through one that costs nothing.
+        # Making a Trial object asks the study's sampler: closing goes by one that costs nothing.
         self._closing = optuna.load_study(
             study_name=name, storage=self._storage, sampler=optuna.samplers.RandomSampler()
         )
@@ -123,9 +123,7 @@ class Ledger:
         proposal.set_user_attr("attempt", 1)
         return proposal._trial_id, params
 
-    def open(
-        self, space: SearchSpace, params: Mapping[str, Any], attrs: Mapping[str, Any]
-    ) -> int:
+    def open(self, space: SearchSpace, params: Mapping[str, Any], attrs: Mapping[str, Any]) -> int:
         """Open an attempt at a given point, with these attributes; its id."""
         distributions = space.distributions(params)
         template = optuna.trial.create_trial(

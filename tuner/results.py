@@ -47,7 +47,9 @@ class Results:
         """A trial's parameters as the training function saw them."""
         rows = self.trials[self.trials["trial"] == trial]
         if rows.empty:
-            raise ResultsError(f"{self.path} has no trial {trial}; it has 0 to {len(self.trials) - 1}")
+            raise ResultsError(
+                f"{self.path} has no trial {trial}; it has 0 to {len(self.trials) - 1}"
+            )
         row = rows.iloc[0]
         space = SearchSpace.from_json(self.study["space"])
 

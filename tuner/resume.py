@@ -77,7 +77,7 @@ def _state(record: Record, attempt: FrozenTrial, cells: int) -> State:
 
 
 def _restore_reports(study: Study) -> None:
-    """Keep the reports of cells that ended well, drop the others, and let the scheduler see them."""
+    """Keep the reports of cells that ended well, drop the others, show them to the scheduler."""
     store = study.recorder.store
     if store is None:
         return

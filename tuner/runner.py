@@ -113,7 +113,9 @@ class Finished:
         trained, saved = self.epochs
         if saved:
             share = saved / (trained + saved)
-            display.line(f"{trained} epochs trained; ending trials early saved {saved} ({share:.0%})")
+            display.line(
+                f"{trained} epochs trained; ending trials early saved {saved} ({share:.0%})"
+            )
         failed = next((r for r in self.study.records if r.state is State.FAILED), None)
         if failed is not None:
             last = (failed.error or "").strip().splitlines()[-1:]

@@ -1,12 +1,12 @@
 """The tables of a study's folder: their files, columns and types. Imported by all who read them.
 
-    results/<study>/
-        study.json          what was asked for, written before the first trial
-        trials.parquet      one row a trial
-        reports.parquet/    one row a report, in parts that pandas reads as one table
-        journal.log         the ledger: Optuna's journal storage
-        reports.log         reports since the last whole part
-        lock                held by the driver that writes
+results/<study>/
+    study.json          what was asked for, written before the first trial
+    trials.parquet      one row a trial
+    reports.parquet/    one row a report, in parts that pandas reads as one table
+    journal.log         the ledger: Optuna's journal storage
+    reports.log         reports since the last whole part
+    lock                held by the driver that writes
 """
 
 from __future__ import annotations

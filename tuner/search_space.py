@@ -251,7 +251,9 @@ class SearchSpace(Mapping[str, Axis]):
 
 
 def _as_dict(axis: Axis) -> dict[str, Any]:
-    return {key: value for key, value in asdict(axis).items() if key == "value" or value is not None}
+    return {
+        key: value for key, value in asdict(axis).items() if key == "value" or value is not None
+    }
 
 
 def _plain(value: Any) -> Any:

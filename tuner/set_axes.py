@@ -1,8 +1,8 @@
 """`--set name=...`: narrow or fix an axis without editing a file.
 
-    learning_rate=0.01..0.1     a narrower range
-    batch_size=32,64,128        these values only
-    momentum=0.9                one value, which may lie outside the axis; it keeps its column
+learning_rate=0.01..0.1     a narrower range
+batch_size=32,64,128        these values only
+momentum=0.9                one value, which may lie outside the axis; it keeps its column
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def _narrowed(name: str, axis: Axis, text: str) -> Axis:
     low_text, _, high_text = text.partition("..")
     if not isinstance(axis, Float | Int):
         raise SearchSpaceError(f"--set {name}={text}: axis {name!r} has no range; list its values")
-    low, high = (_value(name, axis, part.strip()) for part in (low_text, high_text))
-    grid: list[Any] | None = [v for v in axis.grid or () if low <= v <= high]  # type: ignore[operator]
-    changed = replace(axis, low=low, high=high, grid=grid or None)
-    if low >= axis.low and high <= axis.high:  # type: ignore[operator]
-        return changed
+    low: Any = _value(name, axis, low_text.strip())
+    high: Any = _value(name, axis, high_text.strip())
+    grid: Any = [value for value in axis.grid or () if low <= value <= high]
+    if low >= axis.low and high <= axis.high:
+        return replace(axis, low=low, high=high, grid=grid or None)
     raise SearchSpaceError(
         f"--set {name}={text}: the range leaves the axis, which is {axis.low!r} to {axis.high!r}"
     )

@@ -274,9 +274,7 @@ class Study:
         """All cells of an attempt have ended: conclude the trial, or give it a new attempt."""
         state = record.conclusion(self.cells)
         if state is State.FAILED:
-            allowed = (
-                record.raises <= self.experiment.retries and record.deaths <= DEATHS_ALLOWED
-            )
+            allowed = record.raises <= self.experiment.retries and record.deaths <= DEATHS_ALLOWED
             if allowed:
                 self.ledger.close(record.attempt_id, State.FAILED, None)
                 self.start_over(record)
@@ -320,9 +318,7 @@ class Study:
 
     def start_over(self, record: Record) -> None:
         """Open a new attempt, which runs the cells that failed or never ended."""
-        done = {
-            fold: cell for fold, cell in record.cells.items() if cell.state is State.COMPLETE
-        }
+        done = {fold: cell for fold, cell in record.cells.items() if cell.state is State.COMPLETE}
         for fold in range(self.cells):
             if fold not in done:
                 self.scheduler.withdraw(record.trial, fold)

@@ -54,9 +54,7 @@ def _stored_fields(experiment: Experiment) -> dict[str, Any]:
     return stored
 
 
-def resumed(
-    loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, Any]
-) -> Experiment:
+def resumed(loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, Any]) -> Experiment:
     """The settled experiment that a study goes on with.
 
     Everything comes from study.json; only trials, limits and resources may change. Raises
@@ -121,5 +119,3 @@ def _space_difference(before: Mapping[str, Any], experiment: Experiment) -> str:
         f"--resume needs the space that the study began with; axis {name!r} was "
         f"{before.get(name)} and is {now.get(name)}"
     )
-
-

@@ -1,4 +1,4 @@
-"""trials.parquet: one row a trial, written whole; derived from the records, so it can be rebuilt."""
+"""trials.parquet: one row a trial, written whole, derived from the records."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def trials_schema(space: SearchSpace) -> pa.Schema:
     """The columns of trials.parquet for a space, in order."""
     names = list(TRIAL_COLUMNS)
     split = names.index("value")
-    common = {name: pa.type_for_alias(TRIAL_COLUMNS[name]) for name in names if name != "started_at"}
+    common = {
+        name: pa.type_for_alias(TRIAL_COLUMNS[name]) for name in names if name != "started_at"
+    }
     common["started_at"] = pa.timestamp("us", tz="UTC")
     fields = [(name, common[name]) for name in names[:split]]
     fields += [(PARAM_PREFIX + name, _param_type(axis)) for name, axis in space.items()]

@@ -48,7 +48,7 @@ class _Event:
 
 
 def run(study: Study, curve: Curve, *, workers: int, clock: VirtualClock) -> None:
-    """Run the study with `workers` cells at a time; each ends at its curve's end or when stopped."""
+    """Run the study, `workers` cells at a time; a cell ends with its curve, or when stopped."""
     events: list[tuple[_Event, Step | None, str | None]] = []
     orders = count()
     while True:
@@ -76,7 +76,7 @@ def _next(event: _Event) -> tuple[_Event, Step | None, str | None]:
     """The event of the curve's next step, or of its end."""
     try:
         step = next(event.steps, None)
-    except Exception as error:  # the curve stands for a user's training function
+    except Exception as error:  # noqa: BLE001  # the curve stands for a user's training function
         return event, None, f"{type(error).__name__}: {error}"
     if step is not None:
         event.time += step.seconds
