@@ -71,9 +71,7 @@ EXPERIMENT = Experiment(
         "initializer": Categorical(INITIALIZERS),
     },
     objective=KerasModel(build=build, optimizer=optimizer, batch_size=batch_size),
-    metric="val_accuracy",
-    mode="max",
     sampler="tpe",
     scheduler="asha",
-    trials=32,
+    trials=24,
 )
