@@ -1,0 +1,93 @@
+"""Who may import what, and what the command line must not pay for."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+RAY = ("tuner/runtime.py", "tuner/engines/")
+KERAS = (
+    "tuner/keras_callback.py",
+    "tuner/training.py",
+    "tuner/declaration.py",
+    "tuner/worker_setup.py",
+    "tuner/datasets.py",
+    "tuner/refit.py",
+    "tuner/engines/",
+    "search_spaces/",
+)
+HEAVY = ("tensorflow", "keras", "ray", "pandas", "optuna", "sklearn", "scipy")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports at run time, anywhere in it."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def importers(*packages: str) -> set[str]:
+    found = set()
+    for folder in ("tuner", "search_spaces", "analysis"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if any(name.split(".")[0] in packages for name in imports(path)):
+                found.add(path.relative_to(ROOT).as_posix())
+    return found
+
+
+def outside(found: set[str], allowed: tuple[str, ...]) -> set[str]:
+    return {path for path in found if not path.startswith(allowed)}
+
+
+def test_only_engines_and_runtime_import_ray() -> None:
+    found = importers("ray")
+    assert "tuner/engines/ray_tune.py" in found
+    assert outside(found, RAY) == set()
+
+
+def test_only_what_trains_imports_keras() -> None:
+    found = importers("keras", "tensorflow")
+    assert "tuner/training.py" in found
+    assert outside(found, KERAS) == set()
+
+
+def test_the_brain_imports_no_engine() -> None:
+    brain = {"study", "resume", "ledger", "sampler", "scheduler", "record", "recorder", "sharing"}
+    for name in brain:
+        used = set(imports(ROOT / "tuner" / f"{name}.py"))
+        assert not any(module.startswith("tuner.engines") for module in used), name
+
+
+def test_search_spaces_are_light_to_import() -> None:
+    for path in (ROOT / "search_spaces").glob("*.py"):
+        top = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.Import)]
+        names = {alias.name.split(".")[0] for node in top for alias in node.names}
+        assert names.isdisjoint(HEAVY), path
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list"]])
+def test_help_and_list_import_nothing_heavy(arguments: list[str]) -> None:
+    program = (
+        "import sys\n"
+        "from tuner.cli import main\n"
+        f"sys.argv = ['tuner', *{arguments!r}]\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip().endswith("HEAVY []")

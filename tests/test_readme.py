@@ -1,0 +1,59 @@
+"""The README's Python runs.
+
+A block after `<!-- file: NAME -->` is a file of that name. Every such file that declares an EXPERIMENT
+is run through the command line, every other is run by Python. A block after `<!-- after: COMMAND -->`
+runs in the folder where COMMAND (shared by blocks that name the same one) has run before.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCK = re.compile(r"<!-- (file|after): (.*?) -->\n```python\n(.*?)```", re.DOTALL)
+BLOCKS = BLOCK.findall(README.read_text())
+FILES = {name: text for kind, name, text in BLOCKS if kind == "file"}
+
+
+def run(folder: Path, *command: str) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the README's files, in which its commands have run."""
+    path = tmp_path_factory.mktemp("readme")
+    for name, text in FILES.items():
+        (path / name).write_text(text)
+    for command in dict.fromkeys(what for kind, what, _ in BLOCKS if kind == "after"):
+        run(path, sys.executable, *shlex.split(command)[1:])
+    return path
+
+
+def test_every_python_block_is_one_that_runs() -> None:
+    assert README.read_text().count("```python") == len(BLOCKS) > 4
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "mine.py"])
+def test_a_file_runs(folder: Path, name: str) -> None:
+    if "EXPERIMENT" in FILES[name]:
+        run(folder, sys.executable, "-m", "tuner", "run", name, "--trials", "3", "--epochs", "2")
+    else:
+        assert run(folder, sys.executable, name).startswith("{'x': ")
+
+
+@pytest.mark.parametrize("text", [text for kind, _, text in BLOCKS if kind == "after"])
+def test_a_block_after_a_command_runs(folder: Path, text: str) -> None:
+    assert run(folder, sys.executable, "-c", text)
+
+
+def test_the_users_file_is_short() -> None:
+    assert len(FILES["mine.py"].splitlines()) <= 27
