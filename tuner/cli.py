@@ -21,6 +21,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+WIDE = 200
+"""Columns of output that nobody sees on a terminal, where nothing should be cut short."""
+
 Text = str | None
 Number = int | None
 Real = float | None
@@ -120,7 +123,7 @@ def run(
         "gpus_per_trial": gpus_per_trial,
     }
     overrides = {name: given for name, given in typed.items() if given is not None}
-    console = None if quiet or as_json else Console()
+    console = None if quiet or as_json else _console()
     if console is not None:
         # Importing what runs a study takes a second or two: say first that the line was taken.
         console.print(f"{experiment}: starting", highlight=False, markup=False)
@@ -156,7 +159,7 @@ def list_experiments() -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, what in sorted(known().items()):
         table.add_row(name, what)
-    Console().print(table)
+    _console().print(table)
 
 
 @app.command()
@@ -164,12 +167,34 @@ def show(
     study_dir: Annotated[
         Path, typer.Argument(help="a study's folder, such as results/lr_momentum")
     ],
+    trial: Annotated[Number, typer.Argument(help="a trial's number", show_default=False)] = None,
     top: Annotated[int, typer.Option(help="rows of the leaderboard")] = 10,
+    csv: Annotated[bool, typer.Option("--csv", help="print the trials table as CSV")] = False,
 ) -> None:
-    """Show a study: leaderboard, states, time spent and epochs saved."""
-    from tuner.show import show_study
+    """Show a study (leaderboard, states, time spent, epochs saved), or one of its trials."""
+    from tuner.show import show_csv, show_study, show_trial
 
-    show_study(study_dir, top, Console())
+    if csv:
+        print(show_csv(study_dir), end="")
+    elif trial is None:
+        show_study(study_dir, top, _console())
+    else:
+        show_trial(study_dir, trial, _console())
+
+
+@app.command()
+def new(file: Annotated[Path, typer.Argument(help="the file to write, such as mine.py")]) -> None:
+    """Write a commented experiment to begin with."""
+    from tuner.template import write_experiment
+
+    write_experiment(file)
+    _console().print(f"wrote {file}; run it: python -m tuner run {file}", markup=False)
+
+
+def _console() -> Console:
+    """Standard output; where that is no terminal, wide and without colour."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDE)
 
 
 def main() -> None:

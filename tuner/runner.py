@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -75,11 +76,18 @@ class Finished:
         """Epochs trained, and epochs that ending trials early saved."""
         trained = saved = 0
         for record in self.study.records:
+            if record.shared_with is not None:
+                continue
             trained += record.epochs
             limit = last_epoch(self.study.experiment, record.params)
             if record.state in (State.STOPPED, State.DIVERGED) and limit is not None:
                 saved += limit * self.study.cells - record.epochs
         return trained, saved
+
+    @property
+    def shared_epochs(self) -> int:
+        """Epochs that grid points took over from another's training."""
+        return sum(r.epochs for r in self.study.records if r.shared_with is not None)
 
     def summary(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -95,6 +103,7 @@ class Finished:
             else {"trial": best.trial, "value": best.value, "params": best.params},
             "epochs_trained": trained,
             "epochs_saved": saved,
+            "epochs_shared": self.shared_epochs,
             "seconds": round(self.seconds, 3),
         }
 
@@ -115,6 +124,11 @@ class Finished:
             share = saved / (trained + saved)
             display.line(
                 f"{trained} epochs trained; ending trials early saved {saved} ({share:.0%})"
+            )
+        if self.shared_epochs:
+            shared = self.shared_epochs
+            display.line(
+                f"sharing one training between points saved {shared} of {trained + shared}"
             )
         failed = next((r for r in self.study.records if r.state is State.FAILED), None)
         if failed is not None:
@@ -177,6 +191,8 @@ def run_study(
     display: Display,
 ) -> Finished:
     """Run a new study, or go on with one, to its end. Raises Interrupted on Ctrl-C."""
+    # An experiment's file may import TensorFlow, here as in the workers: no noise of its start.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     overrides = {**overrides, **_absolute_data(overrides.get("dataset"))}
     loaded = _loaded(experiment, overrides)
     name = loaded.experiment.name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +14,81 @@ from rich.table import Table
 from tuner.results import Results, load
 from tuner.schema import PARAM_PREFIX
 
+BLOCKS = "▁▂▃▄▅▆▇█"
+
 
 def show_study(path: Path, top: int, console: Console) -> None:
     """Print the leaderboard, the states, the time spent and the epochs saved."""
     results = load(path)
     experiment = results.study["experiment"]
-    console.print(
+    _print(
+        console,
         f"{results.study['name']}: {experiment['plan']} by {experiment['sampler']} + "
         f"{experiment['scheduler']}, {experiment['mode']} {experiment['metric']}",
-        highlight=False,
-        markup=False,
     )
     if results.trials.empty:
         console.print("no trial yet")
         return
     console.print(_leaderboard(results, top))
     states = results.trials["state"].value_counts()
-    console.print(
-        ", ".join(f"{count} {state}" for state, count in sorted(states.items())), highlight=False
-    )
+    _print(console, ", ".join(f"{count} {state}" for state, count in sorted(states.items())))
     seconds = results.trials["duration_s"].sum()
-    epochs = int(results.trials["epochs"].sum())
-    console.print(f"{epochs} epochs trained in {seconds:.1f} s of work", highlight=False)
+    shared = results.trials["shared_with"].notna()
+    epochs = int(results.trials.loc[~shared, "epochs"].sum())
+    _print(console, f"{epochs} epochs trained in {seconds:.1f} s of work")
+    if shared.any():
+        spared = int(results.trials.loc[shared, "epochs"].sum())
+        _print(console, f"sharing one training between points saved {spared} epochs")
     saved = saved_epochs(results)
     if saved:
-        share = saved / (saved + epochs)
-        console.print(f"ending trials early saved {saved} epochs ({share:.0%})", highlight=False)
+        _print(
+            console, f"ending trials early saved {saved} epochs ({saved / (saved + epochs):.0%})"
+        )
+
+
+def show_trial(path: Path, trial: int, console: Console) -> None:
+    """Print one trial: its state, parameters, curve and error."""
+    results = load(path)
+    params = results.params(trial)
+    row = results.trials[results.trials["trial"] == trial].iloc[0]
+    metric = results.study["experiment"]["metric"]
+    _print(console, f"trial {trial} of {results.study['name']}: {row['state']}")
+    _print(
+        console, f"  {metric} {_number(row['value'])}, attempt {row['attempt']}, seed {row['seed']}"
+    )
+    _print(console, f"  {row['epochs']} epochs in {row['duration_s']:.1f} s on {row['host']}")
+    for name, value in params.items():
+        _print(console, f"  {name} = {value}")
+    reports = results.reports[results.reports["trial"] == trial]
+    if metric in reports:
+        for fold, rows in reports.groupby("fold"):
+            values = rows.sort_values("epoch")[metric].dropna()
+            if len(values):
+                ends = f"{values.iloc[0]:.4g} to {values.iloc[-1]:.4g}"
+                _print(console, f"  {metric}, fold {fold}: {sparkline(list(values))} {ends}")
+    if row["error"] is not None and not pd.isna(row["error"]):
+        _print(console, f"\n{row['error']}")
+
+
+def sparkline(values: Sequence[float], width: int = 60) -> str:
+    """A curve as a line of blocks, low to high, at most `width` of them."""
+    step = max(1, -(-len(values) // width))
+    shown = [value for value in values[::step] if math.isfinite(value)]
+    if not shown:
+        return ""
+    low, high = min(shown), max(shown)
+    scale = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(BLOCKS[round((value - low) * scale)] for value in shown)
+
+
+def show_csv(path: Path) -> str:
+    """The trials table as CSV."""
+    text: str = load(path).trials.to_csv(index=False)
+    return text
+
+
+def _print(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def saved_epochs(results: Results) -> int:
@@ -61,9 +112,9 @@ def _leaderboard(results: Results, top: int) -> Table:
     params = [name for name in shown.columns if name.startswith(PARAM_PREFIX)]
     table = Table(box=None, pad_edge=False)
     for name in ("trial", "state", "value", "epochs", "seconds"):
-        table.add_column(name, justify="left" if name == "state" else "right")
+        table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
     for name in params:
-        table.add_column(name.removeprefix(PARAM_PREFIX), justify="right")
+        table.add_column(name.removeprefix(PARAM_PREFIX), justify="right", overflow="fold")
     for _, row in shown.iterrows():
         table.add_row(
             str(row["trial"]),
