@@ -88,6 +88,9 @@ def run(
     enqueue: Annotated[
         Path | None, _option("points to try first: .json, .csv, .parquet or a study's folder")
     ] = None,
+    tensorboard: Annotated[
+        Flag, _option("write event files too: tensorboard --logdir RESULTS/STUDY", "--tensorboard")
+    ] = None,
     storage: Annotated[Text, _option("an Optuna database URL for the ledger")] = None,
     address: Annotated[Text, _option("a running Ray cluster: auto, or HOST:PORT")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="print errors only")] = False,
@@ -121,6 +124,7 @@ def run(
         "concurrency": concurrency,
         "cpus_per_trial": cpus_per_trial,
         "gpus_per_trial": gpus_per_trial,
+        "tensorboard": tensorboard,
     }
     overrides = {name: given for name, given in typed.items() if given is not None}
     console = None if quiet or as_json else _console()

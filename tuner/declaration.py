@@ -7,6 +7,7 @@ initial weights.
 
 from __future__ import annotations
 
+import importlib.util
 import numbers
 import random
 from collections.abc import Mapping, Sequence
@@ -147,8 +148,20 @@ def targets_of(declaration: KerasModel, y: Any, n_classes: int | None) -> Any:
 
 
 def callbacks_of(declaration: KerasModel, trial: Trial) -> list[keras.callbacks.Callback]:
-    """The trial's own callbacks, ours not among them."""
-    return list(declaration.callbacks(trial)) if declaration.callbacks else []
+    """The trial's own callbacks, ours not among them.
+
+    Raises ExperimentError for a TensorBoard without its package: Keras would in mid-training.
+    """
+    import keras
+
+    declared = list(declaration.callbacks(trial)) if declaration.callbacks else []
+    board = any(isinstance(callback, keras.callbacks.TensorBoard) for callback in declared)
+    if board and importlib.util.find_spec("tensorboard") is None:
+        raise ExperimentError(
+            "callback TensorBoard needs the package tensorboard, which is not installed: "
+            "`pip install tensorboard`, or run with --tensorboard, which needs no callback"
+        )
+    return declared
 
 
 def check_schedule(

@@ -44,7 +44,8 @@ class KerasModel:
     `metrics` are Keras names, or functions of the trial that return what `compile` takes.
     `batch_size` and `epochs` are numbers, or functions of the parameters; without `epochs` a trial
     trains `trial.epochs`. `targets` says what the labels become: "labels" leaves the class
-    numbers, "one_hot" gives float32 rows of zeros and a one. `callbacks` returns Keras callbacks.
+    numbers, "one_hot" gives float32 rows of zeros and a one. `callbacks` returns Keras callbacks,
+    ModelCheckpoint(trial.folder / "best.keras", save_best_only=True), say.
     """
 
     build: Callable[[Trial], keras.Model]
@@ -80,7 +81,7 @@ class Experiment:
     for its `mode`, "max" or "min". `plan` is "search", "grid" or "cv". `dataset` is a name, the
     path of an .npz, a function that returns a `Dataset`, or None. `epochs` sets the high end of
     the axis `epochs`. Times are in seconds; `trials` counts points, not attempts.
-    `trial_timeout` is that of a cell.
+    `trial_timeout` is that of a cell. `tensorboard` writes event files beside the tables.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Experiment:
     concurrency: int | None = _free(None)
     cpus_per_trial: float = _free(1.0)
     gpus_per_trial: float = _free(0.0)
+    tensorboard: bool = _free(False)
     description: str = _free("")
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from tuner.event_files import EventFiles
 from tuner.files import put_parquet
 from tuner.record import Record
 from tuner.report_store import CellKey, Report, ReportStore
@@ -15,30 +16,43 @@ from tuner.tables import trials_table
 
 
 class Recorder:
-    """Writes the tables into `folder`; with None it writes nothing."""
+    """Writes the tables into `folder`; with None it writes nothing. `events` gets them too."""
 
-    def __init__(self, folder: Path | None, space: SearchSpace, engine: str) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        space: SearchSpace,
+        engine: str,
+        events: EventFiles | None = None,
+    ) -> None:
         self.store = None if folder is None else ReportStore(folder)
         self._folder = folder
         self._space = space
         self._engine = engine
+        self._events = events
         self._next_write = 0.0
 
     def append(self, report: Report) -> None:
         """Keep a report; it is safe on disk when this returns."""
         if self.store is not None:
             self.store.append(report)
+        if self._events is not None:
+            self._events.append(report)
 
     def finish(self, trial: int, folds: Iterable[int]) -> None:
         """A trial has ended for good: its reports go to the table."""
-        if self.store is not None:
-            for fold in folds:
+        for fold in folds:
+            if self.store is not None:
                 self.store.finish((trial, fold))
+            if self._events is not None:
+                self._events.finish((trial, fold))
 
     def drop(self, cell: CellKey, attempt: int) -> None:
         """Forget a cell's reports up to this attempt."""
         if self.store is not None:
             self.store.drop(cell, attempt)
+        if self._events is not None:
+            self._events.drop(cell)
 
     def write(self, records: Iterable[Record], *, now: bool = False) -> None:
         """Write what is due; `now` writes all."""
@@ -59,3 +73,5 @@ class Recorder:
         self.write(records, now=True)
         if self.store is not None:
             self.store.close()
+        if self._events is not None:
+            self._events.close(records)

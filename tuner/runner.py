@@ -14,6 +14,7 @@ from tuner.datasets import load as load_dataset
 from tuner.display import Display, params_text
 from tuner.enqueue import read_points
 from tuner.errors import ExperimentError, StudyError, TunerError
+from tuner.event_files import EventFiles
 from tuner.experiment import (
     GRID,
     Experiment,
@@ -32,7 +33,7 @@ from tuner.resume import restore
 from tuner.runtime import Runtime, connect
 from tuner.sampler import caveat, check_sampler
 from tuner.scheduler import make_scheduler
-from tuner.schema import REPORTS_FOLDER, TRIALS_FILE
+from tuner.schema import FILES_FOLDER, REPORTS_FOLDER, TRIALS_FILE
 from tuner.search_space import Int, SearchSpace
 from tuner.set_axes import set_axes
 from tuner.study import Study
@@ -300,7 +301,10 @@ def _open(
 ) -> Study:
     backend = journal_storage(path) if storage is None else url_storage(storage)
     ledger = Ledger(path.name, settled.mode, backend, new=new)
-    recorder = Recorder(path, SearchSpace(settled.space), settled.engine)
+    events = None
+    if settled.tensorboard:
+        events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
+    recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
     study = Study(settled, ledger, recorder=recorder, enqueued=enqueued)
     restore(study)
     study.save()
@@ -330,7 +334,14 @@ def _drive(
     try:
         if not study.finished:
             with display.following(study):
-                ray_tune.run(study, runtime, loaded.source, dataset=dataset, splits=splits)
+                ray_tune.run(
+                    study,
+                    runtime,
+                    loaded.source,
+                    dataset=dataset,
+                    splits=splits,
+                    files=path.resolve() / FILES_FOLDER,
+                )
     except KeyboardInterrupt:
         kept = study.total_ended()
         raise Interrupted(

@@ -7,9 +7,13 @@ results/<study>/
     journal.log         the ledger: Optuna's journal storage
     reports.log         reports since the last whole part
     lock                held by the driver that writes
+    files/              what training functions write, each into its `trial.folder`
+    tensorboard/        event files, one run a trial, with --tensorboard
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 STUDY_FILE = "study.json"
 TRIALS_FILE = "trials.parquet"
@@ -17,6 +21,8 @@ REPORTS_FOLDER = "reports.parquet"
 JOURNAL_FILE = "journal.log"
 REPORT_LOG_FILE = "reports.log"
 LOCK_FILE = "lock"
+FILES_FOLDER = "files"
+TENSORBOARD_FOLDER = "tensorboard"
 FORMAT = 1
 """The version of this layout, `format` in study.json."""
 
@@ -57,3 +63,8 @@ REPORT_COLUMNS_LAST = {
     "order": "int64",
 }
 """Columns of reports.parquet before and after those of the metrics (float64 each)."""
+
+
+def cell_folder(root: Path, trial: int, fold: int | None) -> Path:
+    """Where a cell's own files lie below `root`; `fold` is None but in a cross-validation."""
+    return root / str(trial) if fold is None else root / str(trial) / f"fold-{fold}"

@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +39,8 @@ from tuner.failures import failure_text
 from tuner.trial import Cell, Decision, Ending, Outcome, Trial, TrialStopped, checked_metrics
 
 if TYPE_CHECKING:
+    import keras
+
     from tuner.folds import Data
 
 
@@ -47,16 +50,17 @@ def run_cell(
     cell: Cell,
     send: Callable[[int, dict[str, float], float], Decision],
     load_data: Callable[[], Data],
+    folder: Path | None = None,
 ) -> Outcome:
     """Carry out one cell and say how it ended; the user's exceptions end here.
 
     `send(epoch, metrics, time_s)` carries a report to the study. A function that reported nothing
     may return a number, taken as `metric`, or a dict of metrics: both come back as `returned`.
     `peak_rss_mb` is the highest memory of the worker's process since it started, so in a reused
-    worker it never falls. `host` is left to the engine.
+    worker it never falls. `host` is left to the engine. `folder` becomes `trial.folder`.
     """
     started = time.monotonic()
-    trial = Trial(cell, send, load_data)
+    trial = Trial(cell, send, load_data, folder)
     ending, error, returned = Ending.FINISHED, None, None
     try:
         if isinstance(objective, KerasModel):
@@ -79,8 +83,11 @@ def run_cell(
     )
 
 
-def train_model(declaration: KerasModel, trial: Trial) -> None:
-    """Train a declared model as the user's own `fit` would, each epoch as one execution."""
+def train_model(declaration: KerasModel, trial: Trial) -> keras.Model:
+    """Train a declared model as the user's own `fit` would, each epoch as one execution.
+
+    Returns the model as its last epoch left it.
+    """
     seed_worker(trial.seed, import_keras=True)
     epochs, batch_size = epochs_of(trial), batch_size_of(declaration, trial)
     data = trial.data
@@ -91,11 +98,12 @@ def train_model(declaration: KerasModel, trial: Trial) -> None:
     callbacks = callbacks_of(declaration, trial)
     check_schedule(optimizer, callbacks)
     whole_epoch = not any(hooks_batches(callback) for callback in callbacks)
+    steps = math.ceil(len(y_train) / batch_size)
     model.compile(
         optimizer=optimizer,
         loss=loss_of(declaration, trial),
         metrics=metrics_of(declaration, trial),
-        steps_per_execution=math.ceil(len(y_train) / batch_size) if whole_epoch else 1,
+        steps_per_execution=steps if whole_epoch else 1,
     )
     create_variables(model, y_train)
     model.fit(
@@ -108,6 +116,7 @@ def train_model(declaration: KerasModel, trial: Trial) -> None:
         callbacks=[*callbacks, trial.callback()],
         verbose=0,
     )
+    return model
 
 
 def seed_worker(seed: int, *, import_keras: bool = False) -> None:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.errors import ReportError
+from tuner.errors import EngineError, ReportError
 
 if TYPE_CHECKING:
     import keras
@@ -113,10 +114,12 @@ class Trial(Mapping[str, Any]):
         cell: Cell,
         send: Callable[[int, dict[str, float], float], Decision],
         load_data: Callable[[], Data],
+        folder: Path | None = None,
     ) -> None:
         self.cell = cell
         self._send = send
         self._load_data = load_data
+        self._folder = folder
         self._started = time.monotonic()
         self.last_epoch = 0
         self.should_stop = False
@@ -166,6 +169,19 @@ class Trial(Mapping[str, Any]):
     def data(self) -> Data:
         """This cell's `x_train`, `y_train`, `x_val`, `y_val`. Raises DatasetError without data."""
         return self._load_data()
+
+    @cached_property
+    def folder(self) -> Path:
+        """A folder for this cell's own files (checkpoints, logs), made when it is first asked for.
+
+        It lies in the study's folder: `files/<trial>`, or `files/<trial>/fold-<fold>` in a
+        cross-validation. A worker on another host writes to that path there: what is to come
+        together needs a shared file system. Raises EngineError where no study is behind the trial.
+        """
+        if self._folder is None:
+            raise EngineError("this trial belongs to no study's folder; run it by `tuner run`")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Report an epoch's metrics (epochs from 1, rising); True means: stop training now.

@@ -68,8 +68,11 @@ def run(
     *,
     dataset: Dataset | None = None,
     splits: Splits | None = None,
+    files: Path | None = None,
 ) -> None:
     """Run a study until it is finished, `runtime.concurrency` cells at a time.
+
+    `files` is the folder for what training functions write.
 
     Raises EngineError when Ray cannot start, and whatever the study raised. After Ctrl-C, and when
     the study is finished by a limit, the cells in flight are ended and not told.
@@ -86,6 +89,7 @@ def run(
         cpus=runtime.cpus_per_trial,
         gpus=runtime.gpus_per_trial,
         keras=needs_keras(experiment.objective),
+        files=files,
     )
     ahead = concurrency > 1 and not experiment.deterministic
     proposals = Proposals(study, ahead=ahead)

@@ -14,12 +14,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
 
 from tuner.failures import failure_text
+from tuner.schema import cell_folder
 from tuner.trial import Cell, Decision, Ending, Outcome
 
 if TYPE_CHECKING:
@@ -40,7 +42,8 @@ class Job:
     """What every worker of a run needs; put into the object store once.
 
     `source` says where to load the objective; `objective` is the pickled function itself, for an
-    experiment made in memory. `paths` are the driver's folders of modules.
+    experiment made in memory. `paths` are the driver's folders of modules; `files` is the folder
+    below which each cell has its own.
     """
 
     source: Source
@@ -51,6 +54,7 @@ class Job:
     cpus: float
     gpus: float
     keras: bool
+    files: Path | None = None
 
 
 class CellWorker(tune.Trainable):  # type: ignore[misc]
@@ -128,7 +132,12 @@ class _Training:
         def run(cell: Cell) -> Outcome:
             try:
                 return run_cell(
-                    objective, job.metric, cell, self._send, lambda: load_fold(cell.fold)
+                    objective,
+                    job.metric,
+                    cell,
+                    self._send,
+                    lambda: load_fold(cell.fold),
+                    _folder(job, cell),
                 )
             finally:
                 clear_worker()
@@ -155,6 +164,12 @@ class _Training:
         kept = max(1, FOLDS_BYTES // max(1, size))
         # A search asks for fold 0 alone; a cross-validation for each again and again.
         return lru_cache(maxsize=kept)(lambda fold: cell_data(dataset, self.job.splits, fold))
+
+
+def _folder(job: Job, cell: Cell) -> Path | None:
+    if job.files is None:
+        return None
+    return cell_folder(job.files, cell.trial, cell.fold if job.splits.plan == "cv" else None)
 
 
 def _objective(job: Job) -> Objective:
