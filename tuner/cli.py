@@ -203,10 +203,11 @@ def _console() -> Console:
 
 def main() -> None:
     """Run the command line and exit: 0 fine, 1 failed cells, 2 a mistake, 130 Ctrl-C."""
-    sys.exit(_exit_code(sys.argv[1:]))
+    sys.exit(run_command(sys.argv[1:]))
 
 
-def _exit_code(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
+    """Run one command line; its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
         code = app(arguments, standalone_mode=False)
@@ -214,8 +215,8 @@ def _exit_code(arguments: list[str]) -> int:
         return _complain(str(error), getattr(error, "__notes__", []))
     except typer.exceptions.TyperException as error:
         return _complain(error.format_message(), [])
-    except (KeyboardInterrupt, typer.Abort):
-        print("interrupted", file=sys.stderr)
+    except (KeyboardInterrupt, typer.Abort) as interrupt:
+        print(f"tuner: {interrupt or 'interrupted'}", file=sys.stderr)
         return 130
     return code if isinstance(code, int) else 0
 

@@ -216,27 +216,24 @@ def run_study(
     display.line(headline(settled, path))
     if note := caveat(settled):
         display.line(note)
-    resources = (settled.concurrency, settled.cpus_per_trial, settled.gpus_per_trial)
-    with connect(*resources, address=address) as runtime:
-        dataset = None if settled.dataset is None else load_dataset(settled.dataset)
-        if resume:
-            check_dataset(content, dataset)
-            content = {**content, "experiment": describe(loaded, settled, dataset)["experiment"]}
-        else:
-            content |= describe(loaded, settled, dataset)
-        runtime.ready()  # what Ray refuses is said before a study is made
-        if not resume:
-            make_folder(path)
-        opened = None
-        try:
-            with locked(path):
-                write_study_json(path, content)
-                opened = _open(settled, path, content["enqueued"], storage, new=not resume)
-                _drive(opened, loaded, dataset, runtime, path, display)
-        except TunerError:
-            if not resume and (opened is None or not opened.records):
-                shutil.rmtree(path)  # a mistake leaves no half-made study behind
-            raise
+    made = None if resume else make_folder(path)
+    opened = None
+    try:
+        with connect(*_resources(settled), address=address) as runtime, locked(path):
+            dataset = None if settled.dataset is None else load_dataset(settled.dataset)
+            described = describe(loaded, settled, dataset)
+            if resume:
+                check_dataset(content, dataset)
+                described = {"experiment": described["experiment"]}
+            content |= described
+            write_study_json(path, content)
+            runtime.ready()  # what Ray refuses is said before a trial is asked for
+            opened = _open(settled, path, content["enqueued"], storage, new=not resume)
+            _drive(opened, loaded, dataset, runtime, path, display)
+    except TunerError:
+        if made is not None and (opened is None or not opened.records):
+            shutil.rmtree(made)  # a mistake leaves no half-made study behind
+        raise
     if opened.abort is not None:
         raise opened.abort
     return Finished(path, opened, opened.clock() - opened.started)
@@ -289,6 +286,10 @@ def _settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     if settled.sampler == GRID:
         grid_points(SearchSpace(settled.space))
     return settled
+
+
+def _resources(settled: Experiment) -> tuple[int | None, float, float]:
+    return settled.concurrency, settled.cpus_per_trial, settled.gpus_per_trial
 
 
 def _open(

@@ -341,6 +341,7 @@ class Study:
                 f"the first {FIRST_FAILURES} trials all failed, so the run was stopped; "
                 f"the last one's error: {_last_line(record.error)}"
             )
+            self.abort.add_note(record.error or "")
 
     # --------------------------------------------------------------- look on
 

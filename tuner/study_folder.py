@@ -80,10 +80,17 @@ def _studies_line(results: Path) -> str:
     return f"it holds: {', '.join(names)}" if names else "it holds no study"
 
 
-def make_folder(path: Path) -> None:
-    """Make a new study's folder. Raises ResultsError where that can't be done."""
+def make_folder(path: Path) -> Path:
+    """Make a new study's folder; the uppermost folder that was made for it.
+
+    Raises ResultsError where that can't be done.
+    """
+    top = path
+    while not top.parent.exists():
+        top = top.parent
     try:
         path.mkdir(parents=True)
+        return top
     except FileExistsError:
         raise StudyError(f"study folder {path} appeared meanwhile; run again") from None
     except OSError as error:
