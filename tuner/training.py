@@ -40,6 +40,7 @@ from tuner.trial import Cell, Decision, Ending, Outcome, Trial, TrialStopped, ch
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
     from tuner.folds import Data
 
@@ -111,12 +112,35 @@ def train_model(declaration: KerasModel, trial: Trial) -> keras.Model:
         y_train,
         batch_size=batch_size,
         epochs=epochs,
-        validation_data=(data.x_val, y_val),
-        validation_batch_size=validation_batch_size(declaration, batch_size, data.x_val),
+        steps_per_epoch=steps,  # said, Keras makes one input pipeline an epoch and not two
+        validation_data=batches(
+            data.x_val, y_val, validation_batch_size(declaration, batch_size, data.x_val)
+        ),
         callbacks=[*callbacks, trial.callback()],
         verbose=0,
     )
     return model
+
+
+def batches(x: Any, y: Any, size: int) -> tf.data.Dataset:
+    """(x, y) in order, in batches of `size` and a last one of what is left.
+
+    Of arrays, Keras makes two pipelines at every validation, at 12 ms each; this one takes 0.5 ms.
+    """
+    import tensorflow as tf
+
+    whole = len(x) // size * size
+    parts = []
+    if whole:
+        stacked = [array[:whole].reshape(-1, size, *array.shape[1:]) for array in (x, y)]
+        parts.append(tf.data.Dataset.from_tensor_slices(tuple(stacked)))
+    if whole < len(x):
+        parts.append(tf.data.Dataset.from_tensors((x[whole:], y[whole:])))
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    dataset = parts[0] if len(parts) == 1 else parts[0].concatenate(parts[1])
+    return dataset.with_options(options)
 
 
 def seed_worker(seed: int, *, import_keras: bool = False) -> None:
