@@ -258,6 +258,9 @@ def last_epoch(experiment: Experiment, params: Mapping[str, Any]) -> int | None:
 
 def most_epochs(experiment: Experiment) -> int | None:
     """The most epochs that any trial may train; None where nothing says."""
+    model = experiment.objective
+    if isinstance(model, KerasModel) and callable(model.epochs):
+        return experiment.epochs  # each point has a number of its own
     space = SearchSpace(experiment.space)
     axis = space.get("epochs")
     if isinstance(axis, Int):

@@ -1,0 +1,49 @@
+"""What the experiments share: the course lab's network, and how many updates an epoch has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+    from tuner.trial import Trial
+
+
+def mlp(trial: Trial) -> keras.Model:
+    """Input-64-64-classes with ReLU and softmax.
+
+    Parameters, where the trial has them: `initializer` of all three kernels (else Keras' own,
+    glorot_uniform), `dropout` after each hidden layer (else none).
+    """
+    import keras
+    from keras import layers
+
+    initializer = trial.get("initializer", "glorot_uniform")
+    dropout = trial.get("dropout", 0.0)
+    model = keras.Sequential([keras.Input(trial.data.x_train.shape[1:]), layers.Flatten()])
+    for _ in range(2):
+        model.add(layers.Dense(64, "relu", kernel_initializer=initializer))
+        if dropout:
+            model.add(layers.Dropout(dropout))
+    model.add(layers.Dense(trial.data.n_classes, "softmax", kernel_initializer=initializer))
+    return model
+
+
+def sgd(trial: Trial) -> keras.optimizers.Optimizer:
+    """SGD with the trial's `learning_rate` and `momentum`."""
+    import keras
+
+    return keras.optimizers.SGD(trial["learning_rate"], momentum=trial["momentum"])
+
+
+def batch_size(params: Mapping[str, Any]) -> int:
+    """Samples in a batch: the parameter `batch_size`."""
+    return int(params["batch_size"])
+
+
+def updates_per_epoch(trial: Trial) -> int:
+    """How many batches an epoch has, the last and smaller one included."""
+    return math.ceil(len(trial.data.x_train) / batch_size(trial))
