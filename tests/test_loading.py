@@ -136,7 +136,7 @@ def test_data_that_is_no_function_is_refused(mine: Path) -> None:
 
 def test_a_file_that_fails_to_import_shows_the_users_lines_alone(mine: Path) -> None:
     mine.write_text("import json\njson.loads('nonsense')\n")
-    with pytest.raises(ExperimentError, match=r"mine\.py cannot be imported: JSONDecode") as refused:
+    with pytest.raises(ExperimentError, match="cannot be imported: JSONDecode") as refused:
         load(str(mine))
     note = "\n".join(refused.value.__notes__)
     assert f'File "{mine}", line 2' in note

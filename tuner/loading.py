@@ -157,7 +157,7 @@ def _module(source: Source) -> ModuleType:
         raise _import_error(source.where, error) from error
     except TunerError:
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a user's file raises
+    except (Exception, SystemExit) as error:  # whatever a user's file raises
         raise _import_error(source.where, error) from error
 
 
@@ -179,7 +179,7 @@ def _import_file(path: Path) -> ModuleType:
         sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a user's file raises
+    except (Exception, SystemExit) as error:  # whatever a user's file raises
         del sys.modules[name]
         if isinstance(error, TunerError):
             raise

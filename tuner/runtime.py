@@ -16,9 +16,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -26,10 +23,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tuner.address import check_address
 from tuner.errors import EngineError
 
-PROBE_S = 10.0
-"""How long an address may take to answer."""
 STORE_SHARE = 0.25
 """What of the free shared memory the object store may take."""
 STORE_LEAST = 100 << 20
@@ -48,8 +44,8 @@ ENVIRONMENT = {
     "TUNE_WARN_THRESHOLD_S": "1e9",  # a slow study is no news
 }
 LOCAL_ENVIRONMENT = {
-    "RAY_AUTH_MODE": "token",
-    # Ray keeps the first token that it sees for as long as the process lives.
+    # With a token there Ray's start makes no file in HOME. The same for the whole process, since
+    # Ray keeps the first that it sees. RAY_AUTH_MODE is left to Ray, which reads it on import.
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
     # Workers of the empty runtime environment, which Tune's never are.
     "RAY_prestart_worker_first_driver": "0",
@@ -144,7 +140,7 @@ def connect(
             options |= _local_options(concurrency, cpus_per_trial, gpus_per_trial)
             options["_temp_dir"] = stack.enter_context(_temp_folder())
         else:
-            _check_address(address)
+            check_address(address)
             options["address"] = address
         stack.enter_context(_environment(settings))
         stack.enter_context(_signals())
@@ -203,8 +199,7 @@ def _slots(nodes: list[dict[str, Any]], cpus_per_trial: float, gpus_per_trial: f
     if slots == 0:
         needs = " and ".join(f"{amount:g} {kind}s" for kind, amount in asked.items())
         most = " and ".join(
-            f"{max((has.get(kind, 0.0) for has in there), default=0.0):g} {kind}s"
-            for kind in asked
+            f"{max((has.get(kind, 0.0) for has in there), default=0.0):g} {kind}s" for kind in asked
         )
         raise EngineError(
             f"a trial needs {needs}, and no node has them: the most on one is {most}; "
@@ -217,54 +212,6 @@ def _store_memory() -> int:
     shm = Path("/dev/shm")
     free = shutil.disk_usage(shm).free if shm.is_dir() else 2 << 30
     return min(max(int(free * STORE_SHARE), STORE_LEAST), STORE_MOST)
-
-
-# ------------------------------------------------------------------------------- addresses
-
-
-def _check_address(address: str) -> None:
-    """Raise EngineError unless a Ray cluster answers at `address` and takes this user's token."""
-    if address != "auto":
-        host, _, port = address.rpartition(":")
-        if "://" in address or not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise EngineError(f"address {address!r} is no HOST:PORT of a cluster's head (port 6379)")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_S).close()
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise EngineError(f"no Ray cluster answers at {address} ({reason}); is it up?") from None
-    # A process of its own can be given up: Ray's connect retries, hangs, and prints while it does.
-    try:
-        probe = subprocess.run(
-            [sys.executable, "-c", _PROBE, address],
-            timeout=PROBE_S,
-            capture_output=True,
-            check=False,
-            env={**os.environ, "RAY_gcs_server_port_wait_time_s": "3"},
-        )
-    except subprocess.TimeoutExpired as hung:
-        said = hung.stderr or b""
-    else:
-        if probe.returncode == 0:
-            return
-        said = probe.stderr
-    raise EngineError(_refusal(address, said.decode(errors="replace")))
-
-
-_PROBE = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level='ERROR')"
-
-
-def _refusal(address: str, said: str) -> str:
-    if "InvalidAuthToken" in said or "AuthenticationError" in said:
-        return (
-            f"the cluster at {address} refuses this token; set RAY_AUTH_MODE=token, and "
-            "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the cluster's"
-        )
-    if address == "auto":
-        return "address 'auto' finds no Ray cluster on this machine; give the head's HOST:PORT"
-    if "Version mismatch" in said:
-        return f"the cluster at {address} runs another version of Ray or Python; install the same"
-    return f"what answers at {address} is no Ray cluster; give the head's HOST:PORT (port 6379)"
 
 
 # ----------------------------------------------------------------------- what is put back

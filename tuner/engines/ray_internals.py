@@ -30,8 +30,10 @@ def actor_of(tune_trial: Any) -> Any:
     return tune_trial.temporary_state.ray_actor
 
 
-def prepare(controller: Any, tune_trial: Any, workers: int) -> None:
+def prepare(controller: Any, tune_trial: Any, workers: int) -> Any:
     """Set up Tune's controller at its first trial: keep the workers, keep no state of Tune's own.
+
+    Returns the controller itself, whose `cleanup` frees the workers and their places.
 
     Tune keeps one idle actor, and with one thrown away TensorFlow's import is lost. Its state,
     which nothing here reads, is 11 KB a trial, all of it written at the end.
@@ -43,6 +45,7 @@ def prepare(controller: Any, tune_trial: Any, workers: int) -> None:
     except AttributeError as error:
         raise _unfit(str(error)) from error
     inner.checkpoint = lambda **when: None
+    return inner
 
 
 def _unfit(what: str) -> EngineError:

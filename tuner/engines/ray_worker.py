@@ -57,7 +57,7 @@ class Job:
     files: Path | None = None
 
 
-class CellWorker(tune.Trainable):  # type: ignore[misc]
+class CellWorker(tune.Trainable):
     """Runs cells. `job` and `dataset` lie in the object store: read there, not copied."""
 
     job: ray.ObjectRef[Job]

@@ -1,0 +1,84 @@
+"""A study that hands out given cells and keeps what it hears: enough brain to try an engine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tuner.experiment import Experiment
+from tuner.trial import Cell, Decision, Outcome
+
+Report = tuple[int, Mapping[str, float]]
+
+
+def cells(count: int, **params: Any) -> list[Cell]:
+    """`count` cells, one a trial, whose parameter `i` is the trial's number."""
+    return [
+        Cell(trial=i, attempt=1, fold=0, params={"i": i, **params}, seed=i, epochs=3)
+        for i in range(count)
+    ]
+
+
+class ScriptedStudy:
+    """Asks in the order given. `decide(cell, epoch, metrics)` answers reports; `hear(event, cell)`
+    sees every ask, report and tell; `limit` ends the study whatever is in flight."""
+
+    def __init__(
+        self,
+        objective: Any,
+        todo: Sequence[Cell],
+        *,
+        decide: Callable[[Cell, int, Mapping[str, float]], Decision] = (
+            lambda cell, epoch, metrics: Decision.CONTINUE
+        ),
+        hear: Callable[[str, Cell], None] = lambda event, cell: None,
+        limit: Callable[[], bool] = lambda: False,
+        **fields: Any,
+    ) -> None:
+        self.experiment = Experiment(
+            name="scripted", space={"i": 0}, objective=objective, dataset=None, **fields
+        )
+        self.todo = list(todo)
+        self.reports: dict[int, list[Report]] = {}
+        self.told: list[tuple[Cell, Outcome]] = []
+        self._decide = decide
+        self._hear = hear
+        self._limit = limit
+        self._open: set[int] = set()
+        self._lock = threading.RLock()
+
+    @property
+    def finished(self) -> bool:
+        with self._lock:
+            return self._limit() or not (self.todo or self._open)
+
+    def ask(self) -> Cell | None:
+        with self._lock:
+            if self._limit() or not self.todo:
+                return None
+            cell = self.todo.pop(0)
+            self._open.add(id(cell))
+            self._hear("ask", cell)
+            return cell
+
+    def report(
+        self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float
+    ) -> Decision:
+        with self._lock:
+            self.reports.setdefault(cell.trial, []).append((epoch, metrics))
+            self._hear("report", cell)
+            return self._decide(cell, epoch, metrics)
+
+    def tell(self, cell: Cell, outcome: Outcome) -> None:
+        with self._lock:
+            self._open.remove(id(cell))
+            self.told.append((cell, outcome))
+            self._hear("tell", cell)
+
+    def outcomes(self) -> dict[int, list[Outcome]]:
+        """What was told, by trial."""
+        found: dict[int, list[Outcome]] = {}
+        for cell, outcome in self.told:
+            found.setdefault(cell.trial, []).append(outcome)
+        return found

@@ -1,0 +1,198 @@
+"""Ray Tune's three plugs, each a thin adapter to the study: searcher, scheduler, callback."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import ray
+from ray import tune
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from tuner.engines import ray_internals
+from tuner.engines.proposals import Proposals
+from tuner.engines.ray_worker import CELL, KEY
+from tuner.experiment import Experiment
+from tuner.trial import Cell, Decision, Ending, Outcome
+
+ASK_WAIT_S = 0.05
+"""How long a slow ask may hold up the reports of other workers, at a time."""
+
+_FINISHED: Any = Searcher.FINISHED  # a string, whatever the signature of `suggest` says
+
+T = TypeVar("T")
+
+
+class Landed(Exception):
+    """Ends Tune's loop by its way for errors: it frees the workers, and spares us a snapshot and
+    an analysis of every trial."""
+
+
+class Study(Protocol):
+    """What the engine needs of a study."""
+
+    experiment: Experiment
+
+    @property
+    def finished(self) -> bool: ...
+    def ask(self) -> Cell | None: ...
+    def report(
+        self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float
+    ) -> Decision: ...
+    def tell(self, cell: Cell, outcome: Outcome) -> None: ...
+
+
+@dataclass
+class Flight:
+    """A cell in the air. `tune_trial` is known once Tune has made it, `outcome` once it ended."""
+
+    cell: Cell
+    started: float = field(default_factory=time.monotonic)
+    tune_trial: Any = None
+    stopping: bool = False
+    death: str = "the worker died, or never started"
+
+
+class Flights:
+    """The cells in flight, by Tune's trial id, and the study's first error."""
+
+    def __init__(self, study: Study, proposals: Proposals, concurrency: int) -> None:
+        self.study = study
+        self.proposals = proposals
+        self.concurrency = concurrency
+        self.open: dict[str, Flight] = {}
+        self.error: Exception | None = None
+        self.over = False
+        self.controller: Any = None
+
+    def attempt(self, call: Callable[..., T], *args: Any) -> T | None:
+        """Call the study; keep its error to be raised after Tune, which would swallow it."""
+        try:
+            return call(*args)
+        except Exception as error:  # noqa: BLE001  # raised again after Tune
+            self.error = self.error or error
+            return None
+
+    def end(self, tune_id: str, outcome: Outcome | None) -> None:
+        """Tell the end of a cell, once; without an outcome its worker died."""
+        flight = self.open.pop(tune_id, None)
+        if flight is None or self.over:
+            return
+        if outcome is None:
+            duration_s = time.monotonic() - flight.started
+            outcome = Outcome(Ending.DIED, flight.death, duration_s)
+        self.attempt(self.study.tell, flight.cell, outcome)
+
+    def kill(self) -> None:
+        """End every worker that has a cell, and tell nothing any more."""
+        self.over = True
+        for flight in self.open.values():
+            actor = flight.tune_trial and ray_internals.actor_of(flight.tune_trial)
+            if actor is not None:
+                ray.kill(actor)
+
+    def free(self) -> None:
+        """Give back the places of the workers, which Tune keeps when it is interrupted."""
+        if self.controller is not None:
+            with contextlib.suppress(Exception):  # what interrupted it says more
+                self.controller.cleanup()
+
+
+class AskTell(Searcher):
+    """Tune's search algorithm: the study."""
+
+    def __init__(self, flights: Flights) -> None:
+        super().__init__()
+        self._flights = flights
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        flights = self._flights
+        if flights.over or flights.error is not None:
+            return _FINISHED
+        if len(flights.open) >= flights.concurrency:
+            return None
+        # With nothing in flight there is nothing to hold up, and Tune would sleep for a second.
+        wait_s = ASK_WAIT_S if flights.open else None
+        cell = flights.attempt(flights.proposals.take, wait_s)
+        if cell is None:
+            idle = not flights.open and (flights.error or flights.study.finished)
+            return _FINISHED if idle else None
+        flights.open[trial_id] = Flight(cell)
+        return {CELL: cell}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        self._flights.end(trial_id, None if error or result is None else result[KEY])
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study keeps itself."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the study keeps itself."""
+
+
+class Reports(TrialScheduler):
+    """Tune's scheduler: takes reports to the study, never says STOP."""
+
+    _supports_buffered_results = False
+
+    def __init__(self, flights: Flights) -> None:
+        super().__init__()
+        self._flights = flights
+
+    def on_trial_add(self, controller: Any, trial: Any) -> None:
+        if self._flights.controller is None:
+            workers = self._flights.concurrency
+            self._flights.controller = ray_internals.prepare(controller, trial, workers)
+        self._flights.open[trial.trial_id].tune_trial = trial
+
+    def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        flight = self._flights.open[trial.trial_id]
+        decision = self._flights.attempt(self._flights.study.report, flight.cell, *result[KEY])
+        if decision is Decision.STOP:
+            ray_internals.actor_of(trial).stop_cell.remote()
+        return str(TrialScheduler.CONTINUE)
+
+    def on_trial_error(self, controller: Any, trial: Any) -> None:
+        flight = self._flights.open.get(trial.trial_id)
+        if flight is not None:
+            flight.death = _cause_of_death(trial)
+
+    def choose_trial_to_run(self, controller: Any) -> None:
+        """None: Tune starts pending trials in order by itself, without a look at all of them."""
+
+    def on_trial_complete(self, controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Nothing: the searcher hears of it."""
+
+    def on_trial_remove(self, controller: Any, trial: Any) -> None:
+        """Nothing: the searcher hears of it."""
+
+    def debug_string(self) -> str:
+        return ""
+
+
+class Sweep(tune.Callback):
+    """After every step of Tune's: finds cells that ended unnoticed, and ends a run that is over."""
+
+    def __init__(self, flights: Flights) -> None:
+        self._flights = flights
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        flights = self._flights
+        for tune_id, flight in list(flights.open.items()):
+            # As after a failed start or reset of an actor, of which Tune tells nobody.
+            if flight.tune_trial is not None and flight.tune_trial.is_finished():
+                flights.end(tune_id, None)
+        if flights.error is not None or flights.study.finished:
+            flights.kill()
+            raise Landed
+
+
+def _cause_of_death(trial: Any) -> str:
+    return "the worker died: " + " ".join(Path(trial.error_file).read_text().split())

@@ -1,0 +1,61 @@
+"""What a run ships to its workers, so that a user's experiment works there as it does here."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ray import cloudpickle
+
+from tuner.experiment import KerasModel, Objective
+
+
+def needs_keras(objective: Objective) -> bool:
+    """Whether workers should import Keras before their first trial.
+
+    A training function need only be in a module that names Keras or TensorFlow.
+    """
+    if isinstance(objective, KerasModel):
+        return True
+    module = inspect.getmodule(objective)
+    try:
+        text = inspect.getsource(module or objective)
+    except (OSError, TypeError):  # typed at a prompt: the function will import what it needs
+        return False
+    return "keras" in text or "tensorflow" in text
+
+
+def user_paths() -> tuple[str, ...]:
+    """The folders from which the driver imports modules, Python's own aside."""
+    paths = sysconfig.get_paths()
+    own = (sys.prefix, sys.base_prefix, paths["stdlib"], paths["purelib"], paths["platlib"])
+    found = (str(Path(path or ".").resolve()) for path in sys.path)
+    return tuple(path for path in found if Path(path).is_dir() and not path.startswith(own))
+
+
+def pickled(objective: Objective) -> bytes:
+    """An objective made in memory, by value: its module need not exist where it goes."""
+    functions: Sequence[Any] = [objective]
+    if isinstance(objective, KerasModel):
+        functions = [value for value in vars(objective).values() if callable(value)]
+    modules = {sys.modules[f.__module__] for f in functions if hasattr(f, "__module__")}
+    by_value = [module for module in modules if _is_users(module)]
+    for module in by_value:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        by_value_bytes: bytes = cloudpickle.dumps(objective)
+        return by_value_bytes
+    finally:
+        for module in by_value:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_users(module: Any) -> bool:
+    file = getattr(module, "__file__", None)
+    paths = sysconfig.get_paths()
+    installed = (paths["stdlib"], paths["purelib"], paths["platlib"])
+    return file is not None and module.__name__ != "__main__" and not file.startswith(installed)
