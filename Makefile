@@ -1,42 +1,69 @@
-# make run    set up if need be, then run the main job:   make run ARGS="--trials 50"
-# make test   set up if need be, then run the tests:      make test ARGS="-k study"
-# make check  lint and types
-# make lock   write requirements.lock anew from what .venv holds
+# make setup  prepare .venv; a second call finds it done
+# make run    the main job:             make run ARGS="--trials 50"
+# make test   the tests:                make test ARGS="-k study"
+# make check  lint, format and types
+# make lock   write requirements.lock anew: the newest of everything that pyproject.toml allows
+# make clean  remove whatever these made
+#
+# run, test and check set up first if need be. Another Python: make setup PYTHON=python3.12
 
 PYTHON ?= python3
-BIN := .venv/bin
-READY := .venv/.ready
 ARGS ?=
+VENV := .venv
+VENV_PYTHON := $(VENV)/bin/python
+PACKAGES := $(VENV)/.packages
+READY := $(VENV)/.ready
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+# One set-up at a time: who comes second waits for a lock that ends with the first one's shell, and
+# then finds the work done.
+define ALONE
+set -e; exec 9>>requirements.lock; \
+$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("tuner needs Python \
+3.11 to 3.13 and $(PYTHON) is %s.%s; name another: make PYTHON=python3.12" % sys.version_info[:2]); \
+import fcntl; fcntl.flock(3, fcntl.LOCK_EX)' 3>&9; \
+if [ -e $@ ] && [ -z "$$(find $^ -newer $@)" ]; then exit 0; fi
+endef
 
 .PHONY: setup run test check lock clean
 
 setup: $(READY)
 
-# The stamp comes last: a set-up that was cut short is begun again. Bytecode is compiled here, as
-# without it every import of TensorFlow takes twice as long.
-$(READY): requirements.lock pyproject.toml
-	@rm -f $@
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	    --no-build-isolation --editable ".[test]"
-	$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null || true
-	@touch $@
+# Stamps come last, so a set-up that was cut short is begun again from nothing. Bytecode is compiled
+# whatever pip was told: without it every import of TensorFlow takes twice as long.
+$(PACKAGES): requirements.lock
+	@$(ALONE); \
+	if [ -e $@ ]; then rm $@; else $(PYTHON) -m venv --clear $(VENV); fi; \
+	echo "Installing requirements.lock into $(VENV), in a minute or two"; \
+	$(VENV_PYTHON) $(PIP_INSTALL) --requirement requirements.lock; \
+	$(VENV_PYTHON) -m compileall -q -j 0 $(VENV)/lib; \
+	touch $@
+
+$(READY): $(PACKAGES) pyproject.toml
+	@$(ALONE); \
+	$(VENV_PYTHON) $(PIP_INSTALL) --no-deps --no-build-isolation --editable ".[test]"; \
+	touch $@
 
 run: setup
-	$(BIN)/python -m tuner run lr_momentum $(ARGS)
+	$(VENV_PYTHON) -m tuner run lr_momentum $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(VENV_PYTHON) -m pytest $(ARGS)
 
 check: setup
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m mypy
 
-lock: setup
-	$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip \
-	    | grep -v '@' > requirements.lock
+# Resolved on the oldest Python that tuner supports: what supports it supports the newer ones too.
+lock:
+	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("make lock needs Python \
+	3.11: make lock PYTHON=python3.11")'
+	$(PYTHON) -m venv --clear $(VENV)-lock
+	$(VENV)-lock/bin/python $(PIP_INSTALL) ".[test]" setuptools wheel
+	$(VENV)-lock/bin/python -m pip freeze --all --exclude pip --exclude tuner > $(VENV)-lock/new
+	mv $(VENV)-lock/new requirements.lock
+	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VENV)-lock build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Reads what studies leave: summaries, curves, plots and reports."""
