@@ -17,25 +17,40 @@ KERAS = (
     "tuner/training.py",
     "tuner/declaration.py",
     "tuner/worker_setup.py",
+    "tuner/whole_epoch.py",
     "tuner/datasets.py",
     "tuner/refit.py",
-    "tuner/engines/",
+    "tuner/model_files.py",
+    "tuner/model_files.py",
+    "tuner/engines/lanes",
     "search_spaces/",
 )
+SCHEMA = ("tuner.schema.", "tuner.errors.")
+SEARCH_SPACES = sorted((ROOT / "search_spaces").glob("*.py"))
+IMPORTS = (ast.Import, ast.ImportFrom)
 HEAVY = ("tensorflow", "keras", "ray", "pandas", "optuna", "sklearn", "scipy")
 
 
+def names_of(node: ast.Import | ast.ImportFrom) -> list[str]:
+    prefix = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+    return [prefix + alias.name for alias in node.names]
+
+
 def imports(path: Path) -> Iterator[str]:
-    """The modules that a file imports at run time, anywhere in it."""
+    """The names that a file imports at run time, anywhere in it."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             node.body = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        if isinstance(node, IMPORTS):
+            yield from names_of(node)
+
+
+def top_level_imports(path: Path) -> set[str]:
+    """The packages that importing a file imports; those inside functions wait for a call."""
+    body = [node for node in ast.parse(path.read_text()).body if isinstance(node, IMPORTS)]
+    return {name.split(".")[0] for node in body for name in names_of(node)}
 
 
 def importers(*packages: str) -> set[str]:
@@ -70,11 +85,21 @@ def test_the_brain_imports_no_engine() -> None:
         assert not any(module.startswith("tuner.engines") for module in used), name
 
 
-def test_search_spaces_are_light_to_import() -> None:
-    for path in (ROOT / "search_spaces").glob("*.py"):
-        top = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.Import)]
-        names = {alias.name.split(".")[0] for node in top for alias in node.names}
-        assert names.isdisjoint(HEAVY), path
+def test_lanes_know_no_ray() -> None:
+    assert not [path for path in importers("ray") if "lanes" in path]
+
+
+def test_analysis_knows_of_tuner_the_tables_alone() -> None:
+    """Replay aside, which drives a study."""
+    for path in (ROOT / "analysis").rglob("*.py"):
+        if not path.stem.startswith("replay"):
+            used = {name for name in imports(path) if name.split(".")[0] == "tuner"}
+            assert all(f"{name}.".startswith(SCHEMA) for name in used), (path, used)
+
+
+@pytest.mark.parametrize("path", SEARCH_SPACES, ids=lambda path: path.stem)
+def test_search_spaces_are_light_to_import(path: Path) -> None:
+    assert top_level_imports(path).isdisjoint(HEAVY)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list"]])
