@@ -108,6 +108,41 @@ def test_every_sample_is_validated_once_a_repeat(
         assert sorted(seen) == list(range(3 * per_class))
 
 
+def with_folds(folds: Any) -> Dataset:
+    x = np.arange(6, dtype=np.float32)[:, None]
+    return from_arrays("own", x, np.arange(6) % 2, x, np.arange(6) % 2, folds)
+
+
+def test_a_dataset_may_bring_folds_of_its_own() -> None:
+    mask = np.array([True, True, False, False, False, False])
+    dataset = load(lambda: with_folds([([0, 1, 3], [4, 5]), (~mask, mask)]))
+    cv = Splits(plan="cv", folds=2)
+    assert indices(cell_data(dataset, cv, 0)) == ([0, 1, 3], [4, 5])
+    assert indices(cell_data(dataset, cv, 1)) == ([2, 3, 4, 5], [0, 1])
+    assert indices(cell_data(dataset, Splits(plan="search"))) == ([0, 1, 3], [4, 5])
+    assert len(cell_data(dataset, Splits(validation="test")).x_train) == 6
+    assert dataset.fingerprint != with_folds([([0, 1, 3], [4, 5])]).fingerprint
+    with pytest.raises(DatasetError, match="own brings 2 folds of its own; ask for --folds 2"):
+        cell_data(dataset, Splits(plan="cv", folds=3), 0)
+
+
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        ([], "folds is empty"),
+        ([([0, 1], [6])], "fold 0 has an index outside of 0 to 5"),
+        ([([0, 1], [-1])], "fold 0 has an index outside of 0 to 5"),
+        ([([0, 1], [2]), ([], [1])], "fold 1 is no pair of whole numbers"),
+        ([([0.5], [1])], "fold 0 is no pair of whole numbers"),
+        ([([0], [1], [2])], "fold 0 is no pair"),
+        ([3], "fold 0 is no pair"),
+    ],
+)
+def test_own_folds_are_checked(folds: Any, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        with_folds(folds)
+
+
 @pytest.mark.parametrize(
     ("dataset", "splits", "fold", "message"),
     [

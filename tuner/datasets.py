@@ -7,7 +7,8 @@
 - "mnist", "fashion_mnist": through `keras.datasets`, x (n, 28, 28).
 - the path of an .npz in Keras' layout: `x_train`, `y_train`, `x_test`, `y_test`.
 - a function without arguments that returns a `Dataset`, a dict with those four keys,
-  `((x_train, y_train), (x_test, y_test))` or `(x_train, y_train, x_test, y_test)`.
+  `((x_train, y_train), (x_test, y_test))` or `(x_train, y_train, x_test, y_test)`. A `Dataset`
+  may bring `folds` of its own, by groups or by time, say.
 
 What the arrays become, wherever they come from:
 
@@ -32,6 +33,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.errors import DatasetError
+from tuner.own_folds import Folds, numbered, own_folds
 
 Array = npt.NDArray[Any]
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -43,7 +45,9 @@ DIGITS_TEST_SEED = 0
 class Dataset:
     """Training and test parts; `n_classes` is None for a regression.
 
-    `fingerprint` tells two datasets apart: 16 hex digits over shapes, dtypes and bytes.
+    `fingerprint` tells two datasets apart: 16 hex digits over shapes, dtypes and bytes. `folds`
+    are pairs of int64 indices into the training part, those to train on and those to validate on,
+    which take the place of the study's own splits; search and grid take the first.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Dataset:
     y_test: Array
     n_classes: int | None
     fingerprint: str
+    folds: Folds | None = None
 
 
 Source = str | Callable[[], Any]
@@ -73,13 +78,16 @@ def load(spec: Source) -> Dataset:
     )
 
 
-def from_arrays(name: str, x_train: Any, y_train: Any, x_test: Any, y_test: Any) -> Dataset:
+def from_arrays(
+    name: str, x_train: Any, y_train: Any, x_test: Any, y_test: Any, folds: Any = None
+) -> Dataset:
     """A dataset of these arrays, as the module says. Raises DatasetError naming array and rule."""
     arrays = {
         key: _as_array(name, key, given)
         for key, given in zip(KEYS, (x_train, y_train, x_test, y_test), strict=True)
     }
-    fingerprint = fingerprint_of(arrays)
+    given_folds = None if folds is None else own_folds(name, folds, len(arrays["x_train"]))
+    fingerprint = fingerprint_of({**arrays, **numbered(given_folds or ())})
     for part in ("train", "test"):
         _check_lengths(name, part, arrays)
     x_shape, x_test_shape = arrays["x_train"].shape[1:], arrays["x_test"].shape[1:]
@@ -102,6 +110,7 @@ def from_arrays(name: str, x_train: Any, y_train: Any, x_test: Any, y_test: Any)
         y_test=test,
         n_classes=_count_classes(name, train, test) if train.dtype == np.int64 else None,
         fingerprint=fingerprint,
+        folds=given_folds,
     )
 
 
@@ -189,7 +198,7 @@ def _load_function(function: Callable[[], Any]) -> Dataset:
         raise DatasetError(f"dataset function {name} raised {_one_line(error)}") from error
     match made:
         case Dataset():
-            parts = [getattr(made, key) for key in KEYS]
+            parts = [getattr(made, key) for key in (*KEYS, "folds")]
             name = made.name
         case Mapping() if all(key in made for key in KEYS):
             parts = [made[key] for key in KEYS]

@@ -5,6 +5,7 @@
 - cv: scikit-learn's folds over the training part: StratifiedKFold for classes, KFold for a
   regression. Unshuffled they are those of `GridSearchCV(cv=folds)`. Fold `r * folds + f` is fold
   `f` of repeat `r`; repeats are those of RepeatedStratifiedKFold and RepeatedKFold.
+- a dataset that brings folds of its own is split by these; search and grid take the first.
 
 Every split depends on the data and the study's seed alone.
 """
@@ -56,7 +57,12 @@ def cell_data(dataset: Dataset, splits: Splits, fold: int = 0) -> Data:
     x, y = dataset.x_train, dataset.y_train
     if splits.plan != "cv" and splits.validation == "test":
         return Data(x, y, dataset.x_test, dataset.y_test, dataset.n_classes)
-    train, val = _cv_fold(dataset, splits, fold) if splits.plan == "cv" else _split(dataset, splits)
+    if dataset.folds is not None:
+        train, val = _own_fold(dataset, splits, fold)
+    elif splits.plan == "cv":
+        train, val = _cv_fold(dataset, splits, fold)
+    else:
+        train, val = _split(dataset, splits)
     return Data(x[train], y[train], x[val], y[val], dataset.n_classes)
 
 
@@ -83,10 +89,22 @@ def _split(dataset: Dataset, splits: Splits) -> tuple[Array, Array]:
     return np.sort(train), np.sort(val)
 
 
+def _own_fold(dataset: Dataset, splits: Splits, fold: int) -> tuple[Array, Array]:
+    folds = dataset.folds or ()
+    if splits.plan != "cv":
+        return folds[0]
+    if len(folds) != splits.folds * splits.repeats:
+        raise DatasetError(
+            f"{dataset.name} brings {len(folds)} folds of its own; ask for --folds {len(folds)}"
+        )
+    return folds[fold]
+
+
 def _cv_fold(dataset: Dataset, splits: Splits, fold: int) -> tuple[Array, Array]:
     if not 0 <= fold < splits.folds * splits.repeats:
         raise DatasetError(
-            f"fold {fold} does not exist; {splits.repeats} times {splits.folds} folds were asked for"
+            f"fold {fold} does not exist; "
+            f"{splits.repeats} times {splits.folds} folds were asked for"
         )
     if splits.repeats > 1 and not splits.shuffle:
         raise DatasetError(
