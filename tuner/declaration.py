@@ -57,13 +57,20 @@ def build_model(declaration: KerasModel, trial: Trial) -> keras.Model:
             "build returned a compiled model; leave compile out, and declare optimizer, loss "
             "and metrics beside build"
         )
-    if not model.built:
-        x_train = trial.data.x_train
-        if isinstance(model, keras.Sequential):
-            model.build((None, *x_train.shape[1:]))
-        else:
-            model(x_train[:1])  # a subclass need not know how to build, but how to be called
+    create_weights(model, trial.data.x_train)
     return model
+
+
+def create_weights(model: keras.Model, x_train: Any) -> None:
+    """Build a model that waits to see its samples."""
+    import keras
+
+    if model.built:
+        return
+    if isinstance(model, keras.Sequential):
+        model.build((None, *x_train.shape[1:]))
+    else:
+        model(x_train[:1])  # a subclass need not know how to build, but how to be called
 
 
 def create_variables(model: keras.Model, targets: Any) -> None:
