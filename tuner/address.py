@@ -21,7 +21,7 @@ def check_address(address: str) -> None:
         host, _, port = address.rpartition(":")
         if "://" in address or not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise EngineError(
-                f"address {address!r} is no HOST:PORT of a cluster's head (port 6379)"
+                f"address {address!r} is neither 'auto' nor the HOST:PORT of a cluster's head"
             )
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_S).close()

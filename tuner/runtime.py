@@ -97,7 +97,7 @@ class Runtime:
 
         try:
             ray.init(**options)
-            slots = _slots(ray.nodes(), self.cpus_per_trial, self.gpus_per_trial)
+            slots = fitting(ray.nodes(), self.cpus_per_trial, self.gpus_per_trial)
             if self._concurrency is None:
                 self._concurrency = slots
             elif self.gpus_per_trial and "num_cpus" in options and self._concurrency > slots:
@@ -187,7 +187,7 @@ def available_cpus() -> int:
     return cpus or 1
 
 
-def _slots(nodes: list[dict[str, Any]], cpus_per_trial: float, gpus_per_trial: float) -> int:
+def fitting(nodes: list[dict[str, Any]], cpus_per_trial: float, gpus_per_trial: float) -> int:
     """How many trials fit the nodes. Raises EngineError if none has place for one."""
     wanted = {"CPU": cpus_per_trial, "GPU": gpus_per_trial}
     asked = {kind: amount for kind, amount in wanted.items() if amount} or {"CPU": 1.0}
@@ -266,20 +266,19 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM ends the program in order (Ray does the same); Tune's handlers are put back."""
+    """SIGTERM does as Ctrl-C does; Tune's handlers are put back.
+
+    Ray's own handler, a SystemExit, ends the process in the middle of whatever Ray waits for.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     names = [signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
     before = {name: signal.getsignal(name) for name in names}
     if before[signal.SIGTERM] is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _exit)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
-
-
-def _exit(number: int, frame: Any) -> None:
-    raise SystemExit(128 + number)

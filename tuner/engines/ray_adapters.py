@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import ray
 from ray import tune
@@ -23,7 +23,7 @@ from tuner.trial import Cell, Decision, Ending, Outcome
 ASK_WAIT_S = 0.05
 """How long a slow ask may hold up the reports of other workers, at a time."""
 
-_FINISHED: Any = Searcher.FINISHED  # a string, whatever the signature of `suggest` says
+_FINISHED = cast("dict[str, Any]", Searcher.FINISHED)  # a string, whatever `suggest` declares
 
 T = TypeVar("T")
 
