@@ -21,7 +21,7 @@ class Proposals:
         self._experiment = experiment
         self._space = SearchSpace(experiment.space)
         self._ledger = ledger
-        self._enqueued = enqueued
+        self.enqueued = enqueued
         self.points = grid_points(self._space) if experiment.sampler == GRID else None
         self.total = experiment.trials if self.points is None else len(self.points)
         # A grid that nothing stops is the same in any order.
@@ -34,6 +34,6 @@ class Proposals:
             attrs = {"trial": number, "attempt": 1}
             params = self.points[number]
             return self._ledger.open(self._space, params, attrs), params
-        known = self._enqueued[number] if number < len(self._enqueued) else {}
+        known = self.enqueued[number] if number < len(self.enqueued) else {}
         sampler = make_sampler(self._experiment, number)
         return self._ledger.propose(sampler, self._space, number, known)

@@ -118,10 +118,12 @@ class Asha:
         self._pending.clear()
 
     def _rung_at(self, epoch: int, last_epoch: int | None) -> int:
-        """The highest rung that `epoch` has reached, 0 for none."""
+        """The highest rung that `epoch` has reached; 0 for none, and at the trial's end."""
         highest = 0
+        if last_epoch is not None and epoch >= last_epoch:
+            return highest
         rung = self.min_epochs
-        while rung <= epoch and (last_epoch is None or rung < last_epoch):
+        while rung <= epoch:
             highest = rung
             rung *= self.eta
         return highest

@@ -1,0 +1,168 @@
+"""Real Ray, real Keras, real digits: the main job and what it promises."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+
+import tuner
+from tuner.ledger import journal_storage
+from tuner.loading import load as load_experiment
+from tuner.schema import REPORT_LOG_FILE
+
+NOT_THE_SAME = ["host", "started_at", "duration_s", "peak_rss_mb"]
+
+
+def lr_momentum(results: Path, **fields: Any) -> tuner.Results:
+    return tuner.run("lr_momentum", results=results, **fields)
+
+
+def table(results: tuner.Results) -> pd.DataFrame:
+    return results.trials.drop(columns=NOT_THE_SAME)
+
+
+def test_the_main_job_finds_a_good_network_and_says_what_became_of_each_trial(
+    tmp_path: Path,
+) -> None:
+    results = lr_momentum(tmp_path, trials=12, seed=7)
+    trials = pd.read_parquet(tmp_path / "lr_momentum" / "trials.parquet")
+    assert trials["trial"].tolist() == list(range(12))
+    assert set(trials["state"]) <= {"COMPLETE", "STOPPED", "DIVERGED"}
+    assert results.best is not None
+    assert results.best["value"] > 0.9
+    assert set(results.best_params) == set(results.study["space"])
+    reports = pd.read_parquet(tmp_path / "lr_momentum" / "reports.parquet")
+    assert not reports.duplicated(["trial", "fold", "epoch"]).any()
+    assert (reports.groupby("trial").size() == trials.set_index("trial")["epochs"]).all()
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"} <= set(reports)
+    stopped = trials[trials["state"] == "STOPPED"]["trial"].tolist()
+    assert stopped
+    storage = journal_storage(tmp_path / "lr_momentum")
+    told = optuna.load_study(study_name="lr_momentum", storage=storage).trials
+    for number in stopped:
+        attempt = next(t for t in told if t.user_attrs["trial"] == number)
+        values = reports[reports["trial"] == number].set_index("epoch")["val_accuracy"]
+        assert attempt.state is optuna.trial.TrialState.PRUNED
+        assert attempt.intermediate_values == pytest.approx(values.to_dict())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"sampler": "random", "scheduler": "none"}, {"deterministic": True, "window": 3}],
+    ids=["random", "deterministic"],
+)
+def test_concurrency_changes_nothing_but_times_and_hosts(
+    tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    one, two = (
+        lr_momentum(tmp_path / str(n), seed=3, trials=6, epochs=3, concurrency=n, **fields)
+        for n in (1, 2)
+    )
+    pd.testing.assert_frame_equal(table(one), table(two))
+
+
+def test_a_diverging_trial_ends_within_one_epoch(tmp_path: Path) -> None:
+    space = {
+        **load_experiment("lr_momentum").experiment.space,
+        "learning_rate": 1e6,
+        "initializer": "glorot_uniform",
+    }
+    results = lr_momentum(tmp_path, space=space, trials=2, seed=1)
+    assert results.trials["state"].tolist() == ["DIVERGED", "DIVERGED"]
+    assert results.trials["epochs"].tolist() == [1, 1]
+    assert results.best is None
+
+
+MINE = """
+import helpers
+from tuner import Experiment, Float, Int
+
+def train(trial):
+    for epoch in range(1, trial.epochs + 1):
+        helpers.wait(0.05)
+        with open(helpers.LOG, "a") as log:
+            print(trial.number, epoch, file=log)
+        trial.report(epoch, {"score": helpers.score(trial["x"], epoch)})
+
+SPACE = {"x": Float(0, 1), "epochs": 20}
+EXPERIMENT = Experiment("mine", SPACE, train, metric="score", scheduler="none", sampler="random",
+                        dataset=None, trials=8)
+"""
+
+HELPERS = """
+from pathlib import Path
+from time import sleep as wait
+
+LOG = Path(__file__).parent / "log.txt"
+
+def score(x, epoch):
+    return x * epoch
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A user's file with a sibling, in a folder of its own."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "mine.py").write_text(MINE)
+    (folder / "helpers.py").write_text(HELPERS)
+    return folder / "mine.py"
+
+
+def start(mine: Path, folder: Path, *flags: str) -> subprocess.Popen[bytes]:
+    """Start a run; what it prints goes to out.txt and err.txt, which no process left holds open."""
+    command = [sys.executable, "-m", "tuner", "run", str(mine), "--seed", "5", *flags]
+    with (folder / "out.txt").open("wb") as out, (folder / "err.txt").open("wb") as err:
+        return subprocess.Popen(command, cwd=folder, stdout=out, stderr=err)
+
+
+def wait_for_reports(process: subprocess.Popen[bytes], study: Path, count: int) -> None:
+    log = study / REPORT_LOG_FILE
+    deadline = time.monotonic() + 60
+    while not log.exists() or log.read_bytes().count(b"\n") <= count:
+        assert process.poll() is None, "the run ended by itself"
+        assert time.monotonic() < deadline, "no reports within a minute"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
+def test_a_run_that_is_ended_goes_on_with_what_is_missing(
+    mine: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    study = tmp_path / "results" / "mine"
+    process = start(mine, tmp_path)
+    wait_for_reports(process, study, 45)
+    os.kill(process.pid, number)
+    assert process.wait(timeout=60) == code
+    if number == signal.SIGINT:
+        assert "go on with --study mine --resume" in (tmp_path / "err.txt").read_text()
+        before = tuner.load(study).trials
+        assert (before["state"] == "COMPLETE").any()
+    log = (mine.parent / "log.txt").read_text()
+    done = [trial for trial in "01234567" if f"{trial} 20\n" in log.splitlines(keepends=True)]
+    resumed = start(mine, tmp_path, "--resume")
+    assert resumed.wait(timeout=120) == 0, (tmp_path / "err.txt").read_text()
+    assert "8 trials" in (tmp_path / "out.txt").read_text()
+    results = tuner.load(study)
+    assert results.trials["state"].tolist() == ["COMPLETE"] * 8
+    assert results.trials["epochs"].tolist() == [20] * 8
+    assert not results.reports.duplicated(["trial", "fold", "epoch"]).any()
+    assert len(results.reports) == 160
+    log = (mine.parent / "log.txt").read_text()
+    for trial in done[:-1]:  # the last one's end may not have reached the driver
+        assert log.splitlines().count(f"{trial} 20") == 1
+    calm = tuner.run(str(mine), results=tmp_path / "calm", seed=5) if code == -9 else None
+    if calm is not None:
+        same = ["trial", "state", "param_x", "value", "epochs", "seed"]
+        pd.testing.assert_frame_equal(results.trials[same], calm.trials[same])
