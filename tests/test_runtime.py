@@ -93,9 +93,11 @@ def test_an_address_where_something_else_listens_is_given_up(
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(EngineError, match=f"what answers at {address} is no Ray cluster"):
-            with connect(address=address):
-                pass
+        with (
+            pytest.raises(EngineError, match=f"what answers at {address} is no Ray cluster"),
+            connect(address=address),
+        ):
+            pass
 
 
 # -------------------------------------------------------------------------------- a local Ray
@@ -222,6 +224,8 @@ def test_a_second_connection_in_one_process_is_refused(monkeypatch: pytest.Monke
     import ray
 
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
-    with pytest.raises(EngineError, match=r"connected to Ray already; call ray\.shutdown"):
-        with connect():
-            pass
+    with (
+        pytest.raises(EngineError, match=r"connected to Ray already; call ray\.shutdown"),
+        connect(),
+    ):
+        pass
