@@ -22,6 +22,8 @@ from tuner.trial import Cell, Decision, Ending, Outcome
 
 ASK_WAIT_S = 0.05
 """How long a slow ask may hold up the reports of other workers, at a time."""
+WARM_UP_S = 60.0
+"""What a worker's first cell may take beyond its time limit: it imports TensorFlow first."""
 
 _FINISHED = cast("dict[str, Any]", Searcher.FINISHED)  # a string, whatever `suggest` declares
 
@@ -56,6 +58,8 @@ class Flight:
     tune_trial: Any = None
     stopping: bool = False
     death: str = "the worker died, or never started"
+    began: float | None = None
+    timed_out: bool = False
 
 
 class Flights:
@@ -68,6 +72,7 @@ class Flights:
         self.open: dict[str, Flight] = {}
         self.error: Exception | None = None
         self.over = False
+        self.warm: set[str] = set()
         self.controller: Any = None
 
     def attempt(self, call: Callable[..., T], *args: Any) -> T | None:
@@ -85,8 +90,24 @@ class Flights:
             return
         if outcome is None:
             duration_s = time.monotonic() - flight.started
-            outcome = Outcome(Ending.DIED, flight.death, duration_s)
+            ending = Ending.TIMED_OUT if flight.timed_out else Ending.DIED
+            outcome = Outcome(ending, flight.death, duration_s)
+        else:
+            self.warm.add(_worker_id(flight))
         self.attempt(self.study.tell, flight.cell, outcome)
+
+    def end_late(self, flight: Flight) -> None:
+        """End the worker of a cell that runs longer than the experiment allows."""
+        limit_s = self.study.experiment.trial_timeout
+        worker = _worker_id(flight)
+        if limit_s is None or not worker or flight.timed_out:
+            return
+        now = time.monotonic()
+        flight.began = flight.began or now
+        if now - flight.began > limit_s + (0.0 if worker in self.warm else WARM_UP_S):
+            flight.timed_out = True
+            flight.death = f"the trial ran longer than --trial-timeout {limit_s:g} s"
+            ray.kill(ray_internals.actor_of(flight.tune_trial))
 
     def kill(self) -> None:
         """End every worker that has a cell, and tell nothing any more."""
@@ -161,7 +182,7 @@ class Reports(TrialScheduler):
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:
         flight = self._flights.open.get(trial.trial_id)
-        if flight is not None:
+        if flight is not None and not flight.timed_out:
             flight.death = _cause_of_death(trial)
 
     def choose_trial_to_run(self, controller: Any) -> None:
@@ -189,9 +210,17 @@ class Sweep(tune.Callback):
             # As after a failed start or reset of an actor, of which Tune tells nobody.
             if flight.tune_trial is not None and flight.tune_trial.is_finished():
                 flights.end(tune_id, None)
+            else:
+                flights.end_late(flight)
         if flights.error is not None or flights.study.finished:
             flights.kill()
             raise Landed
+
+
+def _worker_id(flight: Flight) -> str:
+    """The id of the actor that runs a cell; empty while it has none."""
+    actor = flight.tune_trial and ray_internals.actor_of(flight.tune_trial)
+    return "" if actor is None else str(actor._actor_id.hex())
 
 
 def _cause_of_death(trial: Any) -> str:
