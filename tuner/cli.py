@@ -195,6 +195,45 @@ def new(file: Annotated[Path, typer.Argument(help="the file to write, such as mi
     _console().print(f"wrote {file}; run it: python -m tuner run {file}", markup=False)
 
 
+@app.command()
+def refit(
+    study_dir: Annotated[Path, typer.Argument(help="a study's folder")],
+    trial: Annotated[Number, _option("a trial's number; else the best one's")] = None,
+    params: Annotated[Text, _option("parameters to change, as a JSON object")] = None,
+    epochs: Annotated[Number, _option("epochs to train; else as many as the trial")] = None,
+    seed: Annotated[Number, _option("seed of the training; else the trial's")] = None,
+    data: Annotated[Text, _option("where the study's dataset lies now")] = None,
+) -> None:
+    """Train the best point on all training data, test it, write model.keras and refit.json."""
+    from tuner.refit import read_params
+    from tuner.refit import refit as refit_study
+
+    refit_study(
+        study_dir,
+        trial=trial,
+        params=None if params is None else read_params(params),
+        epochs=epochs,
+        seed=seed,
+        data=data,
+        say=lambda line: _console().print(line, markup=False, soft_wrap=True),
+    )
+
+
+@app.command()
+def export(
+    study_dir: Annotated[Path, typer.Argument(help="a study's folder, refitted")],
+    format: Annotated[
+        str, typer.Option(help="keras (model.keras), or json+h5 (model.json, model.weights.h5)")
+    ] = "keras",
+    out: Annotated[Path | None, _option("folder to write into; else the study's")] = None,
+) -> None:
+    """Write a refitted model as Keras' own file, or as JSON with HDF5 weights."""
+    from tuner.model_files import export as export_study
+
+    for path in export_study(study_dir, format, out):
+        print(path)
+
+
 def _console() -> Console:
     """Standard output; where that is no terminal, wide and without colour."""
     console = Console(highlight=False)

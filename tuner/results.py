@@ -11,7 +11,7 @@ import pandas as pd
 
 from tuner.errors import ResultsError
 from tuner.schema import PARAM_PREFIX, REPORTS_FOLDER, TRIALS_FILE
-from tuner.search_space import Categorical, Constant, SearchSpace
+from tuner.search_space import Categorical, Constant, Int, SearchSpace
 from tuner.study_folder import read_study_json
 
 
@@ -58,8 +58,11 @@ class Results:
             if isinstance(axis, Constant):
                 return axis.value
             if isinstance(axis, Categorical):
+                if pd.isna(value):
+                    return None
                 return next(c for c in axis.choices if c == value or str(c) == str(value))
-            return value.item() if hasattr(value, "item") else value
+            # pandas reads whole numbers as floats where some trials lack them.
+            return int(value) if isinstance(axis, Int) else float(value)
 
         return space.draw(pick)
 
