@@ -150,3 +150,5 @@ def test_what_a_sampler_cannot_learn_from_is_said() -> None:
     assert "last value" in (caveat(experiment(sampler="cmaes")) or "")
     assert caveat(experiment(sampler="tpe")) is None
     assert caveat(experiment(sampler="gp", scheduler="none")) is None
+    said = caveat(experiment(sampler="cmaes", space=CONDITIONAL, scheduler="none"))
+    assert said == "cmaes draws categorical and conditional axes at random: kind, depth, rate"

@@ -32,6 +32,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tuner.errors import ExperimentError
 from tuner.experiment import Experiment
+from tuner.search_space import Categorical, Constant, SearchSpace
 from tuner.seeds import ask_seed
 
 NEEDS = {"gp": ("torch", "tuner[gp]"), "cmaes": ("cmaes", "cmaes")}
@@ -48,14 +49,23 @@ def check_sampler(experiment: Experiment) -> None:
 
 
 def caveat(experiment: Experiment) -> str | None:
-    """What the sampler cannot learn from the trials that the scheduler stops, in a line."""
-    if experiment.scheduler == "none":
-        return None
-    if experiment.sampler == "gp":
-        return "gp sees COMPLETE and DIVERGED trials only: it learns nothing from STOPPED ones"
-    if experiment.sampler == "cmaes":
-        return "cmaes takes a STOPPED trial's last value as if it were its final one"
-    return None
+    """What the sampler cannot learn, from stopped trials or of some axes, in a line."""
+    said = []
+    stops = experiment.scheduler != "none"
+    if experiment.sampler == "gp" and stops:
+        said.append(
+            "gp sees COMPLETE and DIVERGED trials only: it learns nothing from STOPPED ones"
+        )
+    if experiment.sampler == "cmaes" and stops:
+        said.append("cmaes takes a STOPPED trial's last value as if it were its final one")
+    drawn = [
+        name
+        for name, axis in SearchSpace(experiment.space).items()
+        if isinstance(axis, Categorical) or (axis.when and not isinstance(axis, Constant))
+    ]
+    if experiment.sampler == "cmaes" and drawn:
+        said.append(f"cmaes draws categorical and conditional axes at random: {', '.join(drawn)}")
+    return "; ".join(said) or None
 
 
 def make_sampler(experiment: Experiment, trial: int) -> BaseSampler:
@@ -63,7 +73,9 @@ def make_sampler(experiment: Experiment, trial: int) -> BaseSampler:
     makers: dict[str, Callable[[int], BaseSampler]] = {
         "tpe": lambda seed: TPESampler(seed=seed, multivariate=experiment.multivariate),
         "random": lambda seed: RandomSampler(seed=seed),
-        "cmaes": lambda seed: _CmaEs(seed=seed, consider_pruned_trials=True),
+        "cmaes": lambda seed: _CmaEs(
+            seed=seed, consider_pruned_trials=True, warn_independent_sampling=False
+        ),
         "gp": lambda seed: _GP(seed=seed, warn_independent_sampling=False),
         # One scrambled sequence for the whole study; the storage counts how far it has come.
         "qmc": lambda seed: QMCSampler(
