@@ -1,8 +1,8 @@
 """The README's Python runs.
 
-A block after `<!-- file: NAME -->` is a file of that name. Every such file that declares an EXPERIMENT
-is run through the command line, every other is run by Python. A block after `<!-- after: COMMAND -->`
-runs in the folder where COMMAND (shared by blocks that name the same one) has run before.
+A block after `<!-- file: NAME -->` is a file of that name. Every such file that declares an
+EXPERIMENT is run through the command line, every other is run by Python. A block after
+`<!-- after: COMMAND -->` runs in the folder where COMMAND has run before.
 """
 
 from __future__ import annotations

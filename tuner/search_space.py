@@ -144,6 +144,8 @@ class Constant:
         """The rule this axis breaks, or None."""
         if not isinstance(self.value, Value):
             return f"constant {self.value!r} is neither None, a boolean, a number nor a string"
+        if isinstance(self.value, float) and not math.isfinite(self.value):
+            return f"constant {self.value!r} is not finite"
         return None
 
     def holds(self, value: Any) -> bool:
