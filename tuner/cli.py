@@ -187,6 +187,37 @@ def show(
 
 
 @app.command()
+def simulate(
+    study_dir: Annotated[Path, typer.Argument(help="a study whose trials ran to their end")],
+    scheduler: Annotated[
+        list[str] | None, _option("asha, median, hyperband, none or one-epoch; repeatable")
+    ] = None,
+    eta: Annotated[list[int] | None, _option("repeatable (default 3)")] = None,
+    min_epochs: Annotated[int, typer.Option(help="epoch before which no trial is stopped")] = 1,
+    workers: Annotated[list[int] | None, _option("repeatable (default 8)")] = None,
+    sampler: Annotated[str, typer.Option(help="random order, or a sampler by name")] = "random",
+    seeds: Annotated[int, typer.Option(help="how many simulated runs")] = 20,
+    top: Annotated[int, typer.Option(help="one-epoch: how many train to the end")] = 10,
+    out: Annotated[Path | None, _option("the plot (HTML); else STUDY_DIR/simulate.html")] = None,
+) -> None:
+    """Replay a study's curves: what would another scheduler have found, at what cost?"""
+    from analysis.replay_show import show_simulation
+
+    show_simulation(
+        study_dir,
+        _console(),
+        schedulers=scheduler or ["asha"],
+        etas=eta or [3],
+        min_epochs=min_epochs,
+        workers=workers or [8],
+        sampler=sampler,
+        seeds=seeds,
+        top=top,
+        out=out or study_dir / "simulate.html",
+    )
+
+
+@app.command()
 def new(file: Annotated[Path, typer.Argument(help="the file to write, such as mine.py")]) -> None:
     """Write a commented experiment to begin with."""
     from tuner.template import write_experiment

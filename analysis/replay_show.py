@@ -1,0 +1,106 @@
+"""What `tuner simulate` shows: the table of `analysis.replay`, and regret against epochs spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from analysis.replay import ONE_EPOCH, bands, record, simulate, summarise
+from tuner.errors import ExperimentError
+from tuner.experiment import SAMPLERS, SCHEDULERS
+from tuner.results import load
+
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"]
+"""Okabe and Ito's palette, which the colour-blind can tell apart."""
+
+
+def show_simulation(
+    study_dir: Path,
+    console: Console,
+    *,
+    schedulers: Sequence[str],
+    etas: Sequence[int],
+    min_epochs: int,
+    workers: Sequence[int],
+    sampler: str,
+    seeds: int,
+    top: int,
+    out: Path,
+) -> None:
+    """Simulate every combination, print the table, write the plot.
+
+    Raises ExperimentError for an unknown name or a number below its least.
+    """
+    for name in schedulers:
+        if name not in (*SCHEDULERS, ONE_EPOCH):
+            known = ", ".join((*SCHEDULERS, ONE_EPOCH))
+            raise ExperimentError(f"scheduler {name!r} is not one of {known}")
+    if sampler not in SAMPLERS:
+        raise ExperimentError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
+    least = {"workers": min(workers), "seeds": seeds, "top": top, "min-epochs": min_epochs}
+    for name, value in {**least, "eta": min(etas) - 1}.items():
+        if value < 1:
+            raise ExperimentError(f"--{name} is too low: it must be at least {1 + (name == 'eta')}")
+    recorded = record(load(study_dir))
+    runs = pd.concat(
+        [
+            simulate(
+                recorded,
+                scheduler=scheduler,
+                eta=eta,
+                min_epochs=min_epochs,
+                workers=count,
+                sampler=sampler,
+                seeds=seeds,
+                top=top,
+            )
+            for scheduler, eta, count in product(schedulers, etas, workers)
+            if eta == etas[0] or scheduler in ("asha", "hyperband")
+        ],
+        ignore_index=True,
+    )
+    console.print(_table(summarise(runs)))
+    console.print(f"{len(recorded.points)} recorded curves, {seeds} seeds; the plot: {out}")
+    out.write_text(_plot(bands(runs)), encoding="utf-8")
+
+
+def _table(summary: pd.DataFrame) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in summary.columns:
+        table.add_column(name, justify="left" if name in ("scheduler", "sampler") else "right")
+    for row in summary.itertuples(index=False):
+        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+    return table
+
+
+def _plot(frame: pd.DataFrame) -> str:
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    settings = frame.groupby(["scheduler", "eta", "workers"], sort=False)
+    for index, (setting, band) in enumerate(settings):
+        colour = COLOURS[index % len(COLOURS)]
+        name = "{} eta {}, {} workers".format(*setting)
+        shown = band.dropna()
+        edge = pd.concat([shown["high"], shown["low"][::-1]])
+        around = pd.concat([shown["epochs"], shown["epochs"][::-1]])
+        figure.add_scatter(
+            x=around, y=edge, fill="toself", opacity=0.2, line_width=0, fillcolor=colour,
+            hoverinfo="skip", showlegend=False, legendgroup=name,
+        )  # fmt: skip
+        figure.add_scatter(
+            x=shown["epochs"], y=shown["median"], name=name, line_color=colour, legendgroup=name
+        )
+    figure.update_layout(
+        title="Regret against epochs spent: median, a tenth to nine tenths of the seeds",
+        xaxis_title="epochs spent",
+        yaxis_title="regret of the best COMPLETE trial",
+        template="plotly_white",
+    )
+    html: str = figure.to_html(include_plotlyjs=True, full_html=True)
+    return html

@@ -1,0 +1,136 @@
+"""Replayed studies: recorded decisions come again, and the table's answers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from analysis.replay import ONE_EPOCH, bands, decide_again, record, simulate, summarise
+from analysis.replay_show import show_simulation
+from tests.brain import experiment, half_diverging
+from tests.brain import simulate as run_study
+from tuner.engines.simulated import Step
+from tuner.errors import ExperimentError, ResultsError
+from tuner.loading import Loaded, Source
+from tuner.results import Results, load
+from tuner.search_space import Float
+from tuner.study_file import describe
+from tuner.study_folder import write_study_json
+from tuner.trial import Cell
+
+GRID = {"x": Float(0.0, 1.0, grid=[i / 20 for i in range(21)]), "epochs": 9}
+
+
+def saved(path: Path, curve=half_diverging, **fields: object) -> Results:  # type: ignore[no-untyped-def]
+    """A study's folder, made on the simulated engine."""
+    path.mkdir(parents=True, exist_ok=True)
+    settled = experiment(**fields)
+    run_study(settled, curve, folder=path, workers=3)
+    loaded = Loaded(settled, Source("object", "tests"))
+    write_study_json(path, {"name": path.name, **describe(loaded, settled, None)})
+    return load(path)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A recorded grid."""
+    return saved(tmp_path_factory.mktemp("grid"), space=GRID, plan="grid")
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median", "hyperband", "none"])
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_a_fresh_scheduler_decides_as_the_recorded_one_did(
+    tmp_path: Path, scheduler: str, mode: str
+) -> None:
+    def curve(cell: Cell) -> Iterator[Step]:
+        for epoch in range(1, 10):
+            yield Step(epoch, {"val_accuracy": cell.params["x"] * epoch})
+
+    results = saved(tmp_path, curve, scheduler=scheduler, mode=mode, eta=2, trials=30)
+    again = decide_again(results)
+    assert (again["again"] == again["decision"]).all()
+    assert ("STOP" in set(again["decision"])) == (scheduler != "none")
+
+
+def test_without_a_scheduler_everything_is_trained_and_the_best_is_found(table: Results) -> None:
+    runs = simulate(record(table), scheduler="none", workers=4, seeds=3)
+    last = runs.groupby("seed").last()
+    assert (last["epochs"] == len(table.reports)).all()
+    assert last["regret"].tolist() == [0.0] * 3
+
+
+def test_asha_spends_fewer_epochs_and_regret_never_rises(table: Results) -> None:
+    recorded = record(table)
+    runs = simulate(recorded, scheduler="asha", eta=2, workers=2, seeds=5)
+    assert (runs.groupby("seed")["epochs"].last() < len(table.reports)).all()
+    for _, one in runs.groupby("seed"):
+        regret = one["regret"].dropna().to_numpy()
+        assert (np.diff(regret) <= 0).all()
+        assert (regret >= 0).all()
+    orders = {tuple(one["time_s"]) for _, one in runs.groupby("seed")}
+    assert len(orders) > 1
+
+
+def test_more_workers_take_less_time(table: Results) -> None:
+    recorded = record(table)
+    times = [
+        summarise(simulate(recorded, scheduler="none", workers=n, seeds=2))["time_s"].item()
+        for n in (1, 4, 16)
+    ]
+    assert times[0] > times[1] > times[2]
+    assert times[0] == len(table.reports)
+
+
+def test_one_epoch_costs_one_epoch_each_and_the_rest_of_the_best(table: Results) -> None:
+    runs = simulate(record(table), scheduler=ONE_EPOCH, workers=1, seeds=2, top=3)
+    assert runs["epochs"].tolist() == [21 + 8, 21 + 16, 21 + 24] * 2
+    assert runs.groupby("seed")["regret"].last().tolist() == [0.0, 0.0]
+    assert runs.groupby("seed")["time_s"].last().tolist() == [21 + 24.0] * 2
+
+
+def test_a_sampler_proposes_what_was_recorded(table: Results) -> None:
+    runs = simulate(record(table), scheduler="asha", sampler="tpe", workers=2, seeds=2)
+    assert set(runs["state"]) <= {"COMPLETE", "STOPPED", "DIVERGED"}
+
+
+def test_bands_hold_the_median(table: Results) -> None:
+    frame = bands(simulate(record(table), scheduler="asha", workers=2, seeds=6)).dropna()
+    assert ((frame["low"] <= frame["median"]) & (frame["median"] <= frame["high"])).all()
+
+
+def test_stopped_curves_alone_are_no_table(tmp_path: Path) -> None:
+    results = saved(tmp_path, trials=3)
+    trials = results.trials.assign(state="STOPPED")
+    with pytest.raises(ResultsError, match="no COMPLETE trial whose curve could be replayed"):
+        record(Results(results.path, results.study, trials, results.reports))
+
+
+def test_the_command_prints_a_table_and_writes_a_plot(table: Results, tmp_path: Path) -> None:
+    console = Console(record=True, width=160, file=(tmp_path / "out.txt").open("w"))
+    options = {"min_epochs": 1, "sampler": "random", "seeds": 3, "top": 5}
+    show_simulation(
+        table.path,
+        console,
+        schedulers=["asha", "none", ONE_EPOCH],
+        etas=[2, 3],
+        workers=[4],
+        out=tmp_path / "plot.html",
+        **options,  # type: ignore[arg-type]
+    )
+    console.file.close()
+    text = console.export_text()
+    assert text.count("asha") == 2
+    assert text.count("one-epoch") == 1
+    assert "asha eta 2, 4 workers" in (tmp_path / "plot.html").read_text()
+    for change, message in [
+        ({"schedulers": ["x"]}, "scheduler 'x' is not one of asha, median"),
+        ({"workers": [0]}, "--workers is too low: it must be at least 1"),
+        ({"etas": [1]}, "--eta is too low: it must be at least 2"),
+    ]:
+        fixed = {"schedulers": ["asha"], "etas": [3], "workers": [1], "out": tmp_path / "x"}
+        with pytest.raises(ExperimentError, match=message):
+            show_simulation(table.path, console, **{**options, **fixed, **change})  # type: ignore[arg-type]
