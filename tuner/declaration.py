@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 VALIDATION_SAMPLES = 512
 VALIDATION_BYTES = 2**21
-"""Validation goes in batches of up to these where the training's are smaller: up to a tenth of an
-epoch's time saved, and no number changed but by rounding. Large samples keep the training's batch
-size, which may have been chosen to fit a memory."""
+"""What is judged after training goes in batches of up to these where the training's are smaller: no
+number changes but by rounding. Large samples keep the training's batch size, which may have been
+chosen to fit a memory."""
 
 BATCH_HOOKS = tuple(
     f"on_{phase}batch_{end}" for phase in ("", "train_", "test_") for end in ("begin", "end")
@@ -73,13 +73,18 @@ def create_weights(model: keras.Model, x_train: Any) -> None:
         model(x_train[:1])  # a subclass need not know how to build, but how to be called
 
 
+def has_one_output(model: keras.Model) -> bool:
+    """Whether a model has one output and tells its shape; a subclass of Model does not."""
+    return len(getattr(model, "outputs", None) or ()) == 1
+
+
 def create_variables(model: keras.Model, targets: Any) -> None:
     """Create a compiled model's optimizer and metric variables, all that `fit` would create.
 
     A `tf.function` whose first trace creates variables is traced twice: a third of a short trial.
     """
-    if not getattr(model, "outputs", None) or len(model.outputs) != 1:
-        return  # a subclassed model does not tell the shape of what it returns
+    if not has_one_output(model):
+        return
     model.optimizer.build(model.trainable_variables)
     output = model.outputs[0]
     prediction = np.zeros((1, *(size or 1 for size in output.shape[1:])), output.dtype)
@@ -102,7 +107,7 @@ def epochs_of(trial: Trial) -> int:
     epochs = trial.cell.epochs  # not trial.epochs, which a schedule might read
     if epochs is None:
         raise ExperimentError(
-            "nothing says how many epochs to train; give an axis or a constant 'epochs', or --epochs"
+            "nothing says how many epochs to train; give an axis or constant 'epochs', or --epochs"
         )
     return epochs
 
@@ -117,7 +122,7 @@ def batch_size_of(declaration: KerasModel, trial: Trial) -> int:
 
 
 def validation_batch_size(declaration: KerasModel, batch_size: int, x_val: Any) -> int:
-    """Samples in a batch of the validation, which is not the user's choice to make.
+    """Samples in a batch of what is judged after training.
 
     A loss or metric of the user's own may depend on the batch: theirs stays as it is.
     """
