@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from tuner.record import Record
 from tuner.study import Study
@@ -40,12 +42,11 @@ class Display:
         if self.console is None:
             yield
         elif self.console.is_terminal:
-            with _bar(self.console) as bar:
-                task = bar.add_task("", total=study.total, states="", best="")
-                _update(bar, task, study)
-                study.on_change = lambda record: _update(bar, task, study)
+            board = _Board(study, self.console)
+            study.on_change = lambda record: board.update()
+            with Live(board, console=self.console, transient=True, refresh_per_second=4):
+                board.update()
                 yield
-                _update(bar, task, study)
         else:
             study.on_change = lambda record: self._ended(study, record)
             yield
@@ -61,37 +62,41 @@ class Display:
         )
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[states]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[best]}"),
-        console=console,
-        transient=True,
-        refresh_per_second=4,
-    )
+class _Board:
+    """Two lines: how far the study is, and the best trial so far."""
 
-
-def _update(bar: Progress, task: Any, study: Study) -> None:
-    counts = study.counts()
-    states = "  ".join(
-        f"[{style}]{counts[state]} {state.lower()}[/]"
-        for state, style in STYLES.items()
-        if counts[state]
-    )
-    best = study.best()
-    shown = (
-        ""
-        if best is None
-        else (
-            f"best [bold]{best.value:.4f}[/] (trial {best.trial}) "
-            f"{escape(params_text(best.params))}"
+    def __init__(self, study: Study, console: Console) -> None:
+        self._study = study
+        self._bar = Progress(
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[states]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
         )
-    )
-    done = sum(counts.values()) - counts[State.RUNNING]
-    bar.update(task, completed=done, states=states, best=shown)
+        self._task = self._bar.add_task("", total=study.total, states="")
+        self._best = Text(no_wrap=True, overflow="ellipsis")
+
+    def update(self) -> None:
+        """Take over what the study knows now."""
+        counts = self._study.counts()
+        states = "  ".join(
+            f"[{style}]{counts[state]} {state.lower()}[/]"
+            for state, style in STYLES.items()
+            if counts[state]
+        )
+        done = sum(counts.values()) - counts[State.RUNNING]
+        self._bar.update(self._task, completed=done, states=states)
+        best = self._study.best()
+        if best is not None:
+            metric = self._study.experiment.metric
+            self._best.plain = (
+                f"best {metric} {best.value:.4f}, trial {best.trial}: {params_text(best.params)}"
+            )
+
+    def __rich__(self) -> Group:
+        return Group(self._bar, self._best)
 
 
 def params_text(params: Mapping[str, Any]) -> str:
