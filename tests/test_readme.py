@@ -1,4 +1,4 @@
-"""The README's Python runs.
+"""The README's Python runs, and what it says to type exists.
 
 A block after `<!-- file: NAME -->` is a file of that name. Every such file that declares an
 EXPERIMENT is run through the command line, every other is run by Python. A block after
@@ -14,10 +14,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer.main
 
-README = Path(__file__).parent.parent / "README.md"
+from tuner.cli import app
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
 BLOCK = re.compile(r"<!-- (file|after): (.*?) -->\n```python\n(.*?)```", re.DOTALL)
-BLOCKS = BLOCK.findall(README.read_text())
+BLOCKS = BLOCK.findall(README)
 FILES = {name: text for kind, name, text in BLOCKS if kind == "file"}
 
 
@@ -39,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_python_block_is_one_that_runs() -> None:
-    assert README.read_text().count("```python") == len(BLOCKS) > 4
+    assert README.count("```python") == len(BLOCKS) > 4
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name != "mine.py"])
@@ -57,3 +61,16 @@ def test_a_block_after_a_command_runs(folder: Path, text: str) -> None:
 
 def test_the_users_file_is_short() -> None:
     assert len(FILES["mine.py"].splitlines()) <= 27
+
+
+def test_every_command_and_option_exists() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    options = {name for command in commands.values() for p in command.params for name in p.opts}
+    assert set(re.findall(r"python -m tuner (\w+)", README)) <= set(commands)
+    assert set(re.findall(r"--[a-z][a-z-]*", README)) <= {*options, "--help"}
+
+
+def test_every_target_of_make_exists() -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = re.findall(r"(?:^    |`)make (\w+)", README, re.MULTILINE)
+    assert {"run", "test", "check"} <= set(named) <= set(targets)
