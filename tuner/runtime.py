@@ -231,7 +231,7 @@ def _ray(*, local: bool) -> Iterator[None]:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         if local:
-            stack.enter_context(ray_internals.loopback())
+            stack.enter_context(ray_internals.local_start())
         yield
 
 
