@@ -138,7 +138,7 @@ def wait_for_reports(process: subprocess.Popen[bytes], study: Path, count: int) 
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 )
 def test_a_run_that_is_ended_goes_on_with_what_is_missing(
-    mine: Path, tmp_path: Path, number: int, code: int
+    mine: Path, tmp_path: Path, ends_orphans: None, number: int, code: int
 ) -> None:
     study = tmp_path / "results" / "mine"
     process = start(mine, tmp_path)
