@@ -68,7 +68,10 @@ def run(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrency)
     worker = _worker_class(ray.put(job), None if dataset is None else ray.put(dataset))
     try:
-        with tempfile.TemporaryDirectory(prefix="tuner-tune-") as folder:
+        with (
+            tempfile.TemporaryDirectory(prefix="tuner-tune-") as folder,
+            ray_internals.one_trainable(worker),
+        ):
             tune.run(
                 worker,
                 name="run",
