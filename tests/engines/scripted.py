@@ -22,7 +22,8 @@ def cells(count: int, **params: Any) -> list[Cell]:
 
 class ScriptedStudy:
     """Asks in the order given. `decide(cell, epoch, metrics)` answers reports; `hear(event, cell)`
-    sees every ask, report and tell; `limit` ends the study whatever is in flight."""
+    sees every ask, report and tell; `limit` ends the study whatever is in flight; every `window`
+    cells it waits until all were told."""
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class ScriptedStudy:
         ),
         hear: Callable[[str, Cell], None] = lambda event, cell: None,
         limit: Callable[[], bool] = lambda: False,
+        window: int | None = None,
         **fields: Any,
     ) -> None:
         self.experiment = Experiment(
@@ -45,6 +47,7 @@ class ScriptedStudy:
         self._decide = decide
         self._hear = hear
         self._limit = limit
+        self._window = window or len(self.todo)
         self._open: set[int] = set()
         self._lock = threading.RLock()
 
@@ -55,12 +58,16 @@ class ScriptedStudy:
 
     def ask(self) -> Cell | None:
         with self._lock:
-            if self._limit() or not self.todo:
+            if self._limit() or not self.todo or (self._open and self._window_is_full()):
                 return None
             cell = self.todo.pop(0)
             self._open.add(id(cell))
             self._hear("ask", cell)
             return cell
+
+    def _window_is_full(self) -> bool:
+        asked = len(self.told) + len(self._open)
+        return asked % self._window == 0
 
     def report(
         self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float

@@ -57,7 +57,7 @@ def pids(study: ScriptedStudy) -> dict[int, set[float]]:
 
 
 def test_every_cell_runs_once_and_its_reports_come_in_order(runtime: Runtime) -> None:
-    study = ScriptedStudy(three_epochs, cells(30))
+    study = ScriptedStudy(three_epochs, cells(30), window=10)  # workers stand idle in between
     run(study, runtime, HERE)
     assert sorted(cell.trial for cell, _ in study.told) == list(range(30))
     for trial, reports in study.reports.items():
