@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 from rich.console import Console, Group
@@ -43,22 +45,23 @@ class Display:
             yield
         elif self.console.is_terminal:
             board = _Board(study, self.console)
-            study.on_change = lambda record: board.update()
+            study.on_change = lambda record: board.update_if_due()
             with Live(board, console=self.console, transient=True, refresh_per_second=4):
                 board.update()
                 yield
+                board.update()
         else:
-            study.on_change = lambda record: self._ended(study, record)
+            ended = count(study.total_ended() + 1)
+            study.on_change = lambda record: self._ended(study, record, ended)
             yield
 
-    def _ended(self, study: Study, record: Record) -> None:
+    def _ended(self, study: Study, record: Record, ended: Iterator[int]) -> None:
         if record.state is State.RUNNING:
             return
         value = "" if record.value is None else f" {study.experiment.metric} {record.value:.4f}"
-        ended = study.total_ended()
         self.line(
             f"trial {record.trial} {record.state}{value}, {record.epochs} epochs, "
-            f"{record.duration_s:.1f} s ({ended}/{study.total})"
+            f"{record.duration_s:.1f} s ({next(ended)}/{study.total})"
         )
 
 
@@ -67,6 +70,7 @@ class _Board:
 
     def __init__(self, study: Study, console: Console) -> None:
         self._study = study
+        self._due = 0.0
         self._bar = Progress(
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
@@ -77,6 +81,12 @@ class _Board:
         )
         self._task = self._bar.add_task("", total=study.total, states="")
         self._best = Text(no_wrap=True, overflow="ellipsis")
+
+    def update_if_due(self) -> None:
+        """Look at the study again, at most four times a second: that takes time with its size."""
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + 0.25
+            self.update()
 
     def update(self) -> None:
         """Take over what the study knows now."""

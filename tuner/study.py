@@ -261,7 +261,7 @@ class Study:
             if outcome.ending is Ending.TIMED_OUT:  # it would take as long again
                 record.raises += self.experiment.retries
             self.ledger.keep_cell(record.attempt_id, cell.fold, result.as_json())
-            if outcome.read_epochs:
+            if outcome.read_epochs and outcome.ending is Ending.FINISHED:
                 self.followers.cannot_share(cell.trial)
             if falls_behind(record, self.incumbent, self.sign, self.experiment.fold_racing):
                 record.ended_early = True
