@@ -64,6 +64,16 @@ def simulate(
     """Run a whole study on the simulated engine."""
     clock = VirtualClock()
     study = open_study(settled, folder, clock)
-    run(study, curve, workers=workers, clock=clock)
+    try:
+        run(study, curve, workers=workers, clock=clock)
+    except BaseException:
+        abandon(study)
+        raise
     study.recorder.close(study.records)
     return study
+
+
+def abandon(study: Study) -> None:
+    """Leave a study's files as a kill would; the test's process only lets go of them."""
+    if study.recorder.store is not None:
+        study.recorder.store._log.close()

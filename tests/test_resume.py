@@ -10,7 +10,7 @@ import optuna
 import pandas as pd
 import pytest
 
-from tests.brain import experiment, half_diverging, open_study, rising, simulate
+from tests.brain import abandon, experiment, half_diverging, open_study, rising, simulate
 from tuner.engines.simulated import Curve, Step, VirtualClock, run
 from tuner.experiment import Experiment
 from tuner.ledger import journal_storage
@@ -45,6 +45,7 @@ def run_killed(settled: Experiment, curve: Curve, steps: int, folder: Path, work
     study = open_study(settled, folder, clock)
     with pytest.raises(Killed, match="killed"):
         run(study, dying(curve, steps), workers=workers, clock=clock)
+    abandon(study)
     return study
 
 
