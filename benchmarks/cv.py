@@ -1,0 +1,125 @@
+"""The course lab's initializer table, by tuner and by what one would use without it.
+
+    python -m benchmarks.cv [--data MNIST.npz] [--engine ray_tune] [--only tuner grid_search_cv]
+    python -m benchmarks.cv --samples 3000 --epochs 2       # a look, in a minute or two
+
+An MLP with dropout, RMSprop, batches of 128, 10 epochs: 8 initializers on 3 folds of MNIST's 60,000
+samples, 24 trainings. Each contender is a process of its own, timed whole, from its start to its
+end; one after another, in the same run. Each of them trains on the same folds and keeps the same
+table, mean and standard deviation of the validation accuracy.
+
+- tuner: `python -m tuner run initializers --mode cv`
+- tuner_search_cv: `tuner.sklearn.TunerSearchCV`
+- grid_search_cv: scikit-learn's GridSearchCV(n_jobs=-1) over Keras' SKLearnClassifier
+- ray_tune_cv: a plain Ray Tune script, as its documentation has it
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from search_spaces.lr_momentum import INITIALIZERS
+
+PEERS = Path(__file__).parent / "peers"
+CONTENDERS = ("tuner", "tuner_search_cv", "grid_search_cv", "ray_tune_cv")
+Table = dict[str, tuple[float, float]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The initializer table, by tuner and its peers.")
+    parser.add_argument("--data", type=Path, default=os.environ.get("TUNER_MNIST"))
+    parser.add_argument("--engine", default="ray_tune", help="tuner's engine: ray_tune, fused")
+    parser.add_argument("--samples", type=int, help="train on the first so many samples only")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS)
+    options = parser.parse_args()
+    if options.data is None:
+        parser.error("give --data MNIST.npz, or set TUNER_MNIST")
+    load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
+    print(f"{os.cpu_count()} CPUs, load {load}; seconds are of the whole process", flush=True)
+    walls: dict[str, float] = {}
+    tables: dict[str, Table] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        data = cut(options.data, options.samples, Path(folder))
+        for name in options.only:
+            walls[name], tables[name] = contest(name, data, options, Path(folder) / name)
+            print(f"{name:16} {walls[name]:8.1f} s", flush=True)
+    show_ratios(walls)
+    show_tables(tables)
+
+
+def cut(data: Path, samples: int | None, folder: Path) -> Path:
+    """The absolute path of the data, or of a copy of its first samples."""
+    if samples is None:
+        return data.resolve()
+    with np.load(data) as arrays:
+        small = {key: arrays[key] for key in ("x_test", "y_test")}
+        small |= {key: arrays[key][:samples] for key in ("x_train", "y_train")}
+    np.savez(folder / "small.npz", **small)
+    return folder / "small.npz"
+
+
+def contest(
+    name: str, data: Path, options: argparse.Namespace, folder: Path
+) -> tuple[float, Table]:
+    """Run one contender: its seconds, and its table."""
+    folder.mkdir()
+    table, epochs = folder / "table.json", str(options.epochs)
+    command = [sys.executable, str(PEERS / f"{name}.py"), str(data), str(table), epochs]
+    if name == "tuner":
+        command = [sys.executable, "-m", "tuner", "run", "initializers", "--mode", "cv"]
+        command += ["--data", str(data), "--epochs", epochs, "--engine", options.engine]
+        command += ["--results", str(folder), "--quiet"]
+    started = time.monotonic()
+    done = subprocess.run(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        check=False,
+    )
+    seconds = time.monotonic() - started
+    if done.returncode != 0:
+        sys.exit(f"{name} failed:\n{done.stderr[-4000:]}")
+    return seconds, tuner_table(folder) if name == "tuner" else json.loads(table.read_text())
+
+
+def tuner_table(folder: Path) -> Table:
+    """The table that a study of `initializers` left in its folder."""
+    import tuner
+
+    trials = tuner.load(folder / "initializers").trials
+    columns = (trials[name] for name in ("param_initializer", "value", "value_std"))
+    return {name: (mean, std) for name, mean, std in zip(*columns, strict=True)}
+
+
+def show_ratios(walls: dict[str, float]) -> None:
+    """How many times longer the peers took."""
+    ours = [name for name in ("tuner", "tuner_search_cv") if name in walls]
+    for peer in ("grid_search_cv", "ray_tune_cv"):
+        for name in ours:
+            if peer in walls:
+                print(f"{peer} / {name}: {walls[peer] / walls[name]:.2f}")
+
+
+def show_tables(tables: dict[str, Table]) -> None:
+    """Mean and standard deviation, a row an initializer."""
+    print("\n" + " " * 16 + "".join(f"{name:>18}" for name in tables))
+    for initializer in INITIALIZERS:
+        cells = [table[initializer] for table in tables.values()]
+        row = "".join(f"{f'{mean:.4f} ({std:.4f})':>18}" for mean, std in cells)
+        print(f"{initializer:16}{row}")
+
+
+if __name__ == "__main__":
+    main()
