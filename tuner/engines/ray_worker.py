@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 KEY = "tuner"
 """The one key of a result; what it holds is no business of Tune's."""
 CELL = "cell"
+ALIVE_S = 1.0
+"""How often a worker that waits for its training looks whether that is still alive."""
 FOLDS_BYTES = 1 << 30
 """How much memory a worker may spend on the folds that it has cut already."""
 
@@ -69,7 +71,8 @@ class CellWorker(tune.Trainable):
         self._inbox: queue.SimpleQueue[Cell | Decision] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         training = _Training(ray.get(self.job), self._load_dataset, self._inbox, self._outbox)
-        threading.Thread(target=training.run, name="training", daemon=True).start()
+        self._thread = threading.Thread(target=training.run, name="training", daemon=True)
+        self._thread.start()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._cell = new_config[CELL]
@@ -87,8 +90,16 @@ class CellWorker(tune.Trainable):
         else:
             self._inbox.put(self._decision)
         self._decision = Decision.CONTINUE
-        message = self._outbox.get()
+        message = self._next_message()
         return {KEY: message, "done": isinstance(message, Outcome)}
+
+    def _next_message(self) -> Any:
+        while True:
+            try:
+                return self._outbox.get(timeout=ALIVE_S)
+            except queue.Empty:
+                if not self._thread.is_alive():  # then no message would ever come
+                    raise RuntimeError("the training thread ended; see this worker's log") from None
 
     def _load_dataset(self) -> Dataset | None:
         return None if self.dataset is None else ray.get(self.dataset)
@@ -104,21 +115,24 @@ class _Training:
     outbox: queue.SimpleQueue[Any]
 
     def run(self) -> None:
+        from tuner.training import clear_worker
+
         host = ray.util.get_node_ip_address()
-        runner: Callable[[Cell], Outcome] | None = None
+        run_cell: Callable[[Cell], Outcome] | None = None
         while True:
             cell = self.inbox.get()
             try:
-                runner = runner or self._prepare()
-                outcome = runner(cell)
+                run_cell = run_cell or self._prepare()
+                outcome = run_cell(cell)
             except BaseException as error:  # noqa: BLE001  # it ends this cell, not the worker
                 outcome = Outcome(Ending.RAISED, failure_text(error))
             self.outbox.put(replace(outcome, host=host))
+            clear_worker()  # while the driver finds the next cell
 
     def _prepare(self) -> Callable[[Cell], Outcome]:
         """Make this process a worker of its job, once."""
         from tuner import worker_setup
-        from tuner.training import clear_worker, run_cell
+        from tuner.training import run_cell
 
         job = self.job
         worker_setup.limit_threads(job.cpus)
@@ -128,21 +142,14 @@ class _Training:
         objective = _objective(job)
         load_fold = self._fold_loader()
         gc.freeze()  # what lives as long as the worker need not be looked at after each trial
-
-        def run(cell: Cell) -> Outcome:
-            try:
-                return run_cell(
-                    objective,
-                    job.metric,
-                    cell,
-                    self._send,
-                    lambda: load_fold(cell.fold),
-                    _folder(job, cell),
-                )
-            finally:
-                clear_worker()
-
-        return run
+        return lambda cell: run_cell(
+            objective,
+            job.metric,
+            cell,
+            self._send,
+            lambda: load_fold(cell.fold),
+            _folder(job, cell),
+        )
 
     def _send(self, epoch: int, metrics: dict[str, float], time_s: float) -> Decision:
         self.outbox.put((epoch, metrics, time_s))
