@@ -19,7 +19,7 @@ from tests.engines.scripted import ScriptedStudy, cells
 from tuner.datasets import Dataset
 from tuner.engines import ray_internals
 from tuner.engines.proposals import Proposals
-from tuner.engines.ray_adapters import AskTell, Flights
+from tuner.engines.ray_adapters import AskTell, Flights, cause_of_death
 from tuner.engines.ray_tune import run
 from tuner.engines.shipping import needs_keras
 from tuner.errors import EngineError
@@ -155,9 +155,16 @@ def test_chaos_loses_nothing(runtime: Runtime) -> None:
     }
     assert "ValueError: user bug" in (outcomes[5][0].error or "")
     assert "SystemExit: leaving" in (outcomes[7][0].error or "")
-    assert (outcomes[3][0].error or "").startswith("the worker died")
+    assert (outcomes[3][0].error or "").startswith("the worker died (killed, crashed, or out")
+    assert "\n" not in (outcomes[3][0].error or "")
     # Two workers at first, and one more for each that was killed: an exception costs none.
     assert len(set.union(*pids(study).values())) == 4
+
+
+def test_a_death_that_ray_says_little_about_keeps_its_last_words() -> None:
+    assert cause_of_death("Failure # 1\n  RuntimeError:   gone") == (
+        "the worker died: Failure # 1 RuntimeError: gone"
+    )
 
 
 def test_what_the_study_raises_ends_the_run_and_comes_out(runtime: Runtime) -> None:

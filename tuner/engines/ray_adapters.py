@@ -24,6 +24,7 @@ ASK_WAIT_S = 0.05
 """How long a slow ask may hold up the reports of other workers, at a time."""
 WARM_UP_S = 60.0
 """What a worker's first cell may take beyond its time limit: it imports TensorFlow first."""
+DEATH_CHARACTERS = 500
 
 _FINISHED = cast("dict[str, Any]", Searcher.FINISHED)  # a string, whatever `suggest` declares
 
@@ -183,7 +184,7 @@ class Reports(TrialScheduler):
     def on_trial_error(self, controller: Any, trial: Any) -> None:
         flight = self._flights.open.get(trial.trial_id)
         if flight is not None and not flight.timed_out:
-            flight.death = _cause_of_death(trial)
+            flight.death = cause_of_death(Path(trial.error_file).read_text())
 
     def choose_trial_to_run(self, controller: Any) -> None:
         """None: Tune starts pending trials in order by itself, without a look at all of them."""
@@ -223,5 +224,11 @@ def _worker_id(flight: Flight) -> str:
     return "" if actor is None else str(actor._actor_id.hex())
 
 
-def _cause_of_death(trial: Any) -> str:
-    return "the worker died: " + " ".join(Path(trial.error_file).read_text().split())
+def cause_of_death(said: str) -> str:
+    """One line for the user out of the page that Ray writes about a worker that died."""
+    said = " ".join(said.split())
+    _, found, detail = said.partition("Worker exit detail: ")
+    if found:
+        reason = detail.partition(" Some common causes")[0]
+        return f"the worker died (killed, crashed, or out of memory): {reason}"
+    return f"the worker died: {said[-DEATH_CHARACTERS:]}"
