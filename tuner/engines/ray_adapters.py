@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import ray
-from ray import tune
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -25,6 +25,8 @@ ASK_WAIT_S = 0.05
 WARM_UP_S = 60.0
 """What a worker's first cell may take beyond its time limit: it imports TensorFlow first."""
 DEATH_CHARACTERS = 500
+KEPT_TRIALS = 1000
+"""How many ended trials Tune may remember."""
 
 _FINISHED = cast("dict[str, Any]", Searcher.FINISHED)  # a string, whatever `suggest` declares
 
@@ -199,11 +201,22 @@ class Reports(TrialScheduler):
         return ""
 
 
-class Sweep(tune.Callback):
-    """After every step of Tune's: finds cells that ended unnoticed, and ends a run that is over."""
+class Sweep(TrialProgressCallback):
+    """After every step of Tune's: finds cells that ended unnoticed, and ends a run that is over.
+
+    It stands in for Tune's own progress callback, which keeps every trial and, in a notebook,
+    prints each result.
+    """
 
     def __init__(self, flights: Flights) -> None:
+        super().__init__()
         self._flights = flights
+
+    def log_result(self, trial: Any, result: dict[str, Any], error: bool = False) -> None:
+        """Nothing: the study knows."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Nothing: the searcher hears of it."""
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         flights = self._flights
@@ -213,6 +226,8 @@ class Sweep(tune.Callback):
                 flights.end(tune_id, None)
             else:
                 flights.end_late(flight)
+        if len(trials) > KEPT_TRIALS + len(flights.open):
+            ray_internals.forget_ended(flights.controller)
         if flights.error is not None or flights.study.finished:
             flights.kill()
             raise Landed

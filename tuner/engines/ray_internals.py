@@ -44,10 +44,20 @@ def prepare(controller: Any, tune_trial: Any, workers: int) -> Any:
         inner = controller._tune_controller
         inner._actor_cache.increase_max(tune_trial.placement_group_factory, by=workers)
         inner.checkpoint  # noqa: B018  it must exist to be replaced
+        forget_ended(inner)
     except AttributeError as error:
         raise _unfit(str(error)) from error
     inner.checkpoint = lambda **when: None
     return inner
+
+
+def forget_ended(controller: Any) -> None:
+    """Let the controller that `prepare` returned drop the trials that have ended: 20 KB each."""
+    for trials in (controller._trials_to_cache, controller._live_trials):
+        trials.difference_update([trial for trial in trials if trial.is_finished()])
+    controller._trials[:] = [trial for trial in controller._trials if not trial.is_finished()]
+    controller._stopped_trials.clear()
+    controller._failed_trials.clear()
 
 
 @contextmanager
