@@ -47,7 +47,7 @@ class ScriptedStudy:
         self._decide = decide
         self._hear = hear
         self._limit = limit
-        self._window = window or len(self.todo)
+        self._window = window
         self._open: set[int] = set()
         self._lock = threading.RLock()
 
@@ -67,7 +67,7 @@ class ScriptedStudy:
 
     def _window_is_full(self) -> bool:
         asked = len(self.told) + len(self._open)
-        return asked % self._window == 0
+        return self._window is not None and asked % self._window == 0
 
     def report(
         self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float
