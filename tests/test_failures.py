@@ -10,7 +10,7 @@ from tuner.failures import failure_text
 
 
 def caught(function: object) -> str:
-    with pytest.raises(BaseException) as info:
+    with pytest.raises(BaseException, match=r"\S") as info:
         function()  # type: ignore[operator]
     return failure_text(info.value)
 

@@ -60,7 +60,7 @@ def test_a_fit_that_its_own_callback_ended_is_scored_too() -> None:
 
 
 def test_what_a_build_raises_fails_the_cell() -> None:
-    make = EstimatorFactory(lambda X, y: 1 / 0, "classifier", 1, 64, {})
+    make = EstimatorFactory(lambda X, y, **params: 1 / 0, "classifier", 1, 64, {})
     outcome, _ = run(objective(make), POINT)
     assert outcome.ending is Ending.RAISED
     assert "ZeroDivisionError" in str(outcome.error)

@@ -134,18 +134,25 @@ def run(
     from tuner.display import Display
     from tuner.runner import run_study
 
-    finished = run_study(
-        experiment,
-        results=Path(results),
-        study=study,
-        resume=resume,
-        address=address,
-        storage=storage,
-        sets=sets or (),
-        enqueue=enqueue,
-        overrides=overrides,
-        display=Display(console),
-    )
+    try:
+        finished = run_study(
+            experiment,
+            results=Path(results),
+            study=study,
+            resume=resume,
+            address=address,
+            storage=storage,
+            sets=sets or (),
+            enqueue=enqueue,
+            overrides=overrides,
+            display=Display(console),
+        )
+    except (
+        KeyboardInterrupt
+    ) as interrupt:  # Typer would end without the line that says how to go on
+        print(f"tuner: {interrupt}", file=sys.stderr)
+        terminated = isinstance(interrupt.__context__, _Terminated)
+        raise typer.Exit(128 + (signal.SIGTERM if terminated else signal.SIGINT)) from None
     if as_json:
         print(json.dumps(finished.summary()))
     elif console is not None:
@@ -285,8 +292,7 @@ def run_command(arguments: list[str]) -> int:
         return _complain(str(error), getattr(error, "__notes__", []))
     except typer.exceptions.TyperException as error:
         return _complain(error.format_message(), [])
-    except (KeyboardInterrupt, typer.Abort) as interrupt:
-        print(f"tuner: {interrupt or 'interrupted'}", file=sys.stderr)
+    except typer.Abort:
         return 130
     return code if isinstance(code, int) else 0
 
@@ -298,5 +304,9 @@ def _complain(message: str, notes: list[str]) -> int:
     return 2
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM ends a run as Ctrl-C does: a SystemExit inside Ray's wait would skip the rest."""
+
+
 def _terminated(signum: int, frame: Any) -> None:
-    raise SystemExit(128 + signum)
+    raise _Terminated

@@ -1,9 +1,9 @@
 """A grid over epochs needs one training to the longest: the shorter points are its beginning.
 
-Points that differ only in `epochs` form a group. Its longest, the leader, trains; the others follow:
-their reports are copies of its first epochs. That holds as a longer training is the continuation of
-a shorter one, unless something read the number of epochs (a schedule, say): then the leader's worker
-says so, and the followers train for themselves.
+Points that differ only in `epochs` form a group. Its longest, the leader, trains; the others
+follow: their reports are copies of its first epochs. That holds as a longer training is the
+continuation of a shorter one, unless something read the number of epochs (a schedule, say): then
+the leader's worker says so, and the followers train for themselves.
 """
 
 from __future__ import annotations
