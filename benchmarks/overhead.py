@@ -88,7 +88,7 @@ def plain(kind: str, trials: int, folder: Path) -> float:
 def _kind(name: str) -> Callable[[Any], float]:
     if name == "noop":
         return noop
-    from one_second import second  # a file of its own: see shipping.needs_keras
+    from one_second import second  # apart, as its file imports TensorFlow
 
     return second
 

@@ -173,7 +173,9 @@ def test_a_function_that_reports_nothing_fails_and_three_of_them_end_the_run(
     study = run(experiment(objective=reports_nothing, retries=0, trials=9), tmp_path)
     assert study.finished
     assert "the first 3 trials all failed" in str(study.abort)
-    assert "ended without reporting" in (study.records[0].error or "")
+    failed = [record for record in study.records if record.state is State.FAILED]
+    assert len(failed) >= 3  # one that is still in flight on another worker stays RUNNING
+    assert all("ended without reporting" in (record.error or "") for record in failed)
 
 
 def test_random_search_gives_the_same_table_on_every_engine(

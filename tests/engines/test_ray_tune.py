@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.engines.scripted import ScriptedStudy, cells
+from tests.engines.small_network import plain_sgd, small_network
 from tuner.datasets import Dataset
 from tuner.engines import ray_internals
 from tuner.engines.proposals import Proposals
@@ -250,18 +251,6 @@ def test_a_file_is_loaded_in_the_worker_and_its_cells_get_the_data_of_their_fold
         assert np.isnan(metrics["pid"])
 
 
-def small_network(trial: Any) -> Any:
-    import keras
-
-    return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")])
-
-
-def plain_sgd(trial: Any) -> Any:
-    import keras
-
-    return keras.optimizers.SGD(0.1)
-
-
 def test_a_declared_model_trains_stops_and_gives_the_same_numbers_on_a_warm_worker(
     runtime: Runtime,
 ) -> None:
@@ -288,10 +277,10 @@ def test_a_declared_model_trains_stops_and_gives_the_same_numbers_on_a_warm_work
             assert metrics["val_loss"] == pytest.approx(first["val_loss"], rel=1e-5)
 
 
-def test_keras_is_warmed_up_only_where_it_is_named() -> None:
+def test_keras_is_warmed_up_only_where_it_is_imported() -> None:
     assert needs_keras(KerasModel(build=small_network, optimizer=plain_sgd))
-    assert needs_keras(small_network)  # this file names it
-    assert not needs_keras(Path.exists)
+    assert needs_keras(small_network)
+    assert not needs_keras(three_epochs)  # whose file only names it: import keras
 
 
 # ------------------------------------------------------------------------------- internals

@@ -24,6 +24,9 @@ ASK_WAIT_S = 0.05
 """How long a slow ask may hold up the reports of other workers, at a time."""
 WARM_UP_S = 60.0
 """What a worker's first cell may take beyond its time limit: it imports TensorFlow first."""
+START_S = 30.0
+"""How long a cell waits for a worker that starts, before it takes one that stands idle."""
+PENDING = "PENDING"
 DEATH_CHARACTERS = 500
 KEPT_TRIALS = 1000
 """How many ended trials Tune may remember."""
@@ -190,6 +193,11 @@ class Reports(TrialScheduler):
 
     def choose_trial_to_run(self, controller: Any) -> None:
         """None: Tune starts pending trials in order by itself, without a look at all of them."""
+        for flight in self._flights.open.values():
+            trial = flight.tune_trial
+            if trial is not None and trial.status == PENDING:
+                young = time.monotonic() - flight.started < START_S
+                ray_internals.let_start(self._flights.controller, trial, undisturbed=young)
 
     def on_trial_complete(self, controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Nothing: the searcher hears of it."""

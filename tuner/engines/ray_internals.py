@@ -45,10 +45,24 @@ def prepare(controller: Any, tune_trial: Any, workers: int) -> Any:
         inner._actor_cache.increase_max(tune_trial.placement_group_factory, by=workers)
         inner.checkpoint  # noqa: B018  it must exist to be replaced
         forget_ended(inner)
+        let_start(inner, tune_trial, undisturbed=True)
     except AttributeError as error:
         raise _unfit(str(error)) from error
     inner.checkpoint = lambda **when: None
     return inner
+
+
+def let_start(controller: Any, tune_trial: Any, *, undisturbed: bool) -> None:
+    """Say whether a pending trial waits for its own worker that starts, or may take an idle one.
+
+    By itself Tune gives it the idle one and cancels the start, so that with short trials all of
+    them run on the worker that came first.
+    """
+    waiting = controller._resources_to_pending_trials[tune_trial.placement_group_factory]
+    if not undisturbed:
+        waiting.add(tune_trial)
+    elif tune_trial in controller._trial_to_actor:
+        waiting.discard(tune_trial)
 
 
 def forget_ended(controller: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -13,11 +14,13 @@ from ray import cloudpickle
 
 from tuner.experiment import KerasModel, Objective
 
+_IMPORTS_KERAS = re.compile(r"^\s*(import|from)\s+(keras|tensorflow|tf_keras)\b", re.MULTILINE)
+
 
 def needs_keras(objective: Objective) -> bool:
     """Whether workers should import Keras before their first trial.
 
-    A training function need only be in a module that names Keras or TensorFlow.
+    A training function need only be in a module that imports Keras or TensorFlow somewhere.
     """
     if isinstance(objective, KerasModel):
         return True
@@ -26,7 +29,7 @@ def needs_keras(objective: Objective) -> bool:
         text = inspect.getsource(module or objective)
     except (OSError, TypeError):  # typed at a prompt: the function will import what it needs
         return False
-    return "keras" in text or "tensorflow" in text
+    return _IMPORTS_KERAS.search(text) is not None
 
 
 def user_paths() -> tuple[str, ...]:
