@@ -1,0 +1,275 @@
+"""Loading studies: three tables over one study or many, from any filesystem.
+
+    trials, reports, studies = analysis.load("results/*")
+
+The tables are those of the studies' folders (`tuner.schema` has their columns and units) with a
+column `study` in front, a name that is unique among what was loaded. `studies` has one row a study:
+
+    study           string, name of the study; with part of its path where two share a name
+    path            string, where it lies
+    plan            string: search, grid or cv
+    metric, mode    string: what is searched for its max or min
+    value_rule      string: a trial's value is that of its `last` or its `best` epoch
+    sampler, scheduler, engine   string
+    eta, min_epochs int64, of the scheduler
+    epochs          float64, the most a trial may train where the experiment says so, else NaN
+    folds, repeats  int64, what a cross-validation takes
+    cells           int64, trainings a trial: folds * repeats in a cross-validation, else 1
+    seed            string (seeds may exceed 64 bits)
+    dataset, fingerprint         string, null without a dataset
+    validation      string: split or test
+    created_at      timestamp[us, UTC]
+    command         string, the command line
+    description     string
+    source, space, versions, data    string, JSON as in study.json
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.places import Place, find
+from tuner.errors import ResultsError
+from tuner.schema import (
+    FORMAT,
+    PARAM_PREFIX,
+    REPORT_COLUMNS_FIRST,
+    REPORT_COLUMNS_LAST,
+    REPORTS_FOLDER,
+    STUDY_FILE,
+    TRIAL_COLUMNS,
+    TRIALS_FILE,
+)
+
+Source = str | os.PathLike[str]
+
+
+class Tables(NamedTuple):
+    """What `load` gives: `trials`, `reports` and `studies`, which unpack in this order."""
+
+    trials: pd.DataFrame
+    reports: pd.DataFrame
+    studies: pd.DataFrame
+
+    def only(self, study: str) -> Tables:
+        """The same tables of one study. Raises ResultsError if it is not among them."""
+        names = list(self.studies["study"])
+        if study not in names:
+            raise ResultsError(f"no study {study!r} was loaded; there are: {', '.join(names)}")
+        return Tables(*(table[table["study"] == study].reset_index(drop=True) for table in self))
+
+
+def load(source: Source | Iterable[Source]) -> Tables:
+    """Load studies: a folder, a folder of studies, a glob, a URI (s3://...), or a list of these.
+
+    Raises ResultsError where nothing is found, or a table is missing or broken.
+    """
+    places = find(source)
+    names = _unique_names([_Study(place, _read_json(place)) for place in places])
+    trials = [_labelled(_read_trials(study.place), name) for name, study in names.items()]
+    reports = [_labelled(_read_reports(study.place), name) for name, study in names.items()]
+    return Tables(
+        trials=_concat(trials, list(TRIAL_COLUMNS), before="value"),
+        reports=_concat(
+            reports, [*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST], before="learning_rate"
+        ),
+        studies=pd.DataFrame(
+            [_row(name, study) for name, study in names.items()], columns=list(_STUDY_COLUMNS)
+        ).astype(_STUDY_COLUMNS),
+    )
+
+
+def params_of(trials: pd.DataFrame) -> list[str]:
+    """The names of the parameters in a trials table, without their prefix."""
+    return [n.removeprefix(PARAM_PREFIX) for n in trials.columns if n.startswith(PARAM_PREFIX)]
+
+
+def metrics_of(reports: pd.DataFrame) -> list[str]:
+    """The names of the metrics in a reports table."""
+    fixed = {"study", *REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST}
+    return [name for name in reports.columns if name not in fixed]
+
+
+def the_study(studies: pd.DataFrame) -> pd.Series:
+    """The row of a studies table that must have one. Raises ResultsError where it has not."""
+    if len(studies) != 1:
+        raise ResultsError(
+            f"{len(studies)} studies where one is wanted; take one with tables.only(NAME)"
+        )
+    return studies.iloc[0]
+
+
+# ------------------------------------------------------------------------------ study.json
+
+
+class _Study(NamedTuple):
+    place: Place
+    content: dict[str, Any]
+
+
+_TEXT, _WHOLE, _REAL = "string", "int64", "float64"
+_EXPERIMENT_COLUMNS = {
+    "plan": _TEXT,
+    "metric": _TEXT,
+    "mode": _TEXT,
+    "value": _TEXT,
+    "sampler": _TEXT,
+    "scheduler": _TEXT,
+    "engine": _TEXT,
+    "eta": _WHOLE,
+    "min_epochs": _WHOLE,
+    "epochs": _REAL,
+    "folds": _WHOLE,
+    "repeats": _WHOLE,
+    "validation": _TEXT,
+    "seed": _TEXT,
+}
+_STUDY_COLUMNS = {
+    "study": _TEXT,
+    "path": _TEXT,
+    **{"value_rule" if k == "value" else k: v for k, v in _EXPERIMENT_COLUMNS.items()},
+    "cells": _WHOLE,
+    "dataset": _TEXT,
+    "fingerprint": _TEXT,
+    "created_at": "datetime64[us, UTC]",
+    "command": _TEXT,
+    "description": _TEXT,
+    "source": _TEXT,
+    "space": _TEXT,
+    "versions": _TEXT,
+    "data": _TEXT,
+}
+
+
+def _read_json(place: Place) -> dict[str, Any]:
+    try:
+        content = json.loads(place.read(STUDY_FILE))
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{place}/{STUDY_FILE} cannot be read: {_line(error)}") from None
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise ResultsError(
+            f"{place}/{STUDY_FILE} has format {found!r}, and {FORMAT} can be read; "
+            "open it with the tuner that wrote it"
+        )
+    return dict(content)
+
+
+def _row(name: str, study: _Study) -> dict[str, Any]:
+    content = study.content
+    try:
+        experiment = content["experiment"]
+        row = {column: experiment[column] for column in _EXPERIMENT_COLUMNS}
+        data = content["dataset"] or {}
+        return {
+            **row,
+            "study": name,
+            "path": str(study.place),
+            "value_rule": row["value"],
+            "seed": str(row["seed"]),
+            "cells": row["folds"] * row["repeats"] if row["plan"] == "cv" else 1,
+            "dataset": data.get("name"),
+            "fingerprint": data.get("fingerprint"),
+            "created_at": pd.Timestamp(content["created_at"]),
+            "command": content["command"],
+            "description": experiment.get("description", ""),
+            **{key: json.dumps(content[key]) for key in ("source", "space", "versions")},
+            "data": json.dumps(data),
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResultsError(
+            f"{study.place}/{STUDY_FILE} is none that tuner wrote: {type(error).__name__} {error}"
+        ) from None
+
+
+def _unique_names(studies: list[_Study]) -> dict[str, _Study]:
+    """The studies by name; those that share one get as much of their path as tells them apart."""
+    named: dict[str, _Study] = {}
+    shared: dict[str, list[_Study]] = {}
+    for study in studies:
+        shared.setdefault(str(study.content.get("name", study.place.name)), []).append(study)
+    for name, group in shared.items():
+        parts = 1
+        names = [name] if len(group) == 1 else [s.place.tail(parts) for s in group]
+        while len(set(names)) < len(group) or any(n in named for n in names):
+            parts += 1
+            names = [s.place.tail(parts) for s in group]
+        named.update(zip(names, group, strict=True))
+    order = {id(study): index for index, study in enumerate(studies)}
+    return dict(sorted(named.items(), key=lambda item: order[id(item[1])]))
+
+
+# ---------------------------------------------------------------------------------- tables
+
+
+def _read_trials(place: Place) -> pa.Table:
+    return _read_parquet(place, TRIALS_FILE)
+
+
+def _read_reports(place: Place) -> pa.Table:
+    parts = [name for name in place.names(REPORTS_FOLDER) if name.endswith(".parquet")]
+    if not parts:
+        raise ResultsError(f"{place}/{REPORTS_FOLDER} is missing; run the study with --resume")
+    tables = [_read_parquet(place, f"{REPORTS_FOLDER}/{name}") for name in sorted(parts)]
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _read_parquet(place: Place, name: str) -> pa.Table:
+    try:
+        return pq.read_table(place.open(name))
+    except FileNotFoundError:
+        raise ResultsError(f"{place}/{name} is missing; run the study with --resume") from None
+    except (OSError, pa.ArrowException) as error:
+        raise ResultsError(
+            f"{place}/{name} cannot be read ({_line(error)}); --resume writes it anew"
+        ) from None
+
+
+def _labelled(table: pa.Table, name: str) -> pa.Table:
+    if "study" in table.column_names:
+        table = table.drop_columns(["study"])
+    label = pa.array([name], pa.string()).take(pa.array([0] * table.num_rows, pa.int32()))
+    return table.add_column(0, "study", label)
+
+
+def _concat(tables: list[pa.Table], fixed: list[str], before: str) -> pd.DataFrame:
+    """One frame of all; columns beside the fixed ones stand together, before `before`."""
+    kinds: dict[str, set[pa.DataType]] = {}
+    for table in tables:
+        for field in table.schema:
+            kinds.setdefault(field.name, set()).add(field.type)
+    mixed = {name for name, types in kinds.items() if not _promote(types)}
+    table = pa.concat_tables(
+        [_as_text(table, mixed) for table in tables], promote_options="permissive"
+    )
+    first = ["study", *fixed[: fixed.index(before)]]
+    last = fixed[fixed.index(before) :]
+    between = [name for name in table.column_names if name not in {*first, *last}]
+    return table.select([*first, *between, *last]).to_pandas()
+
+
+def _promote(types: set[pa.DataType]) -> bool:
+    """Whether Arrow unites columns of these types: equal ones, or numbers."""
+    known = {kind for kind in types if not pa.types.is_null(kind)}
+    return len(known) < 2 or all(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in known
+    )
+
+
+def _as_text(table: pa.Table, names: set[str]) -> pa.Table:
+    for index, name in enumerate(table.column_names):
+        if name in names:
+            table = table.set_column(index, name, table[name].cast(pa.string()))
+    return table
+
+
+def _line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
