@@ -272,6 +272,19 @@ def export(
         print(path)
 
 
+@app.command()
+def dashboard(
+    study_dir: Annotated[Path, typer.Argument(help="a study's folder; it may be running")],
+    port: Annotated[int, typer.Option(help="port to serve on")] = 8080,
+    host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
+    storage: Annotated[Text, _option("the ledger's URL, where it has a password")] = None,
+) -> None:
+    """Serve Optuna's dashboard of a study, live while it runs (extra: dashboard)."""
+    from tuner.dashboard import serve
+
+    serve(study_dir, storage, host, port, lambda line: print(line, flush=True))
+
+
 def _console() -> Console:
     """Standard output; where that is no terminal, wide and without colour."""
     console = Console(highlight=False)
