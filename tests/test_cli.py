@@ -207,3 +207,13 @@ def test_when_the_first_trials_all_fail_the_run_says_why_and_keeps_the_study(
     assert 'failing.py", line 5' in complaint
     assert run_command(["show", "results/failing"]) == 0
     assert "3 FAILED" in capfd.readouterr().out
+
+
+def test_a_submitted_job_keeps_its_results_out_of_rays_copy_of_the_working_folder(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    assert run_command(["run", "parabola.py"]) == 2
+    complaint = capsys.readouterr().err
+    assert "'results' would lie in Ray's disposable copy of the working folder" in complaint
+    assert not (here / "results").exists()

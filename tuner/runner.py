@@ -39,6 +39,7 @@ from tuner.set_axes import set_axes
 from tuner.study import Study
 from tuner.study_file import check_dataset, describe, resumed, resumed_storage
 from tuner.study_folder import (
+    check_place,
     existing_study_path,
     locked,
     make_folder,
@@ -194,6 +195,7 @@ def run_study(
     """Run a new study, or go on with one, to its end. Raises Interrupted on Ctrl-C."""
     # An experiment's file may import TensorFlow, here as in the workers: no noise of its start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    check_place(results)
     overrides = {**overrides, **_absolute_data(overrides.get("dataset"))}
     loaded = _loaded(experiment, overrides)
     name = loaded.experiment.name

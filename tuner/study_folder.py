@@ -17,6 +17,9 @@ from tuner.experiment import NAME_RULE
 from tuner.files import put_bytes
 from tuner.schema import FORMAT, LOCK_FILE, STUDY_FILE
 
+RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Set by Ray's job tool in what it runs."""
+
 
 def study_path(results: Path, name: str) -> Path:
     """The folder of study `name`. Raises StudyError for a name that would leave `results`."""
@@ -78,6 +81,15 @@ def _numbered(results: Path, experiment: str) -> Iterator[tuple[int, Path]]:
 def _studies_line(results: Path) -> str:
     names = sorted(path.parent.name for path in results.glob(f"*/{STUDY_FILE}"))
     return f"it holds: {', '.join(names)}" if names else "it holds no study"
+
+
+def check_place(results: Path) -> None:
+    """Raise ResultsError for a folder that a submitted Ray job would lose with its working copy."""
+    if RAY_JOB in os.environ and not results.is_absolute():
+        raise ResultsError(
+            f"results folder {str(results)!r} would lie in Ray's disposable copy of the working "
+            "folder; give --results an absolute path on a disk that stays"
+        )
 
 
 def make_folder(path: Path) -> Path:
