@@ -210,7 +210,7 @@ def _unique_names(studies: list[_Study]) -> dict[str, _Study]:
 
 
 def _read_trials(place: Place) -> pa.Table:
-    return _read_parquet(place, TRIALS_FILE)
+    return _checked(_read_parquet(place, TRIALS_FILE), TRIAL_COLUMNS, f"{place}/{TRIALS_FILE}")
 
 
 def _read_reports(place: Place) -> pa.Table:
@@ -218,7 +218,18 @@ def _read_reports(place: Place) -> pa.Table:
     if not parts:
         raise ResultsError(f"{place}/{REPORTS_FOLDER} is missing; run the study with --resume")
     tables = [_read_parquet(place, f"{REPORTS_FOLDER}/{name}") for name in sorted(parts)]
-    return pa.concat_tables(tables, promote_options="permissive")
+    table = pa.concat_tables(tables, promote_options="permissive")
+    fixed = [*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST]
+    return _checked(table, fixed, f"{place}/{REPORTS_FOLDER}")
+
+
+def _checked(table: pa.Table, fixed: Iterable[str], path: str) -> pa.Table:
+    missing = [name for name in fixed if name not in table.column_names]
+    if missing:
+        raise ResultsError(
+            f"{path} has no column {missing[0]!r}; open it with the tuner that wrote it"
+        )
+    return table
 
 
 def _read_parquet(place: Place, name: str) -> pa.Table:
