@@ -110,5 +110,7 @@ def _studies_at(fs: Any, path: str) -> list[Place]:
         return [Place(fs, path)]
     if not fs.isdir(path):
         return []
-    folders = sorted(str(entry["name"]) for entry in fs.ls(path) if entry["type"] == "directory")
+    folders = sorted(
+        str(entry["name"]) for entry in fs.ls(path, detail=True) if entry["type"] == "directory"
+    )
     return [Place(fs, name) for name in folders if fs.isfile(f"{name}/{STUDY_FILE}")]

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import optuna
+import pandas as pd
 import pytest
 
 from tests.brain import experiment, open_study, rising, simulate
@@ -172,3 +173,14 @@ def test_the_tables_can_be_read_from_the_start(tmp_path: Path) -> None:
     assert results.reports.empty
     assert results.best is None
     assert results.best_params == {}
+
+
+def test_a_trial_begins_when_its_work_does_and_resuming_does_not_move_it(tmp_path: Path) -> None:
+    settled = experiment(plan="grid", space={"x": Float(0, 1, grid=[0.1, 0.2, 0.3]), "epochs": 4})
+    simulate(settled, workers=1, folder=tmp_path)
+    trials = pd.read_parquet(tmp_path / "trials.parquet")
+    begun = (trials["started_at"] - trials["started_at"].min()).dt.total_seconds()
+    assert begun.tolist() == [0.0, 4.0, 8.0]  # one after another, of four virtual seconds each
+    again = open_study(settled, tmp_path)
+    again.recorder.close(again.records)
+    assert pd.read_parquet(tmp_path / "trials.parquet")["started_at"].equals(trials["started_at"])

@@ -13,9 +13,13 @@ from tuner.trial import Cell, Ending, Outcome, State
 
 @dataclass(eq=False)
 class OpenCell:
-    """`values` holds the searched metric by epoch; `end` is set once the study ended the cell."""
+    """`values` holds the searched metric by epoch; `end` is set once the study ended the cell.
+
+    `opened_at` is when it was given out, in seconds since the Unix epoch.
+    """
 
     cell: Cell
+    opened_at: float
     values: dict[int, float] = field(default_factory=dict)
     metrics: dict[str, None] = field(default_factory=dict)
     epochs: int = 0
@@ -27,7 +31,7 @@ class OpenCell:
         self.epochs = epoch
         self.metrics.update(dict.fromkeys(metrics))
 
-    def result(self, outcome: Outcome, experiment: Experiment) -> CellResult:
+    def result(self, outcome: Outcome, experiment: Experiment, now: float) -> CellResult:
         """What became of the cell, its work having ended in `outcome`."""
         state, error = self._state(outcome, experiment.metric)
         value = None
@@ -45,6 +49,10 @@ class OpenCell:
             peak_rss_mb=None if math.isnan(outcome.peak_rss_mb) else outcome.peak_rss_mb,
             host=outcome.host,
             error=error,
+            # A cell may wait for its worker before its work begins.
+            started_at=max(self.opened_at, now - outcome.duration_s)
+            if outcome.duration_s > 0
+            else self.opened_at,
         )
 
     def _state(self, outcome: Outcome, metric: str) -> tuple[State, str | None]:

@@ -24,6 +24,7 @@ class CellResult:
     peak_rss_mb: float | None
     host: str
     error: str | None
+    started_at: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """A form that Optuna's storages keep."""
@@ -52,6 +53,11 @@ class Record:
     shared_with: int | None = None
     raises: int = 0
     deaths: int = 0
+
+    def note_start(self) -> None:
+        """The trial began when the first of its ended cells did."""
+        starts = [c.started_at for c in self.cells.values() if c.started_at is not None]
+        self.started_at = min(starts, default=self.started_at)
 
     @property
     def value(self) -> float | None:

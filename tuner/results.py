@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ import pandas as pd
 
 from tuner.errors import ResultsError
 from tuner.schema import PARAM_PREFIX, REPORTS_FOLDER, TRIALS_FILE
-from tuner.search_space import Categorical, Constant, Int, SearchSpace
+from tuner.search_space import Axis, Categorical, Constant, Int, SearchSpace
 from tuner.study_folder import read_study_json
 
 
@@ -50,21 +51,7 @@ class Results:
             raise ResultsError(
                 f"{self.path} has no trial {trial}; it has 0 to {len(self.trials) - 1}"
             )
-        row = rows.iloc[0]
-        space = SearchSpace.from_json(self.study["space"])
-
-        def pick(name: str, axis: Any) -> Any:
-            value = row[PARAM_PREFIX + name]
-            if isinstance(axis, Constant):
-                return axis.value
-            if isinstance(axis, Categorical):
-                if pd.isna(value):
-                    return None
-                return next(c for c in axis.choices if c == value or str(c) == str(value))
-            # pandas reads whole numbers as floats where some trials lack them.
-            return int(value) if isinstance(axis, Int) else float(value)
-
-        return space.draw(pick)
+        return row_params(SearchSpace.from_json(self.study["space"]), rows.iloc[0])
 
 
 def load(path: str | Path) -> Results:
@@ -77,6 +64,23 @@ def load(path: str | Path) -> Results:
         trials=_read(folder / TRIALS_FILE),
         reports=_read(folder / REPORTS_FOLDER),
     )
+
+
+def row_params(space: SearchSpace, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a row of the trials table as the training function saw them."""
+
+    def pick(name: str, axis: Axis) -> Any:
+        value = row[PARAM_PREFIX + name]
+        if isinstance(axis, Constant):
+            return axis.value
+        if isinstance(axis, Categorical):
+            if pd.isna(value):
+                return None
+            return next(c for c in axis.choices if c == value or str(c) == str(value))
+        # pandas reads whole numbers as floats where some trials lack them.
+        return int(value) if isinstance(axis, Int) else float(value)
+
+    return space.draw(pick)
 
 
 def _read(path: Path) -> pd.DataFrame:

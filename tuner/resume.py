@@ -61,6 +61,7 @@ def _record(study: Study, number: int, attempt: FrozenTrial) -> Record:
     record.shared_with = attempt.user_attrs.get("shared_with")
     if attempt.datetime_start is not None:
         record.started_at = attempt.datetime_start.timestamp()
+    record.note_start()
     record.state = _state(record, attempt, study.cells)
     return record
 

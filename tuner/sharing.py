@@ -99,9 +99,9 @@ def _share(
     study: Study, leader: Record, record: Record, reports: Mapping[int, Sequence[Taken]]
 ) -> None:
     record.shared_with = leader.trial
-    record.started_at = leader.started_at
     study.ledger.keep(record.attempt_id, "shared_with", leader.trial)
-    cells = [study.open_cell(record, fold) for fold in range(study.cells)]
+    starts = {fold: cell.started_at for fold, cell in leader.cells.items()}
+    cells = [study.open_cell(record, fold, starts[fold]) for fold in range(study.cells)]
     for cell in cells:
         for taken in reports[cell.fold]:
             if cell.epochs is not None and taken.epoch <= cell.epochs:

@@ -148,10 +148,11 @@ class Study:
         self.on_change(record)
         return cell
 
-    def open_cell(self, record: Record, fold: int) -> Cell:
-        """Start a cell of a trial."""
+    def open_cell(self, record: Record, fold: int, at: float | None = None) -> Cell:
+        """Start a cell of a trial, now or as if it had been `at` another time."""
+        now = self.clock() if at is None else at
         if record.started_at is None:
-            record.started_at = self.clock()
+            record.started_at = now
         cell = Cell(
             trial=record.trial,
             attempt=record.attempt,
@@ -161,7 +162,7 @@ class Study:
             epochs=last_epoch(self.experiment, record.params),
         )
         record.running.add(fold)
-        self._open[record.trial, fold] = OpenCell(cell)
+        self._open[record.trial, fold] = OpenCell(cell, now)
         return cell
 
     def seed(self, params: Mapping[str, Any], index: int) -> int:
@@ -253,8 +254,9 @@ class Study:
             open_cell = self._open.pop((cell.trial, cell.fold))
             record = self.records[cell.trial]
             record.running.discard(cell.fold)
-            result = open_cell.result(outcome, self.experiment)
+            result = open_cell.result(outcome, self.experiment, self.clock())
             record.cells[cell.fold] = result
+            record.note_start()
             if result.state is State.FAILED:
                 record.deaths += outcome.ending is Ending.DIED
                 record.raises += outcome.ending is not Ending.DIED

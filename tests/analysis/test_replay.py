@@ -11,28 +11,14 @@ from rich.console import Console
 
 from analysis.replay import ONE_EPOCH, bands, decide_again, record, simulate, summarise
 from analysis.replay_show import show_simulation
-from tests.brain import experiment, half_diverging
-from tests.brain import simulate as run_study
+from tests.analysis.studies import saved
 from tuner.engines.simulated import Step
 from tuner.errors import ExperimentError, ResultsError
-from tuner.loading import Loaded, Source
-from tuner.results import Results, load
+from tuner.results import Results
 from tuner.search_space import Float
-from tuner.study_file import describe
-from tuner.study_folder import write_study_json
 from tuner.trial import Cell
 
 GRID = {"x": Float(0.0, 1.0, grid=[i / 20 for i in range(21)]), "epochs": 9}
-
-
-def saved(path: Path, curve=half_diverging, **fields: object) -> Results:  # type: ignore[no-untyped-def]
-    """A study's folder, made on the simulated engine."""
-    path.mkdir(parents=True, exist_ok=True)
-    settled = experiment(**fields)
-    run_study(settled, curve, folder=path, workers=3)
-    loaded = Loaded(settled, Source("object", "tests"))
-    write_study_json(path, {"name": path.name, **describe(loaded, settled, None)})
-    return load(path)
 
 
 @pytest.fixture(scope="module")

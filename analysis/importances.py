@@ -1,0 +1,77 @@
+"""Which parameters mattered, by Optuna's own evaluators."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Literal
+
+import pandas as pd
+
+from analysis.loading import Tables, the_study
+from tuner.errors import ResultsError
+from tuner.results import row_params
+from tuner.search_space import SearchSpace
+
+EVALUATORS = ("fanova", "ped_anova")
+
+
+def importance(tables: Tables, evaluator: str = "fanova", *, seed: int = 0) -> pd.DataFrame:
+    """How much of the value's variance each parameter explains, the most important first.
+
+    study       string
+    param       string
+    importance  float64, shares that add up to 1
+
+    "fanova": Hutter, Hoos, Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter
+    Importance", ICML 2014; "ped_anova": Watanabe, Bansal, Hutter, "PED-ANOVA", IJCAI 2023. Both
+    take the COMPLETE trials of one study, and the parameters that all of these have; constants
+    are left out. Raises ResultsError for an unknown evaluator, fewer than two COMPLETE trials, or
+    values that are all the same.
+    """
+    import optuna
+    from optuna.importance import (
+        FanovaImportanceEvaluator,
+        PedAnovaImportanceEvaluator,
+        get_param_importances,
+    )
+
+    if evaluator not in EVALUATORS:
+        raise ResultsError(f"evaluator {evaluator!r} is not one of {', '.join(EVALUATORS)}")
+    study = the_study(tables.studies)
+    space = SearchSpace.from_json(json.loads(study["space"]))
+    complete = tables.trials[tables.trials["state"] == "COMPLETE"]
+    if complete["value"].nunique() < 2:
+        raise ResultsError(
+            f"{study['study']} has {len(complete)} COMPLETE trials of "
+            f"{complete['value'].nunique()} different values; importance needs two"
+        )
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # no line for each study made
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        direction: Literal["maximize", "minimize"] = (
+            "maximize" if study["mode"] == "max" else "minimize"
+        )
+        told = optuna.create_study(direction=direction)
+        for row in complete.to_dict("records"):
+            params = row_params(space, row)
+            distributions = space.distributions(params)
+            told.add_trial(
+                optuna.trial.create_trial(
+                    params={name: params[name] for name in distributions},
+                    distributions=distributions,
+                    value=row["value"],
+                )
+            )
+        make = (
+            FanovaImportanceEvaluator(seed=seed)
+            if evaluator == "fanova"
+            else PedAnovaImportanceEvaluator()
+        )
+        shares = get_param_importances(told, evaluator=make)
+    optuna.logging.set_verbosity(verbosity)
+    found = pd.DataFrame({"param": pd.Series(list(shares), dtype="str")})
+    found["importance"] = pd.Series(list(shares.values()), dtype="float64")
+    found.insert(0, "study", study["study"])
+    return found.sort_values("importance", ascending=False, kind="stable", ignore_index=True)

@@ -1,0 +1,147 @@
+"""Pictures of what was trained: folds, losses, times, data; and which of all suit a study."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.loading import Tables, the_study
+from analysis.plots import (
+    contour,
+    heatmap,
+    history,
+    learning_curves,
+    numeric,
+    parallel,
+    rung_survival,
+    rungs,
+    slices,
+    varied,
+)
+from analysis.styles import BLUE, ORANGE, STATE_COLOURS, styled, text_of
+from tuner.errors import ResultsError
+from tuner.schema import PARAM_PREFIX
+
+
+def folds(tables: Tables) -> go.Figure:
+    """A cross-validation: the folds' last values by configuration, the best first."""
+    study = the_study(tables.studies)
+    last = tables.reports.sort_values("epoch").groupby(["trial", "fold"])[study["metric"]].last()
+    ranked = tables.trials[tables.trials["value"].notna()].sort_values(
+        "value", ascending=study["mode"] == "min"
+    )
+    names = varied(tables.trials)
+    figure = go.Figure()
+    for row in ranked.head(40).to_dict("records"):
+        chosen = [text_of(row[PARAM_PREFIX + n]) for n in names if not _missing(row, n)]
+        label = ", ".join(chosen) or f"trial {row['trial']}"
+        figure.add_box(
+            y=last.loc[[row["trial"]]].to_numpy(), name=label, boxpoints="all", marker_color=BLUE,
+            showlegend=False,
+        )  # fmt: skip
+    return styled(figure, "Folds by configuration", None, study["metric"])
+
+
+def timeline(tables: Tables) -> go.Figure:
+    """When each trial ran, in rows of trials that follow one another: how busy the slots were."""
+    trials = tables.trials[tables.trials["started_at"].notna()].sort_values("started_at")
+    start = (trials["started_at"] - trials["started_at"].min()).dt.total_seconds()
+    frees: list[float] = []
+    figure = go.Figure()
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for begin, trial in zip(start, trials.to_dict("records"), strict=True):
+        seconds = trial["duration_s"] if pd.notna(trial["duration_s"]) else 0.0
+        slot = next((i for i, free in enumerate(frees) if free <= begin + 1e-3), len(frees))
+        frees[slot : slot + 1] = [begin + seconds]
+        bar = {"base": begin, "x": seconds, "y": f"slot {slot}", "trial": trial["trial"]}
+        rows.setdefault(trial["state"], []).append(bar)
+    for state, bars in rows.items():
+        figure.add_bar(
+            orientation="h", name=state, marker_color=STATE_COLOURS[state],
+            **{key: [bar[key] for bar in bars] for key in ("base", "x", "y")},
+            customdata=[bar["trial"] for bar in bars],
+            hovertemplate="trial %{customdata}, %{x:.1f} s<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(barmode="overlay")
+    return styled(figure, "Timeline", "seconds since the first trial began", None)
+
+
+def train_and_validation(tables: Tables, trial: int, *, square_root: bool = False) -> go.Figure:
+    """Loss and accuracy of one trial, training and validation, by epoch (means over folds).
+
+    With `square_root` the epochs are on a square-root scale, which shows the early ones.
+    """
+    reports = tables.reports[tables.reports["trial"] == trial]
+    pairs = [name for name in ("loss", "accuracy") if {name, f"val_{name}"} <= set(reports)]
+    if reports.empty or not pairs:
+        raise ResultsError(f"trial {trial} has no reports of loss and val_loss to draw")
+    means = reports.groupby("epoch")[[n for p in pairs for n in (p, f"val_{p}")]].mean()
+    figure = make_subplots(rows=1, cols=len(pairs), subplot_titles=pairs)
+    at = np.sqrt(means.index) if square_root else means.index
+    for column, pair in enumerate(pairs, 1):
+        for name, colour in ((pair, BLUE), (f"val_{pair}", ORANGE)):
+            what = "training" if name == pair else "validation"
+            figure.add_scatter(
+                x=at, y=means[name], name=what, line_color=colour, showlegend=column == 1,
+                row=1, col=column,
+            )  # fmt: skip
+    if square_root:
+        marks = [e for e in (1, 4, 9, 16, 25, 49, 100, 225, 400) if e <= means.index.max()]
+        figure.update_xaxes(tickvals=np.sqrt(marks), ticktext=marks)
+    return styled(figure, f"Training and validation, trial {trial}", "epoch", None)
+
+
+def images(x: np.ndarray, y: np.ndarray, count: int = 30) -> go.Figure:
+    """The first images of a dataset: x (n, height, width[, channels]) in 0..1, labels y (n)."""
+    if x.ndim not in (3, 4):
+        raise ResultsError(f"samples of shape {x.shape[1:]} are no images to draw")
+    columns = 10
+    rows = -(-min(count, len(x)) // columns)
+    titles = [str(label) for label in y[:count]]
+    figure = make_subplots(rows=rows, cols=columns, subplot_titles=titles)
+    for index, image in enumerate(x[:count]):
+        grey = image if image.ndim == 2 else image.mean(axis=-1)
+        figure.add_heatmap(
+            z=grey[::-1], colorscale="Greys", showscale=False, hoverinfo="skip",
+            row=index // columns + 1, col=index % columns + 1,
+        )  # fmt: skip
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return styled(figure, "Samples", None, None)
+
+
+def suited(tables: Tables) -> list[go.Figure]:
+    """The figures that suit a study's plan, in the order of a report."""
+    study = the_study(tables.studies)
+    trials = tables.trials
+    valued = trials[trials["value"].notna()]
+    figures = [history(tables)] if len(valued) else []
+    if study["plan"] == "cv" and len(valued):
+        figures.append(folds(tables))
+    if study["metric"] in tables.reports and len(tables.reports):
+        figures.append(learning_curves(tables))
+    if rungs(study):
+        figures.append(rung_survival(tables))
+    names, numbers = varied(valued), numeric(tables)
+    if study["plan"] == "grid" and len(names) >= 2:
+        widest = sorted(names, key=lambda n: -valued[PARAM_PREFIX + n].nunique())[:2]
+        figures.append(heatmap(tables, *widest))
+    if study["plan"] == "search" and len(numbers) >= 2 and len(valued) > 3:
+        figures.append(contour(tables, *numbers[:2]))
+    if names and study["plan"] != "cv":
+        figures += [slices(tables), parallel(tables)]
+    done = trials[trials["state"] == "COMPLETE"]
+    if len(done) and {"loss", "val_loss"} <= set(tables.reports):
+        by = done["value"].idxmax() if study["mode"] == "max" else done["value"].idxmin()
+        figures.append(train_and_validation(tables, int(done.loc[by, "trial"])))
+    if trials["started_at"].notna().any():
+        figures.append(timeline(tables))
+    return figures
+
+
+def _missing(row: dict[str, Any], name: str) -> bool:
+    return bool(pd.isna(row[PARAM_PREFIX + name]))

@@ -1,0 +1,185 @@
+"""What a study found and what it cost: a leaderboard, totals, cross-validation scores, pivots.
+
+Each function takes the tables of `analysis.load` and returns a new DataFrame. Columns of the
+trials table (`tuner.schema`) keep their names, dtypes and units.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.loading import Tables, params_of, the_study
+from tuner.errors import ResultsError
+from tuner.schema import PARAM_PREFIX
+from tuner.trial import State
+
+
+def summary(tables: Tables) -> pd.DataFrame:
+    """The leaderboard: one row a trial, each study's best first, the unranked last.
+
+    study            string
+    rank             Int64, dense: 1 for the best value, equals share it, none is left out; null
+                     but for COMPLETE trials
+    trial            int64
+    state            string
+    value, value_std float64
+    epochs           int64, trained, over all folds; what a shared training trained counts there
+    epochs_saved     int64, that ending the trial early saved
+    duration_s       float64, seconds of work over all folds
+    param_<name>     as in the trials table
+    """
+    trials = tables.trials.copy()
+    trials["rank"] = _ranks(tables)
+    trials["epochs_saved"] = _epochs_saved(tables)
+    trials["epochs"] = trials["epochs"].where(trials["shared_with"].isna(), 0)
+    columns = ["study", "rank", "trial", "state", "value", "value_std", "epochs", "epochs_saved"]
+    columns += ["duration_s", *(PARAM_PREFIX + name for name in params_of(trials))]
+    order = {name: index for index, name in enumerate(tables.studies["study"])}
+    by_study = trials["study"].map(order)
+    ordered = trials.assign(_study=by_study).sort_values(["_study", "rank", "trial"])
+    return ordered[columns].reset_index(drop=True)
+
+
+def overview(tables: Tables) -> pd.DataFrame:
+    """One row a study: its states, its best trial, what it spent and saved.
+
+    study         string
+    metric, mode  string
+    trials        int64
+    COMPLETE, STOPPED, DIVERGED, FAILED, RUNNING   int64, trials in each state
+    best_trial    Int64, the earliest of equals; null if none is COMPLETE
+    best          float64, its value
+    epochs        int64, trained
+    epochs_saved  int64, that ending trials early saved
+    epochs_shared int64, that grid points took over from another's training
+    work_s        float64, seconds of work over all workers
+    wall_s        float64, seconds from the first trial's start to the last one's end
+    """
+    trials = tables.trials
+    rows = pd.DataFrame({"study": tables.studies["study"]}).set_index("study")
+    rows[["metric", "mode"]] = tables.studies.set_index("study")[["metric", "mode"]]
+    rows["trials"] = _total(pd.Series(1, index=trials.index), trials, rows.index)
+    for state in State:
+        rows[str(state)] = _total(trials["state"] == str(state), trials, rows.index)
+    first = _best_rows(tables)
+    rows["best_trial"] = first["trial"].astype("Int64")
+    rows["best"] = first["value"]
+    own = trials["shared_with"].isna()
+    rows["epochs"] = _total(trials["epochs"].where(own, 0), trials, rows.index)
+    rows["epochs_saved"] = _total(_epochs_saved(tables), trials, rows.index)
+    rows["epochs_shared"] = _total(trials["epochs"].where(~own, 0), trials, rows.index)
+    rows["work_s"] = trials["duration_s"].where(own, 0.0).groupby(trials["study"]).sum()
+    ended = trials["started_at"] + pd.to_timedelta(trials["duration_s"].fillna(0.0), unit="s")
+    spans = ended.groupby(trials["study"]).max() - trials.groupby("study")["started_at"].min()
+    rows["wall_s"] = spans.dt.total_seconds()
+    rows[["work_s", "wall_s"]] = rows[["work_s", "wall_s"]].fillna(0.0)
+    return rows.reset_index()
+
+
+def cv_table(tables: Tables) -> pd.DataFrame:
+    """Cross-validations as scikit-learn's `cv_results_` has them: one row a trial.
+
+    study             string
+    trial             int64
+    param_<name>      as in the trials table
+    split<i>_test_score                float64, of fold i; NaN where it was not finished
+    mean_test_score, std_test_score    float64, over the folds (ddof 0); NaN if one is missing
+    rank_test_score   int32, within the study: 1 for the best mean, equals share the better rank,
+                      NaN ranks last
+
+    A score is the searched metric as it was reported: where that is minimised, the lowest mean
+    ranks first (scikit-learn would negate it). A diverged fold is NaN.
+    """
+    frames = [_cv_rows(tables.only(name)) for name in tables.studies["study"]]
+    return pd.concat(frames, ignore_index=True)
+
+
+def pivot(tables: Tables, index: str, columns: str, aggregate: str = "best") -> pd.DataFrame:
+    """A grid of two parameters: the value over all trials that have one, by their values.
+
+    Rows are the values of parameter `index`, columns those of `columns`, cells float64, NaN where
+    no trial was. `aggregate` is "best", or any of pandas' ("mean", "median", "count", "std").
+    Raises ResultsError for an unknown parameter, or studies that search different metrics.
+    """
+    for name in (index, columns):
+        if name not in params_of(tables.trials):
+            known = ", ".join(params_of(tables.trials))
+            raise ResultsError(f"parameter {name!r} is not one of {known}")
+    modes = tables.studies[["metric", "mode"]].drop_duplicates()
+    if len(modes) != 1:
+        raise ResultsError("the studies search different metrics; take one with tables.only(NAME)")
+    if aggregate == "best":
+        aggregate = modes["mode"].iloc[0]
+    return tables.trials.pivot_table(
+        index=PARAM_PREFIX + index,
+        columns=PARAM_PREFIX + columns,
+        values="value",
+        aggfunc=aggregate,
+    ).rename_axis(index=index, columns=columns)
+
+
+def last_values(tables: Tables) -> pd.Series:
+    """One study's value of each cell, by trial and fold: of its last epoch, or its best.
+
+    Float64, with an index of `trial` and `fold`; the cells that were stopped are among them.
+    """
+    study = the_study(tables.studies)
+    metric = study["metric"]
+    if metric not in tables.reports:
+        index = pd.MultiIndex.from_arrays([[], []], names=["trial", "fold"])
+        return pd.Series([], index=index, dtype="float64")
+    rule = study["mode"] if study["value_rule"] == "best" else "last"
+    cells = tables.reports.sort_values("epoch").groupby(["trial", "fold"])[metric]
+    values = cells.agg(rule)
+    # A cell that diverged has its best before; its score is none all the same.
+    return values.where(cells.agg(lambda column: np.isfinite(column.iloc[-1])))
+
+
+def best_first(values: pd.Series, mode: str, method: str) -> pd.Series:
+    """Ranks of values, the best 1: pandas' `method`, NaN for NaN."""
+    return values.rank(method=method, ascending=mode == "min")
+
+
+def _ranks(tables: Tables) -> pd.Series:
+    modes = tables.trials["study"].map(tables.studies.set_index("study")["mode"])
+    complete = tables.trials["state"] == "COMPLETE"
+    losses = tables.trials["value"].where(modes == "min", -tables.trials["value"]).where(complete)
+    return losses.groupby(tables.trials["study"]).rank(method="dense").astype("Int64")
+
+
+def _best_rows(tables: Tables) -> pd.DataFrame:
+    firsts = tables.trials[_ranks(tables).eq(1).fillna(False).astype(bool)]
+    return firsts.sort_values("trial").groupby("study")[["trial", "value"]].first()
+
+
+def _epochs_saved(tables: Tables) -> pd.Series:
+    trials = tables.trials
+    studies = tables.studies.set_index("study")
+    limit = trials["study"].map(studies["epochs"])
+    if PARAM_PREFIX + "epochs" in trials:
+        limit = trials[PARAM_PREFIX + "epochs"].astype("float64").fillna(limit)
+    limit = limit * trials["study"].map(studies["cells"])
+    early = trials["state"].isin([str(State.STOPPED), str(State.DIVERGED)])
+    early &= trials["shared_with"].isna()
+    saved = (limit - trials["epochs"]).where(early, 0.0)
+    return saved.fillna(0.0).astype("int64")
+
+
+def _total(values: pd.Series, trials: pd.DataFrame, studies: pd.Index) -> pd.Series:
+    return values.groupby(trials["study"]).sum().reindex(studies, fill_value=0).astype("int64")
+
+
+def _cv_rows(tables: Tables) -> pd.DataFrame:
+    study = the_study(tables.studies)
+    trials = tables.trials
+    splits = last_values(tables).unstack("fold").reindex(trials["trial"])
+    splits = splits.reindex(columns=range(study["cells"])).to_numpy(dtype="float64")
+    rows = trials[["study", "trial", *(PARAM_PREFIX + n for n in params_of(trials))]].copy()
+    scores = {f"split{fold}_test_score": splits[:, fold] for fold in range(study["cells"])}
+    mean = splits.mean(axis=1)
+    ranks = best_first(pd.Series(mean), study["mode"], "min")
+    rank = ranks.fillna(ranks.notna().sum() + 1).to_numpy().astype("int32")
+    moments = {"mean_test_score": mean, "std_test_score": splits.std(axis=1)}
+    rows = rows.assign(**scores, **moments, rank_test_score=rank)
+    return rows.reset_index(drop=True)

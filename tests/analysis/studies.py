@@ -1,0 +1,23 @@
+"""Study folders made on the simulated engine, shared by the tests of analysis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.brain import experiment, half_diverging, simulate
+from tuner.engines.simulated import Curve
+from tuner.loading import Loaded, Source
+from tuner.results import Results, load
+from tuner.study_file import describe
+from tuner.study_folder import write_study_json
+
+
+def saved(path: Path, curve: Curve = half_diverging, *, workers: int = 3, **fields: Any) -> Results:
+    """A study's folder, made on the simulated engine."""
+    path.mkdir(parents=True, exist_ok=True)
+    settled = experiment(**fields)
+    simulate(settled, curve, folder=path, workers=workers)
+    loaded = Loaded(settled, Source("object", "tests"))
+    write_study_json(path, {"name": path.name, **describe(loaded, settled, None)})
+    return load(path)
