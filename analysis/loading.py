@@ -173,6 +173,7 @@ def _row(name: str, study: _Study) -> dict[str, Any]:
             "study": name,
             "path": str(study.place),
             "value_rule": row["value"],
+            "epochs": _longest(row["epochs"], content["space"].get("epochs", {})),
             "seed": str(row["seed"]),
             "cells": row["folds"] * row["repeats"] if row["plan"] == "cv" else 1,
             "dataset": data.get("name"),
@@ -187,6 +188,12 @@ def _row(name: str, study: _Study) -> dict[str, Any]:
         raise ResultsError(
             f"{study.place}/{STUDY_FILE} is none that tuner wrote: {type(error).__name__} {error}"
         ) from None
+
+
+def _longest(said: int | None, axis: dict[str, Any]) -> float | None:
+    """The most epochs that a trial may train: as the experiment says, else its axis `epochs`."""
+    known = (said, axis.get("value"), axis.get("high"))
+    return next((float(number) for number in known if isinstance(number, int)), None)
 
 
 def _unique_names(studies: list[_Study]) -> dict[str, _Study]:

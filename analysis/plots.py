@@ -13,6 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from analysis.importances import importance
 from analysis.loading import Tables, the_study
 from analysis.styles import (
     BLUE,
@@ -114,7 +115,7 @@ def slices(tables: Tables) -> go.Figure:
         )  # fmt: skip
         figure.update_xaxes(type=scale_of(study, name), row=row + 1, col=column + 1)
         figure.update_yaxes(type=axis_type(trials["value"], study["mode"]))
-    figure.update_layout(height=120 + 240 * rows)
+    figure.update_layout(height=120 + 240 * rows, meta={"min_width": 230 * columns})
     return styled(figure, f"{safe(study['metric'])} by parameter", None, None)
 
 
@@ -137,12 +138,14 @@ def parallel(tables: Tables) -> go.Figure:
     dimensions.append({"label": safe(study["metric"]), "values": trials["value"]})
     colours = {"color": trials["value"], "colorscale": "Cividis", "showscale": False}
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=colours))
+    figure.update_layout(meta={"min_width": 110 * len(dimensions)})
     return styled(figure, "Parallel coordinates", None, None)
 
 
 def contour(tables: Tables, x: str, y: str, *, path: bool = True) -> go.Figure:
     """The value over two numeric parameters, interpolated, with the path of the best so far."""
     from scipy.interpolate import griddata
+    from scipy.spatial import QhullError
 
     study = the_study(tables.studies)
     both = ["value", PARAM_PREFIX + x, PARAM_PREFIX + y]
@@ -156,8 +159,10 @@ def contour(tables: Tables, x: str, y: str, *, path: bool = True) -> go.Figure:
     mesh = np.meshgrid(*edges)
     try:
         height = griddata(np.column_stack(points), value, tuple(mesh), method="linear")
-    except ValueError as error:  # scipy's QhullError: too few points, or all on a line
-        raise ResultsError(f"no contour over {x!r} and {y!r}: {str(error)[:60]!r}") from None
+    except QhullError:
+        raise ResultsError(
+            f"no contour over {x!r} and {y!r}: too few points, or all of them on a line"
+        ) from None
     figure = go.Figure()
     figure.add_contour(
         x=edges[0], y=edges[1], z=height, colorscale="Cividis", colorbar_title=safe(label)
@@ -173,7 +178,6 @@ def contour(tables: Tables, x: str, y: str, *, path: bool = True) -> go.Figure:
             line_color=RED,
         )  # fmt: skip
     names = [f"log10 {n}" if scale_of(study, n) == "log" else n for n in (x, y)]
-    figure.update_layout(legend={"orientation": "h", "y": 1.12})
     return styled(figure, f"{safe(study['metric'])} over {safe(x)} and {safe(y)}", *names)
 
 
@@ -194,6 +198,17 @@ def heatmap(tables: Tables, x: str, y: str) -> go.Figure:
     figure.update_xaxes(type="category")
     figure.update_yaxes(type="category")
     return styled(figure, f"Best {safe(study['metric'])} of each pair", x, y)
+
+
+def importances(tables: Tables) -> go.Figure:
+    """How much of the value's variance each parameter explains (fANOVA), as bars."""
+    shares = importance(tables).sort_values("importance")
+    figure = go.Figure()
+    figure.add_bar(
+        x=shares["importance"], y=[safe(name) for name in shares["param"]], orientation="h",
+        marker_color=BLUE,
+    )  # fmt: skip
+    return styled(figure, "Importance of the parameters", "share of the variance explained", None)
 
 
 def rungs(study: pd.Series) -> list[int]:

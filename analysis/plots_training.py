@@ -14,6 +14,7 @@ from analysis.plots import (
     contour,
     heatmap,
     history,
+    importances,
     learning_curves,
     numeric,
     parallel,
@@ -25,6 +26,9 @@ from analysis.plots import (
 from analysis.styles import BLUE, ORANGE, STATE_COLOURS, styled, text_of
 from tuner.errors import ResultsError
 from tuner.schema import PARAM_PREFIX
+
+IMPORTANCE_TRIALS = 10
+"""COMPLETE trials from which a report dares to speak of importance."""
 
 
 def folds(tables: Tables) -> go.Figure:
@@ -47,7 +51,12 @@ def folds(tables: Tables) -> go.Figure:
 
 
 def timeline(tables: Tables) -> go.Figure:
-    """When each trial ran, in rows of trials that follow one another: how busy the slots were."""
+    """When each trial ran, in rows of trials that follow one another: how busy the slots were.
+
+    Raises ResultsError for a cross-validation: its tables do not say when each fold ran.
+    """
+    if the_study(tables.studies)["cells"] > 1:
+        raise ResultsError("a cross-validation's folds run side by side: no timeline of trials")
     trials = tables.trials[tables.trials["started_at"].notna()].sort_values("started_at")
     start = (trials["started_at"] - trials["started_at"].min()).dt.total_seconds()
     frees: list[float] = []
@@ -92,7 +101,8 @@ def train_and_validation(tables: Tables, trial: int, *, square_root: bool = Fals
     if square_root:
         marks = [e for e in (1, 4, 9, 16, 25, 49, 100, 225, 400) if e <= means.index.max()]
         figure.update_xaxes(tickvals=np.sqrt(marks), ticktext=marks)
-    return styled(figure, f"Training and validation, trial {trial}", "epoch", None)
+    styled(figure, f"Training and validation, trial {trial}", "epoch", None)
+    return figure.update_layout(legend_y=1.1)  # above the panels' titles
 
 
 def images(x: np.ndarray, y: np.ndarray, count: int = 30) -> go.Figure:
@@ -122,7 +132,7 @@ def suited(tables: Tables) -> list[go.Figure]:
     figures = [history(tables)] if len(valued) else []
     if study["plan"] == "cv" and len(valued):
         figures.append(folds(tables))
-    if study["metric"] in tables.reports and len(tables.reports):
+    if study["metric"] in tables.reports and tables.reports["epoch"].max() > 1:
         figures.append(learning_curves(tables))
     if rungs(study):
         figures.append(rung_survival(tables))
@@ -132,13 +142,15 @@ def suited(tables: Tables) -> list[go.Figure]:
         figures.append(heatmap(tables, *widest))
     if study["plan"] == "search" and len(numbers) >= 2 and len(valued) > 3:
         figures.append(contour(tables, *numbers[:2]))
+    complete = trials[trials["state"] == "COMPLETE"]
+    if len(complete) >= IMPORTANCE_TRIALS and complete["value"].nunique() > 1 and varied(complete):
+        figures.append(importances(tables))
     if names and study["plan"] != "cv":
         figures += [slices(tables), parallel(tables)]
-    done = trials[trials["state"] == "COMPLETE"]
-    if len(done) and {"loss", "val_loss"} <= set(tables.reports):
-        by = done["value"].idxmax() if study["mode"] == "max" else done["value"].idxmin()
-        figures.append(train_and_validation(tables, int(done.loc[by, "trial"])))
-    if trials["started_at"].notna().any():
+    if len(complete) and {"loss", "val_loss"} <= set(tables.reports):
+        by = complete["value"].idxmax() if study["mode"] == "max" else complete["value"].idxmin()
+        figures.append(train_and_validation(tables, int(complete.loc[by, "trial"])))
+    if study["cells"] == 1 and trials["started_at"].notna().any():
         figures.append(timeline(tables))
     return figures
 

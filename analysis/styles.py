@@ -36,6 +36,7 @@ def styled(figure: go.Figure, title: str, x: str | None, y: str | None) -> go.Fi
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 60, "r": 20, "t": 60, "b": 50},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
     if x is not None:
         figure.update_xaxes(title_text=safe(x))

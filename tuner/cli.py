@@ -225,6 +225,24 @@ def simulate(
 
 
 @app.command()
+def report(
+    study_dirs: Annotated[list[Path], typer.Argument(help="studies' folders")],
+    out: Annotated[Path | None, _option("the file; else STUDY_DIR/report.html")] = None,
+    png: Annotated[bool, typer.Option("--png", help="also draw the figures as PNG files")] = False,
+) -> None:
+    """Write what was searched, how, and the answer into one HTML file."""
+    from analysis.report import write_report
+
+    path = write_report(study_dirs, out)
+    _console().print(f"wrote {path}", markup=False, soft_wrap=True)
+    if png:
+        from analysis.png import write_pngs
+
+        folder = write_pngs(study_dirs, path.parent / "figures")
+        _console().print(f"wrote {folder}", markup=False, soft_wrap=True)
+
+
+@app.command()
 def new(file: Annotated[Path, typer.Argument(help="the file to write, such as mine.py")]) -> None:
     """Write a commented experiment to begin with."""
     from tuner.template import write_experiment

@@ -17,7 +17,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -134,7 +134,9 @@ def _experiment(module: ModuleType, source: Source) -> Experiment:
             f"{source.attribute} in {source.where} is of type {type(experiment).__name__}; "
             "it must be an Experiment"
         )
-    return experiment
+    if experiment.description or not module.__doc__:
+        return experiment
+    return replace(experiment, description=module.__doc__.strip().partition("\n")[0])
 
 
 def _module(source: Source) -> ModuleType:
