@@ -7,13 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
-import pyarrow as pa
-import pyarrow.fs
-from fsspec.implementations.arrow import ArrowFSWrapper
 from fsspec.implementations.local import LocalFileSystem
 
 from tuner.errors import ResultsError
+from tuner.filesystems import filesystem
 from tuner.schema import STUDY_FILE
 
 
@@ -70,22 +67,6 @@ def find(source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> l
         for place in _find_one(os.fspath(one)):
             found.setdefault(str(place), place)
     return list(found.values())
-
-
-def filesystem(path: str) -> tuple[Any, str]:
-    """The filesystem of a path or URI, and the path on it.
-
-    fsspec's, else pyarrow's. Raises ResultsError where neither knows it.
-    """
-    try:
-        fs, inner = fsspec.core.url_to_fs(path)
-        return fs, str(inner)
-    except (ImportError, ValueError) as unknown:
-        try:
-            arrow, inner = pa.fs.FileSystem.from_uri(path)
-        except (pa.ArrowException, OSError):
-            raise ResultsError(f"no filesystem for {path!r}: {unknown}") from None
-        return ArrowFSWrapper(arrow), str(inner)
 
 
 def _find_one(path: str) -> list[Place]:

@@ -40,7 +40,9 @@ def run(
         str, typer.Argument(help="a name (see `list`), a file ending in .py, or module:ATTRIBUTE")
     ],
     study: Annotated[Text, _option("name of the study; else the first free one")] = None,
-    results: Annotated[str, typer.Option(help="folder of the results")] = "results",
+    results: Annotated[
+        str, typer.Option(help="folder of the results, or a URI such as s3://bucket/x")
+    ] = "results",
     resume: Annotated[bool, typer.Option("--resume", help="go on with the newest study")] = False,
     trials: Annotated[Number, _option("how many points to try")] = None,
     seed: Annotated[Number, _option("seed of everything")] = None,
@@ -137,7 +139,7 @@ def run(
     try:
         finished = run_study(
             experiment,
-            results=Path(results),
+            results=results,
             study=study,
             resume=resume,
             address=address,
@@ -176,7 +178,7 @@ def list_experiments() -> None:
 @app.command()
 def show(
     study_dir: Annotated[
-        Path, typer.Argument(help="a study's folder, such as results/lr_momentum")
+        str, typer.Argument(help="a study's folder or URI, such as results/lr_momentum")
     ],
     trial: Annotated[Number, typer.Argument(help="a trial's number", show_default=False)] = None,
     top: Annotated[int, typer.Option(help="rows of the leaderboard")] = 10,

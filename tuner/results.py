@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from tuner.errors import ResultsError
+from tuner.filesystems import is_uri
 from tuner.schema import PARAM_PREFIX, REPORTS_FOLDER, TRIALS_FILE
 from tuner.search_space import Axis, Categorical, Constant, Int, SearchSpace
 from tuner.study_folder import read_study_json
@@ -55,8 +56,15 @@ class Results:
 
 
 def load(path: str | Path) -> Results:
-    """Load a study's folder. Raises ResultsError where it is no study's, or a table is broken."""
+    """Load a study's folder, or its URI (fetched to this machine's cache).
+
+    Raises ResultsError where it is no study's, or a table is broken.
+    """
     folder = Path(path)
+    if is_uri(str(path)):
+        from tuner.mirror import local_copy
+
+        folder = local_copy(str(path))
     study = read_study_json(folder)
     return Results(
         path=folder,

@@ -23,11 +23,13 @@ from tuner.experiment import (
     last_epoch,
     settle,
 )
+from tuner.filesystems import is_uri
 from tuner.folds import Splits
 from tuner.grid import grid_points
 from tuner.ledger import Ledger, journal_storage, shown_url, url_storage
 from tuner.loading import Loaded, Source
 from tuner.loading import load as load_experiment
+from tuner.mirror import Mirror, mirrored
 from tuner.recorder import Recorder
 from tuner.resume import restore
 from tuner.runtime import Runtime, connect
@@ -61,11 +63,12 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that came to its end."""
+    """A run that came to its end. `place` is where users find it: its folder, or its URI."""
 
     path: Path
     study: Study
     seconds: float
+    place: str
 
     @property
     def exit_code(self) -> int:
@@ -97,7 +100,7 @@ class Finished:
         trained, saved = self.epochs
         return {
             "study": self.path.name,
-            "path": str(self.path),
+            "path": self.place,
             "metric": self.study.experiment.metric,
             "states": {str(state): n for state, n in sorted(self.study.counts().items())},
             "best": None
@@ -136,10 +139,10 @@ class Finished:
         if failed is not None:
             last = (failed.error or "").strip().splitlines()[-1:]
             display.line(f"trial {failed.trial} failed: {''.join(last)}; --resume runs it again")
-        display.line(f"results: {self.path}")
+        display.line(f"results: {self.place}")
         display.line("\n  import pandas as pd")
-        display.line(f'  trials = pd.read_parquet("{self.path / TRIALS_FILE}")')
-        display.line(f'  reports = pd.read_parquet("{self.path / REPORTS_FOLDER}")')
+        display.line(f'  trials = pd.read_parquet("{self.place}/{TRIALS_FILE}")')
+        display.line(f'  reports = pd.read_parquet("{self.place}/{REPORTS_FOLDER}")')
 
 
 def run(
@@ -166,7 +169,7 @@ def run(
 
     finished = run_study(
         experiment,
-        results=Path(results),
+        results=str(results),
         study=study,
         resume=resume,
         address=address,
@@ -182,7 +185,7 @@ def run(
 def run_study(
     experiment: str | Experiment,
     *,
-    results: Path,
+    results: str,
     study: str | None,
     resume: bool,
     address: str | None,
@@ -195,14 +198,21 @@ def run_study(
     """Run a new study, or go on with one, to its end. Raises Interrupted on Ctrl-C."""
     # An experiment's file may import TensorFlow, here as in the workers: no noise of its start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    check_place(results)
+    mirror = Mirror(results) if is_uri(results) else None
+    if mirror is None:
+        check_place(Path(results))
+    else:
+        mirror.fetch_names()
+    folder = Path(results) if mirror is None else mirror.folder
     overrides = {**overrides, **_absolute_data(overrides.get("dataset"))}
     loaded = _loaded(experiment, overrides)
     name = loaded.experiment.name
     if sets:
         overrides = {**overrides, "space": set_axes(SearchSpace(loaded.experiment.space), sets)}
     if resume:
-        path = existing_study_path(results, name, study)
+        path = existing_study_path(folder, name, study)
+        if mirror is not None:
+            mirror.fetch(path)
         content = read_study_json(path)
         settled = resumed(loaded, content, overrides)
         storage = resumed_storage(content, storage)
@@ -210,7 +220,7 @@ def run_study(
             raise StudyError("--enqueue goes with a new study; this one has begun")
     else:
         settled = _settle(loaded.experiment, overrides)
-        path = new_study_path(results, name, study)
+        path = new_study_path(folder, name, study)
         points = [] if enqueue is None else read_points(enqueue, SearchSpace(settled.space))
         shown = None if storage is None else shown_url(storage)
         content = {"name": path.name, "enqueued": points, "storage": shown}
@@ -221,7 +231,11 @@ def run_study(
     made = None if resume else make_folder(path)
     opened = None
     try:
-        with connect(*_resources(settled), address=address) as runtime, locked(path):
+        with (
+            connect(*_resources(settled), address=address) as runtime,
+            locked(path),
+            mirrored(mirror, path),
+        ):
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
             described = describe(loaded, settled, dataset)
             if resume:
@@ -235,10 +249,13 @@ def run_study(
     except TunerError:
         if made is not None and (opened is None or not opened.records):
             shutil.rmtree(made)  # a mistake leaves no half-made study behind
+            if mirror is not None:
+                mirror.remove(path)
         raise
     if opened.abort is not None:
         raise opened.abort
-    return Finished(path, opened, opened.clock() - opened.started)
+    place = str(path) if mirror is None else f"{mirror.uri}/{path.name}"
+    return Finished(path, opened, opened.clock() - opened.started, place)
 
 
 def headline(settled: Experiment, path: Path) -> str:

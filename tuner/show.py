@@ -17,7 +17,7 @@ from tuner.schema import PARAM_PREFIX
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
-def show_study(path: Path, top: int, console: Console) -> None:
+def show_study(path: str | Path, top: int, console: Console) -> None:
     """Print the leaderboard, the states, the time spent and the epochs saved."""
     results = load(path)
     experiment = results.study["experiment"]
@@ -46,7 +46,7 @@ def show_study(path: Path, top: int, console: Console) -> None:
         )
 
 
-def show_trial(path: Path, trial: int, console: Console) -> None:
+def show_trial(path: str | Path, trial: int, console: Console) -> None:
     """Print one trial: its state, parameters, curve and error."""
     results = load(path)
     params = results.params(trial)
@@ -81,7 +81,7 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
     return "".join(BLOCKS[round((value - low) * scale)] for value in shown)
 
 
-def show_csv(path: Path) -> str:
+def show_csv(path: str | Path) -> str:
     """The trials table as CSV."""
     text: str = load(path).trials.to_csv(index=False)
     return text

@@ -209,7 +209,7 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
             folder = self.results or stack.enter_context(tempfile.TemporaryDirectory())
             finished = run_study(
                 experiment,
-                results=Path(folder),
+                results=str(folder),
                 study=None,
                 resume=False,
                 address=self.address,
