@@ -25,7 +25,15 @@ KERAS = (
     "tuner/engines/lanes",
     "search_spaces/",
 )
-SCHEMA = ("tuner.schema.", "tuner.errors.")
+SCHEMA = (
+    "tuner.schema.",
+    "tuner.errors.",
+    "tuner.files.",
+    "tuner.filesystems.",
+    "tuner.results.row_params.",
+    "tuner.search_space.SearchSpace.",
+    "tuner.trial.State.",
+)
 SEARCH_SPACES = sorted((ROOT / "search_spaces").glob("*.py"))
 IMPORTS = (ast.Import, ast.ImportFrom)
 HEAVY = ("tensorflow", "keras", "ray", "pandas", "optuna", "sklearn", "scipy")

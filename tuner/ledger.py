@@ -56,12 +56,24 @@ def journal_storage(folder: Path) -> BaseStorage:
 
 def url_storage(url: str) -> BaseStorage:
     """The database behind an Optuna RDB URL. Raises StudyError if it cannot be opened."""
-    shown = shown_url(url)
+    shown_url(url)
     try:
         return RDBStorage(url)
     except (ImportError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        reason = str(error).splitlines()[0].replace(url, shown)
-        raise StudyError(f"--storage {shown} cannot be opened: {reason}") from None
+        raise StudyError(unreachable(url, error)) from None
+
+
+def unreachable(url: str, error: Exception) -> str:
+    """A line that says why a database cannot be opened, without the password."""
+    shown = shown_url(url)
+    if isinstance(error, ImportError):
+        driver = getattr(error, "name", None) or str(error)
+        return f"--storage {shown} needs the package {driver}: `pip install 'tuner[postgresql]'`"
+    reason = " ".join(str(error).partition("\n")[0].split()).replace(url, shown)
+    password = make_url(url).password
+    if password:
+        reason = reason.replace(str(password), "***")
+    return f"--storage {shown} cannot be opened: {reason}"
 
 
 def shown_url(url: str) -> str:
@@ -98,6 +110,13 @@ class Ledger:
         self._closing = optuna.load_study(
             study_name=name, storage=self._storage, sampler=optuna.samplers.RandomSampler()
         )
+
+    def disconnect(self) -> None:
+        """Let go of a database's connections; to be called by the thread that used it last."""
+        backend = getattr(self._storage, "_backend", self._storage)  # under Optuna's cache
+        if isinstance(backend, RDBStorage):
+            backend.remove_session()
+            backend.engine.dispose()
 
     def attempts(self) -> list[FrozenTrial]:
         """Every attempt, in the order they were opened."""

@@ -27,6 +27,7 @@ from tuner.filesystems import is_uri
 from tuner.folds import Splits
 from tuner.grid import grid_points
 from tuner.ledger import Ledger, journal_storage, shown_url, url_storage
+from tuner.ledger_lock import ledger_locked
 from tuner.loading import Loaded, Source
 from tuner.loading import load as load_experiment
 from tuner.mirror import Mirror, mirrored
@@ -235,6 +236,7 @@ def run_study(
             connect(*_resources(settled), address=address) as runtime,
             locked(path),
             mirrored(mirror, path),
+            ledger_locked(storage, path.name),
         ):
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
             described = describe(loaded, settled, dataset)
@@ -370,3 +372,4 @@ def _drive(
         ) from None
     finally:
         study.recorder.close(study.records)
+        study.ledger.disconnect()
