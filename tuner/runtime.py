@@ -56,11 +56,18 @@ class Runtime:
     """A Ray that is starting or has started. `ready` waits for it."""
 
     def __init__(
-        self, concurrency: int | None, cpus_per_trial: float, gpus_per_trial: float
+        self,
+        concurrency: int | None,
+        cpus_per_trial: float,
+        gpus_per_trial: float,
+        *,
+        local: bool = True,
     ) -> None:
+        self.local = local
         self.cpus_per_trial = cpus_per_trial
         self.gpus_per_trial = gpus_per_trial
         self._concurrency = concurrency
+        self._given = concurrency is not None
         self._error: EngineError | None = None
         self._started = threading.Event()
 
@@ -79,6 +86,17 @@ class Runtime:
         self.ready()
         assert self._concurrency is not None
         return self._concurrency
+
+    @property
+    def grows(self) -> bool:
+        """Whether trials follow the cluster's nodes as they come and go: none said how many."""
+        return not self._given and not self.local
+
+    def slots(self) -> int:
+        """How many trials fit the nodes that are there now; none may."""
+        import ray
+
+        return count_fitting(ray.nodes(), self.cpus_per_trial, self.gpus_per_trial)
 
     def hold(self, options: Mapping[str, Any], end: threading.Event) -> None:
         """Start Ray, see what it has place for, and shut it down at `end`.
@@ -145,7 +163,7 @@ def connect(
         stack.enter_context(_environment(settings))
         stack.enter_context(_signals())
         stack.enter_context(_ray(local=address is None))
-        runtime = Runtime(concurrency, cpus_per_trial, gpus_per_trial)
+        runtime = Runtime(concurrency, cpus_per_trial, gpus_per_trial, local=address is None)
         end = threading.Event()
         holder = threading.Thread(target=runtime.hold, args=(options, end), name="ray")
         holder.start()
@@ -189,14 +207,10 @@ def available_cpus() -> int:
 
 def fitting(nodes: list[dict[str, Any]], cpus_per_trial: float, gpus_per_trial: float) -> int:
     """How many trials fit the nodes. Raises EngineError if none has place for one."""
-    wanted = {"CPU": cpus_per_trial, "GPU": gpus_per_trial}
-    asked = {kind: amount for kind, amount in wanted.items() if amount} or {"CPU": 1.0}
-    there = [node["Resources"] for node in nodes if node["Alive"]]
-    slots = sum(
-        min(int(has.get(kind, 0.0) / amount + 1e-9) for kind, amount in asked.items())
-        for has in there
-    )
+    slots = count_fitting(nodes, cpus_per_trial, gpus_per_trial)
     if slots == 0:
+        asked = _asked(cpus_per_trial, gpus_per_trial)
+        there = [node["Resources"] for node in nodes if node["Alive"]]
         needs = " and ".join(f"{amount:g} {kind}s" for kind, amount in asked.items())
         most = " and ".join(
             f"{max((has.get(kind, 0.0) for has in there), default=0.0):g} {kind}s" for kind in asked
@@ -206,6 +220,21 @@ def fitting(nodes: list[dict[str, Any]], cpus_per_trial: float, gpus_per_trial: 
             "lower --cpus-per-trial or --gpus-per-trial"
         )
     return slots
+
+
+def count_fitting(nodes: list[dict[str, Any]], cpus_per_trial: float, gpus_per_trial: float) -> int:
+    """How many trials fit the nodes."""
+    asked = _asked(cpus_per_trial, gpus_per_trial)
+    return sum(
+        min(int(node["Resources"].get(k, 0.0) / amount + 1e-9) for k, amount in asked.items())
+        for node in nodes
+        if node["Alive"]
+    )
+
+
+def _asked(cpus_per_trial: float, gpus_per_trial: float) -> dict[str, float]:
+    wanted = {"CPU": cpus_per_trial, "GPU": gpus_per_trial}
+    return {kind: amount for kind, amount in wanted.items() if amount} or {"CPU": 1.0}
 
 
 def _store_memory() -> int:

@@ -24,6 +24,8 @@ ASK_WAIT_S = 0.05
 """How long a slow ask may hold up the reports of other workers, at a time."""
 WARM_UP_S = 60.0
 """What a worker's first cell may take beyond its time limit: it imports TensorFlow first."""
+NODES_S = 3.0
+"""How often to look whether nodes of a cluster came or went."""
 START_S = 30.0
 """How long a cell waits for a worker that starts, before it takes one that stands idle."""
 PENDING = "PENDING"
@@ -71,8 +73,17 @@ class Flight:
 class Flights:
     """The cells in flight, by Tune's trial id, and the study's first error."""
 
-    def __init__(self, study: Study, proposals: Proposals, concurrency: int) -> None:
+    def __init__(
+        self,
+        study: Study,
+        proposals: Proposals,
+        concurrency: int,
+        slots: Callable[[], int] | None = None,
+    ) -> None:
+        """`slots` says how many cells a cluster has place for now, as nodes come and go."""
         self.study = study
+        self.slots = slots
+        self.looked = time.monotonic()
         self.proposals = proposals
         self.concurrency = concurrency
         self.open: dict[str, Flight] = {}
@@ -101,6 +112,16 @@ class Flights:
         else:
             self.warm.add(_worker_id(flight))
         self.attempt(self.study.tell, flight.cell, outcome)
+
+    def follow_nodes(self, tune_trial: Any) -> None:
+        """Use the nodes that joined, and ask for no more than those that are left can run."""
+        if self.slots is None or time.monotonic() - self.looked < NODES_S:
+            return
+        self.looked = time.monotonic()
+        before, self.concurrency = self.concurrency, max(1, self.slots())
+        if self.concurrency > before:
+            more = self.concurrency - before
+            ray_internals.employ(self.controller, tune_trial, self.concurrency, more)
 
     def end_late(self, flight: Flight) -> None:
         """End the worker of a cell that runs longer than the experiment allows."""
@@ -234,6 +255,8 @@ class Sweep(TrialProgressCallback):
                 flights.end(tune_id, None)
             else:
                 flights.end_late(flight)
+        if trials:
+            flights.follow_nodes(trials[-1])
         if len(trials) > KEPT_TRIALS + len(flights.open):
             ray_internals.forget_ended(flights.controller)
         if flights.error is not None or flights.study.finished:

@@ -52,6 +52,12 @@ def prepare(controller: Any, tune_trial: Any, workers: int) -> Any:
     return inner
 
 
+def employ(controller: Any, tune_trial: Any, workers: int, more: int) -> None:
+    """Let the controller that `prepare` returned have so many workers, `more` of them new."""
+    controller._actor_cache.increase_max(tune_trial.placement_group_factory, by=more)
+    controller.update_max_pending_trials(workers)
+
+
 def let_start(controller: Any, tune_trial: Any, *, undisturbed: bool) -> None:
     """Say whether a pending trial waits for its own worker that starts, or may take an idle one.
 

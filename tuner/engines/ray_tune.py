@@ -63,7 +63,8 @@ def run(
     )
     ahead = concurrency > 1 and not experiment.deterministic
     proposals = Proposals(study, ahead=ahead)
-    flights = Flights(study, proposals, concurrency)
+    slots = runtime.slots if runtime.grows else None
+    flights = Flights(study, proposals, concurrency, slots)
     # Fewer, and Tune cancels actors that still start; more, and it makes trials ahead of the study.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrency)
     worker = _worker_class(ray.put(job), None if dataset is None else ray.put(dataset))
