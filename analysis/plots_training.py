@@ -51,32 +51,49 @@ def folds(tables: Tables) -> go.Figure:
 
 
 def timeline(tables: Tables) -> go.Figure:
-    """When each trial ran, in rows of trials that follow one another: how busy the slots were.
+    """When each training ran, in rows of ones that follow one another: how busy the slots were.
 
-    Raises ResultsError for a cross-validation: its tables do not say when each fold ran.
+    A bar a trial, or a fold of it in a cross-validation; trials that shared a training have none.
     """
-    if the_study(tables.studies)["cells"] > 1:
-        raise ResultsError("a cross-validation's folds run side by side: no timeline of trials")
-    trials = tables.trials[tables.trials["started_at"].notna()].sort_values("started_at")
-    start = (trials["started_at"] - trials["started_at"].min()).dt.total_seconds()
+    cells = _spans(tables).sort_values(["begin", "trial", "fold"])
     frees: list[float] = []
     figure = go.Figure()
     rows: dict[str, list[dict[str, Any]]] = {}
-    for begin, trial in zip(start, trials.to_dict("records"), strict=True):
-        seconds = trial["duration_s"] if pd.notna(trial["duration_s"]) else 0.0
+    for cell in cells.to_dict("records"):
+        begin, seconds = cell["begin"], cell["seconds"]
         slot = next((i for i, free in enumerate(frees) if free <= begin + 1e-3), len(frees))
         frees[slot : slot + 1] = [begin + seconds]
-        bar = {"base": begin, "x": seconds, "y": f"slot {slot}", "trial": trial["trial"]}
-        rows.setdefault(trial["state"], []).append(bar)
+        name = f"trial {cell['trial']}, fold {cell['fold']}"
+        bar = {"base": begin, "x": seconds, "y": f"slot {slot}", "name": name}
+        rows.setdefault(cell["state"], []).append(bar)
     for state, bars in rows.items():
         figure.add_bar(
             orientation="h", name=state, marker_color=STATE_COLOURS[state],
             **{key: [bar[key] for bar in bars] for key in ("base", "x", "y")},
-            customdata=[bar["trial"] for bar in bars],
-            hovertemplate="trial %{customdata}, %{x:.1f} s<extra></extra>",
+            customdata=[bar["name"] for bar in bars],
+            hovertemplate="%{customdata}: %{x:.1f} s<extra></extra>",
         )  # fmt: skip
     figure.update_layout(barmode="overlay")
-    return styled(figure, "Timeline", "seconds since the first trial began", None)
+    return styled(figure, "Timeline", "seconds since the first training began", None)
+
+
+def _spans(tables: Tables) -> pd.DataFrame:
+    """When each cell that reported ran: columns trial, fold, state, begin, seconds."""
+    trials = tables.trials[tables.trials["shared_with"].isna()].set_index("trial")
+    reports = tables.reports[tables.reports["trial"].isin(trials.index)]
+    began = reports["at"] - pd.to_timedelta(reports["time_s"], unit="s")
+    cells = reports.assign(began=began).groupby(["trial", "fold"])
+    spans = pd.DataFrame({"began": cells["began"].min(), "ended": cells["at"].max()})
+    spans = spans.dropna().reset_index()
+    return pd.DataFrame(
+        {
+            "trial": spans["trial"],
+            "fold": spans["fold"],
+            "state": spans["trial"].map(trials["state"]),
+            "begin": (spans["began"] - spans["began"].min()).dt.total_seconds(),
+            "seconds": (spans["ended"] - spans["began"]).dt.total_seconds(),
+        }
+    )
 
 
 def train_and_validation(tables: Tables, trial: int, *, square_root: bool = False) -> go.Figure:
@@ -150,7 +167,7 @@ def suited(tables: Tables) -> list[go.Figure]:
     if len(complete) and {"loss", "val_loss"} <= set(tables.reports):
         by = complete["value"].idxmax() if study["mode"] == "max" else complete["value"].idxmin()
         figures.append(train_and_validation(tables, int(complete.loc[by, "trial"])))
-    if study["cells"] == 1 and trials["started_at"].notna().any():
+    if tables.reports["at"].notna().any():
         figures.append(timeline(tables))
     return figures
 

@@ -27,6 +27,7 @@ from tuner.ledger import Ledger
 from tuner.record import Record
 from tuner.results import Results
 from tuner.scheduler import make_scheduler
+from tuner.schema import REPORT_COLUMNS_FIRST, REPORT_COLUMNS_LAST
 from tuner.search_space import Categorical, SearchSpace
 from tuner.study import Study
 from tuner.trial import Cell, State, Trial
@@ -302,4 +303,4 @@ def _never(trial: Trial) -> None:
     raise NotImplementedError("a replay trains nothing")
 
 
-_NO_METRIC = ("trial", "fold", "epoch", "time_s", "decision", "order")
+_NO_METRIC = {*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST} - {"learning_rate"}

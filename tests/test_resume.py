@@ -83,7 +83,8 @@ def test_a_killed_study_ends_as_an_undisturbed_one(
     frame = reports(killed)
     assert not frame.duplicated(["trial", "fold", "epoch"]).any()
     pd.testing.assert_frame_equal(
-        frame.drop(columns=["order", "time_s"]), reports(calm).drop(columns=["order", "time_s"])
+        frame.drop(columns=["order", "time_s", "at"]),
+        reports(calm).drop(columns=["order", "time_s", "at"]),
     )
 
 

@@ -24,6 +24,7 @@ from tuner.schema import (
     REPORT_LOG_FILE,
     REPORTS_FOLDER,
 )
+from tuner.tables import arrow_type, microseconds
 
 ROWS_A_PART = 50_000
 CellKey = tuple[int, int]
@@ -31,7 +32,10 @@ CellKey = tuple[int, int]
 
 @dataclass(frozen=True)
 class Report:
-    """One report as the study took it. `order` counts all reports of the study, from 0."""
+    """One report as the study took it, `at` a time in seconds since the Unix epoch.
+
+    `order` counts all reports of the study, from 0.
+    """
 
     trial: int
     attempt: int
@@ -41,6 +45,7 @@ class Report:
     metrics: Mapping[str, float]
     decision: str
     order: int
+    at: float | None = None
 
 
 class ReportStore:
@@ -181,7 +186,7 @@ def _schema(metrics: list[str]) -> pa.Schema:
         **dict.fromkeys(metrics, "float64"),
         **REPORT_COLUMNS_LAST,
     }
-    return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns.items()])
+    return pa.schema([(name, arrow_type(kind)) for name, kind in columns.items()])
 
 
 def _table(rows: list[Report], metrics: list[str]) -> pa.Table:
@@ -191,6 +196,7 @@ def _table(rows: list[Report], metrics: list[str]) -> pa.Table:
     }
     for name in (*metrics, "learning_rate"):
         columns[name] = [row.metrics.get(name) for row in rows]
+    columns["at"] = [microseconds(row.at) for row in rows]
     schema = _schema(metrics)
     return pa.table([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
 
@@ -198,8 +204,10 @@ def _table(rows: list[Report], metrics: list[str]) -> pa.Table:
 def _rows(table: pa.Table) -> Iterator[Report]:
     fixed = {*REPORT_COLUMNS_FIRST, "decision", "order"}
     for row in table.to_pylist():
+        at = row.pop("at", None)
         metrics = {k: v for k, v in row.items() if k not in fixed and v is not None}
-        yield Report(attempt=0, metrics=metrics, **{name: row[name] for name in fixed})
+        seconds = None if at is None else at.timestamp()
+        yield Report(attempt=0, metrics=metrics, at=seconds, **{name: row[name] for name in fixed})
 
 
 def _line(content: Mapping[str, Any]) -> bytes:

@@ -61,8 +61,12 @@ REPORT_COLUMNS_LAST = {
     "learning_rate": "float64",
     "decision": "string",
     "order": "int64",
+    "at": "timestamp[us, tz=UTC]",
 }
-"""Columns of reports.parquet before and after those of the metrics (float64 each)."""
+"""Columns of reports.parquet before and after those of the metrics (float64 each).
+
+`at` is when the study took the report; `time_s` before that, the cell began.
+"""
 
 
 def cell_folder(root: Path, trial: int, fold: int | None) -> Path:

@@ -196,6 +196,7 @@ class Study:
                     metrics=metrics,
                     decision=decision.value,
                     order=self.order,
+                    at=self.clock(),
                 )
             )
             self.order += 1

@@ -23,7 +23,7 @@ def trials_table(records: Iterable[Record], space: SearchSpace, engine: str) -> 
     }
     columns["seed"] = [str(row.seed) for row in rows]
     columns["engine"] = [engine] * len(rows)
-    columns["started_at"] = [_microseconds(row.started_at) for row in rows]
+    columns["started_at"] = [microseconds(row.started_at) for row in rows]
     for name, axis in space.items():
         as_text = _param_type(axis) == pa.string()
         values = [row.params.get(name) for row in rows]
@@ -37,14 +37,23 @@ def trials_schema(space: SearchSpace) -> pa.Schema:
     """The columns of trials.parquet for a space, in order."""
     names = list(TRIAL_COLUMNS)
     split = names.index("value")
-    common = {
-        name: pa.type_for_alias(TRIAL_COLUMNS[name]) for name in names if name != "started_at"
-    }
-    common["started_at"] = pa.timestamp("us", tz="UTC")
+    common = {name: arrow_type(TRIAL_COLUMNS[name]) for name in names}
     fields = [(name, common[name]) for name in names[:split]]
     fields += [(PARAM_PREFIX + name, _param_type(axis)) for name, axis in space.items()]
     fields += [(name, common[name]) for name in names[split:]]
     return pa.schema(fields)
+
+
+def arrow_type(alias: str) -> pa.DataType:
+    """The Arrow type that a column of `tuner.schema` names."""
+    if alias == "timestamp[us, tz=UTC]":
+        return pa.timestamp("us", tz="UTC")
+    return pa.type_for_alias(alias)
+
+
+def microseconds(seconds: float | None) -> int | None:
+    """Seconds since the Unix epoch as Arrow's timestamps count them."""
+    return None if seconds is None else round(seconds * 1e6)
 
 
 def _param_type(axis: Axis) -> pa.DataType:
@@ -61,7 +70,3 @@ def _param_type(axis: Axis) -> pa.DataType:
     if kinds and kinds <= {int, float}:
         return pa.float64()
     return pa.string()
-
-
-def _microseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1e6)

@@ -112,12 +112,16 @@ def test_folds_are_boxed_by_configuration_the_best_first(studies: Path) -> None:
     assert all(len(box.y) == 3 for box in boxes)
 
 
-def test_no_two_bars_of_a_slot_overlap(search: Tables) -> None:
+@pytest.mark.parametrize("name", ["search", "grid", "cv"])
+def test_the_timeline_has_a_slot_a_worker_and_no_two_bars_overlap(studies: Path, name: str) -> None:
+    search = analysis.load(studies / name)
     slots: dict[str, list[tuple[float, float]]] = {}
     for trace in plots_training.timeline(search).data:
         for base, length, slot in zip(trace.base, trace.x, trace.y, strict=True):
             slots.setdefault(slot, []).append((base, base + length))
     assert len(slots) == 3  # as many as there were workers
+    cells = search.reports.groupby(["trial", "fold"]).ngroups
+    assert sum(len(bars) for bars in slots.values()) == cells
     for bars in slots.values():
         bars.sort()
         assert all(a[1] <= b[0] + 1e-3 for a, b in pairwise(bars))
