@@ -14,7 +14,12 @@ import hypothesis
 import psutil
 import pytest
 
-hypothesis.settings.register_profile("tuner", deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "tuner",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # machines are shared
+)
 hypothesis.settings.load_profile("tuner")
 
 MARK = "TUNER_TEST_SESSION"
