@@ -60,9 +60,9 @@ def one_size(nodes: int, slots: int, seconds: float, reports: int) -> dict[str, 
         cluster.shutdown()
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     trials = results.trials.sort_values("started_at")
-    steady = trials.iloc[nodes * slots : -nodes * slots]
-    span = (steady["started_at"].max() - steady["started_at"].min()).total_seconds()
-    rate = (len(steady) - 1) / span
+    # From the first start of the second wave to the first of the last: whole waves.
+    second, last = trials["started_at"].iloc[[nodes * slots, -nodes * slots]]
+    rate = (len(trials) - 2 * nodes * slots) / (last - second).total_seconds()
     return {
         "nodes": nodes,
         "slots": nodes * slots,

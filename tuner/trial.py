@@ -84,7 +84,7 @@ class Outcome:
     read_epochs: bool = True
 
 
-RESERVED_COLUMNS = ("trial", "fold", "epoch", "time_s", "decision", "order", "study")
+RESERVED_COLUMNS = ("trial", "fold", "epoch", "time_s", "decision", "order", "at", "study")
 """Columns of the reports table that no metric may be called."""
 
 

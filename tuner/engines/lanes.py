@@ -1,0 +1,342 @@
+"""Lanes: many trainings of one network as one program, each with its own numbers and data order.
+
+    lanes = Lanes(declaration, trial, pool, count=6)     # traced for this trial's network
+    lanes.put(0, trial, rows)                            # a lane trains `trial` on these rows
+    reports = lanes.epoch()                              # one epoch of all lanes: {0: {...}, ...}
+
+A small network leaves a core idle between its tiny kernels. Here the weights of K networks are
+stacked, `[K, ...]`, and a step of all is one program: the forward pass is vectorised over lanes
+(or unrolled, for convolutions, which do not vectorise), the gradient taken outside of it, and the
+update is the optimizer's own, `stateless_apply`, vectorised too. Learning rate, momentum and the
+other numbers of an optimizer and its schedule are tensors with one value a lane. The epoch is a
+loop in the graph over samples that stay in memory, gathered by each lane's own order.
+
+Numbers are those of `fit` but for rounding, dropout masks included. The nearest work is HFTA (Wang
+et al., "Horizontally Fused Training Array", MLSys 2021) for PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.declaration import (
+    batch_size_of,
+    build_model,
+    create_variables,
+    loss_of,
+    metrics_of,
+    optimizer_of,
+    targets_of,
+    validation_batch_size,
+)
+from tuner.engines.lane_optimizer import RATE, lane_optimizer, numbers_of, set_numbers
+from tuner.engines.lane_rules import vectorises
+
+if TYPE_CHECKING:
+    import keras
+
+    from tuner.experiment import KerasModel
+    from tuner.trial import Trial
+
+Rows = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """All samples that lanes train and are judged on: they stay in memory; cells are rows of them.
+
+    `x` (n, ...) as the network takes it, `y` as the loss does.
+    """
+
+    x: npt.NDArray[Any]
+    y: npt.NDArray[Any]
+
+
+@dataclass
+class Lane:
+    """What one lane trains: its rows of the pool, its seed, the epochs it has had."""
+
+    trial: Trial
+    train: Rows
+    val: Rows
+    batch_size: int
+    val_batch_size: int
+    optimizer: keras.optimizers.Optimizer
+    epochs: int = 0
+    steps: int = 0
+
+    @property
+    def shape(self) -> Hashable:
+        """Lanes that train together agree on this: they take the same steps."""
+        return (self.batch_size, self.val_batch_size, len(self.train), len(self.val))
+
+
+def data_order(seed: int, epoch: int, rows: Rows) -> Rows:
+    """The order of a training's samples in an epoch (from 0): of its own seed, and of no other."""
+    return np.random.default_rng([seed, epoch]).permutation(rows)
+
+
+class Lanes:
+    """`count` lanes over one network. Not for several threads."""
+
+    def __init__(
+        self,
+        declaration: KerasModel,
+        trial: Trial,
+        pool: Pool,
+        count: int,
+        order: Callable[[int, int, Rows], Rows] = data_order,
+    ) -> None:
+        """Prepare lanes for the network that `trial` declares; nothing is traced yet."""
+        import tensorflow as tf
+
+        self.declaration, self.count, self.order = declaration, count, order
+        self.lanes: list[Lane | None] = [None] * count
+        self.model = compiled(declaration, trial, pool.y)
+        self.vectorised = vectorises(self.model, pool.x)
+        template = optimizer_of(declaration, trial)
+        self.numbers = tuple(numbers_of(template))
+        self.optimizer = lane_optimizer(template)
+        self.optimizer.build(self.model.trainable_variables)
+        self._fresh_slots = _values(self.optimizer.variables)
+        self._metrics = self.model.metrics
+        self._zeros = [[tf.zeros_like(v) for v in _values(m.variables)] for m in self._metrics]
+        self._x, self._y = tf.constant(pool.x), tf.constant(pool.y)
+        self._weights = self._stacked(_values(self.model.trainable_variables))
+        self._others = self._stacked(_values(self.model.non_trainable_variables))
+        self._slots = self._stacked(self._fresh_slots)
+        self._dtype = self.model.trainable_variables[0].dtype
+        self._numbers = [tf.Variable(tf.zeros(count, self._dtype)) for _ in self.numbers]
+        # Of any number and size of batches: one trace for all.
+        rows = [
+            tf.TensorSpec([None, count, None], tf.int32),
+            tf.TensorSpec([count, None], tf.int32),
+        ]
+        self._train = tf.function(self._train_epoch, input_signature=rows, autograph=False)
+        self._judge = tf.function(self._validation, input_signature=rows, autograph=False)
+        self._put = tf.function(self._scatter, autograph=False)
+
+    # ------------------------------------------------------------------------------- lanes
+
+    def put(self, lane: int, trial: Trial, train: Rows, val: Rows) -> None:
+        """Let a lane train `trial`, from the initial weights that any engine gives it.
+
+        `train` and `val` are rows of the pool. The trial's network must be that of the lanes.
+        """
+        import tensorflow as tf
+
+        model = build_model(self.declaration, trial)
+        optimizer = optimizer_of(self.declaration, trial)
+        batch_size = batch_size_of(self.declaration, trial)
+        x_val = self._x[:1].numpy()
+        slots = list(self._fresh_slots)
+        numbers = numbers_of(optimizer)
+        if RATE in numbers:
+            rate = next(
+                i
+                for i, v in enumerate(self.optimizer.variables)
+                if v is self.optimizer._learning_rate
+            )
+            slots[rate] = tf.constant(numbers[RATE], slots[rate].dtype)
+        self._put(
+            tf.constant(lane),
+            _values(model.trainable_variables),
+            _values(model.non_trainable_variables),
+            slots,
+            [tf.constant(numbers[name], self._dtype) for name in self.numbers],
+        )
+        size = validation_batch_size(self.declaration, batch_size, x_val)
+        self.lanes[lane] = Lane(trial, train, val, batch_size, size, optimizer)
+
+    def free(self, lane: int) -> None:
+        """Forget what a lane trains."""
+        self.lanes[lane] = None
+
+    def weights(self, lane: int) -> tuple[list[Any], list[Any]]:
+        """A lane's trainable and other variables, as NumPy arrays."""
+        return [v[lane].numpy() for v in self._weights], [v[lane].numpy() for v in self._others]
+
+    def epoch(self) -> dict[int, dict[str, float]]:
+        """Train every lane that has a trial for an epoch, and judge it; its metrics by lane.
+
+        The names are those of `fit`: loss, the metrics, val_loss, val_..., and learning_rate, the
+        one of the next update. All lanes must be of one `shape`.
+        """
+        busy = {k: lane for k, lane in enumerate(self.lanes) if lane is not None}
+        first = next(iter(busy.values()))
+        # A lane without a trial does the first one's work on what it has: nobody looks at it.
+        rows = [self.lanes[k] or first for k in range(self.count)]
+        orders = [self.order(lane.trial.seed, lane.epochs, lane.train) for lane in rows]
+        trained = self._train(*_batches(np.stack(orders), first.batch_size))
+        judged = self._judge(*_batches(np.stack([r.val for r in rows]), first.val_batch_size))
+        values = {name: tensor.numpy() for name, tensor in trained.items()}
+        values |= {f"val_{name}": tensor.numpy() for name, tensor in judged.items()}
+        reports = {}
+        for k, lane in busy.items():
+            lane.epochs += 1
+            lane.steps += -(-len(lane.train) // lane.batch_size)
+            lane.optimizer.iterations.assign(lane.steps)
+            report = {name: float(column[k]) for name, column in values.items()}
+            reports[k] = {**report, "learning_rate": float(lane.optimizer.learning_rate)}
+        return reports
+
+    # ------------------------------------------------------------------------------- graph
+
+    def _stacked(self, values: list[Any]) -> list[Any]:
+        import tensorflow as tf
+
+        return [tf.Variable(tf.stack([value] * self.count)) for value in values]
+
+    def _scatter(self, lane: Any, *new: list[Any]) -> None:
+        """Write one lane's variables. (`v[k].assign` would slow down every later epoch.)"""
+        import tensorflow as tf
+
+        state = (self._weights, self._others, self._slots, self._numbers)
+        for variables, values in zip(state, new, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                at = tf.reshape(lane, (1, 1))
+                variable.assign(tf.tensor_scatter_nd_update(variable.value(), at, value[None]))
+
+    def _each(self, work: Callable[..., Any], *stacked: Any) -> Any:
+        """`work` for every lane's part of the stacked tensors, its results stacked."""
+        import tensorflow as tf
+
+        if self.vectorised:
+            return tf.vectorized_map(lambda parts: work(*parts), stacked)
+        lanes = [
+            work(*tf.nest.map_structure(lambda t, k=k: t[k], stacked)) for k in range(self.count)
+        ]
+        return tf.nest.map_structure(lambda *parts: tf.stack(parts), *lanes)
+
+    def _loss(self, weights: Any, others: Any, x: Any, y: Any, training: bool) -> Any:
+        """One lane's loss as `compile` defines it, regularisers included."""
+        import tensorflow as tf
+
+        predicted, others, extra = self.model.stateless_call(
+            weights, others, x, training=training, return_losses=True
+        )
+        loss = self.model._compile_loss(y, predicted)
+        return tf.add_n([loss, *(tf.cast(e, loss.dtype) for e in extra)]), others, predicted
+
+    def _count(self, sums: Any, loss: Any, y: Any, predicted: Any, samples: Any) -> Any:
+        """One lane's metrics with a batch added: the losses' mean first, then the compiled ones."""
+        mean, *compiled_metrics = self._metrics
+        counted = [mean.stateless_update_state(sums[0], loss, sample_weight=samples)]
+        for metric, state in zip(compiled_metrics, sums[1:], strict=True):
+            counted.append(metric.stateless_update_state(state, y, predicted))
+        return counted
+
+    def _update(self, slots: Any, gradients: Any, weights: Any, numbers: Any) -> Any:
+        set_numbers(self.optimizer, dict(zip(self.numbers, numbers, strict=True)))
+        return self.optimizer.stateless_apply(slots, gradients, weights)
+
+    def _step(self, rows: Any, sums: Any) -> Any:
+        """One batch of every lane: rows [K, B] of the pool."""
+        import tensorflow as tf
+
+        x, y = tf.gather(self._x, rows), tf.gather(self._y, rows)
+        state = [
+            [v.value() for v in part]
+            for part in (self._weights, self._others, self._slots, self._numbers)
+        ]
+        weights, others, slots, numbers = state
+        # The tape is outside of the map: inside, recurrent layers cannot be differentiated.
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            losses, new_others, predicted = self._each(
+                lambda w, o, a, b: self._loss(w, o, a, b, True), weights, others, x, y
+            )
+            total = tf.reduce_sum(losses)
+        gradients = tape.gradient(total, weights)
+        new_weights, new_slots = self._each(self._update, slots, gradients, weights, numbers)
+        for variables, values in (
+            (self._weights, new_weights),
+            (self._others, new_others),
+            (self._slots, new_slots),
+        ):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        return self._counted(sums, losses, y, predicted, rows)
+
+    def _look(self, rows: Any, sums: Any) -> Any:
+        """One batch of validation."""
+        import tensorflow as tf
+
+        x, y = tf.gather(self._x, rows), tf.gather(self._y, rows)
+        weights, others = ([v.value() for v in p] for p in (self._weights, self._others))
+        losses, _, predicted = self._each(
+            lambda w, o, a, b: self._loss(w, o, a, b, False), weights, others, x, y
+        )
+        return self._counted(sums, losses, y, predicted, rows)
+
+    def _counted(self, sums: Any, losses: Any, y: Any, predicted: Any, rows: Any) -> Any:
+        import tensorflow as tf
+
+        samples = tf.fill((self.count,), tf.cast(tf.shape(rows)[1], losses.dtype))
+        return self._each(self._count, sums, losses, y, predicted, samples)
+
+    def _over(self, step: Callable[[Any, Any], Any], batches: Any, rest: Any) -> dict[str, Any]:
+        """The metrics after `step` for all batches [n, K, B], and for the rest [K, r] if any."""
+        import tensorflow as tf
+
+        sums = [[tf.stack([z] * self.count) for z in state] for state in self._zeros]
+        _, sums = tf.while_loop(
+            lambda i, _: i < tf.shape(batches)[0],
+            lambda i, sums: (i + 1, step(batches[i], sums)),
+            (tf.constant(0), sums),
+            parallel_iterations=1,
+        )
+        sums = tf.cond(tf.shape(rest)[1] > 0, lambda: step(rest, sums), lambda: sums)
+
+        def results(state: Any) -> Any:
+            mean, *compiled_metrics = self._metrics
+            named = {"loss": mean.stateless_result(state[0])}
+            for metric, part in zip(compiled_metrics, state[1:], strict=True):
+                named |= metric.stateless_result(part)
+            return named
+
+        return dict(self._each(results, sums))
+
+    def _train_epoch(self, batches: Any, rest: Any) -> dict[str, Any]:
+        return self._over(self._step, batches, rest)
+
+    def _validation(self, batches: Any, rest: Any) -> dict[str, Any]:
+        return self._over(self._look, batches, rest)
+
+
+def compiled(declaration: KerasModel, trial: Trial, y: Any) -> keras.Model:
+    """The trial's network compiled with all its variables, the optimizer's aside."""
+    model = build_model(declaration, trial)
+    model.compile(
+        optimizer=optimizer_of(declaration, trial),
+        loss=loss_of(declaration, trial),
+        metrics=metrics_of(declaration, trial),
+    )
+    create_variables(model, y)
+    return model
+
+
+def pool_of(declaration: KerasModel, x: Any, y: Any, n_classes: int | None) -> Pool:
+    """The pool of these samples, its targets as the declared loss wants them."""
+    return Pool(np.asarray(x), np.asarray(targets_of(declaration, y, n_classes)))
+
+
+def _values(variables: Any) -> list[Any]:
+    import tensorflow as tf
+
+    return [tf.convert_to_tensor(variable.value) for variable in variables]
+
+
+def _batches(rows: npt.NDArray[Any], size: int) -> tuple[Any, Any]:
+    """Rows [K, n] as whole batches [n // size, K, size], and what is left [K, n % size]."""
+    import tensorflow as tf
+
+    lanes, n = rows.shape
+    whole = n // size * size
+    batches = rows[:, :whole].reshape(lanes, -1, size).transpose(1, 0, 2)
+    return tf.constant(batches, tf.int32), tf.constant(rows[:, whole:], tf.int32)
