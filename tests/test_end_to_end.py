@@ -171,3 +171,12 @@ def test_a_run_that_is_ended_goes_on_with_what_is_missing(
     if calm is not None:
         same = ["trial", "state", "param_x", "value", "epochs", "seed"]
         pd.testing.assert_frame_equal(results.trials[same], calm.trials[same])
+
+
+def test_the_fused_engine_by_the_command_line(tmp_path: Path) -> None:
+    results = tuner.run("initializers", engine="fused", results=tmp_path, seed=1)
+    trials = results.trials.set_index("param_initializer")
+    assert set(trials["state"]) == {"COMPLETE"}
+    assert set(trials["engine"]) == {"fused"}
+    assert trials.loc["zeros", "value"] < 0.2
+    assert trials.loc["he_normal", "value"] > 0.6

@@ -65,7 +65,9 @@ def run(
     ] = None,
     window: Annotated[Number, _option("trials asked together when deterministic")] = None,
     time_limit: Annotated[Real, _option("seconds after which the run ends")] = None,
-    engine: Annotated[Text, _option("ray_tune")] = None,
+    engine: Annotated[
+        Text, _option("ray_tune (default), or fused: networks as one program")
+    ] = None,
     concurrency: Annotated[Number, _option("trials at a time; else as many as fit")] = None,
     cpus_per_trial: Annotated[Real, _option("CPUs a trial (default 1)")] = None,
     gpus_per_trial: Annotated[Real, _option("GPUs a trial, fractions allowed")] = None,

@@ -28,7 +28,7 @@ TARGETS = ("labels", "one_hot")
 FOLD_RACING = ("none", "forgiving", "aggressive")
 SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
 SCHEDULERS = ("asha", "median", "hyperband", "none")
-ENGINES = ("ray_tune",)
+ENGINES = ("ray_tune", "fused")
 GRID = "grid"
 """The sampler of the plans that run every point of the grid."""
 

@@ -55,15 +55,31 @@ class Splits:
 def cell_data(dataset: Dataset, splits: Splits, fold: int = 0) -> Data:
     """The data of one cell. Raises DatasetError where the samples do not suffice."""
     x, y = dataset.x_train, dataset.y_train
-    if splits.plan != "cv" and splits.validation == "test":
+    if judged_on_test(splits):
         return Data(x, y, dataset.x_test, dataset.y_test, dataset.n_classes)
-    if dataset.folds is not None:
-        train, val = _own_fold(dataset, splits, fold)
-    elif splits.plan == "cv":
-        train, val = _cv_fold(dataset, splits, fold)
-    else:
-        train, val = _split(dataset, splits)
+    train, val = cell_rows(dataset, splits, fold)
     return Data(x[train], y[train], x[val], y[val], dataset.n_classes)
+
+
+def judged_on_test(splits: Splits) -> bool:
+    """Whether cells are judged on the dataset's test part."""
+    return splits.plan != "cv" and splits.validation == "test"
+
+
+def cell_rows(dataset: Dataset, splits: Splits, fold: int = 0) -> tuple[Array, Array]:
+    """The same by number: rows of training and of validation.
+
+    They count the samples of the training part; those of the test part, if it is what cells are
+    judged on, come after. Raises DatasetError where the samples do not suffice.
+    """
+    if judged_on_test(splits):
+        n = len(dataset.y_train)
+        return np.arange(n), np.arange(n, n + len(dataset.y_test))
+    if dataset.folds is not None:
+        return _own_fold(dataset, splits, fold)
+    if splits.plan == "cv":
+        return _cv_fold(dataset, splits, fold)
+    return _split(dataset, splits)
 
 
 def _split(dataset: Dataset, splits: Splits) -> tuple[Array, Array]:

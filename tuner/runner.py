@@ -342,7 +342,7 @@ def _drive(
     display: Display,
 ) -> None:
     """Run the study on its engine, and leave its tables whole however that ends."""
-    from tuner.engines import ray_tune
+    from tuner.engines import fused, ray_tune
 
     settled = study.experiment
     splits = Splits(
@@ -356,7 +356,8 @@ def _drive(
     try:
         if not study.finished:
             with display.following(study):
-                ray_tune.run(
+                engine = fused.run if settled.engine == "fused" else ray_tune.run
+                engine(
                     study,
                     runtime,
                     loaded.source,

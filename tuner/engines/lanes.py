@@ -123,14 +123,17 @@ class Lanes:
 
     # ------------------------------------------------------------------------------- lanes
 
-    def put(self, lane: int, trial: Trial, train: Rows, val: Rows) -> None:
+    def put(
+        self, lane: int, trial: Trial, train: Rows, val: Rows, model: keras.Model | None = None
+    ) -> None:
         """Let a lane train `trial`, from the initial weights that any engine gives it.
 
-        `train` and `val` are rows of the pool. The trial's network must be that of the lanes.
+        `train` and `val` are rows of the pool; `model` is the trial's network, if it is built
+        already. It must be of the form of the lanes'.
         """
         import tensorflow as tf
 
-        model = build_model(self.declaration, trial)
+        model = model or build_model(self.declaration, trial)
         optimizer = optimizer_of(self.declaration, trial)
         batch_size = batch_size_of(self.declaration, trial)
         x_val = self._x[:1].numpy()

@@ -143,7 +143,7 @@ class _Training:
         worker_setup.limit_gpu_memory(job.gpus)
         if job.keras:
             worker_setup.warm_up()
-        objective = _objective(job)
+        objective = objective_of(job)
         load_fold = self._fold_loader()
         gc.freeze()  # what lives as long as the worker need not be looked at after each trial
         return lambda cell: run_cell(
@@ -183,7 +183,8 @@ def _folder(job: Job, cell: Cell) -> Path | None:
     return cell_folder(job.files, cell.trial, cell.fold if job.splits.plan == "cv" else None)
 
 
-def _objective(job: Job) -> Objective:
+def objective_of(job: Job) -> Objective:
+    """The objective of a run, loaded or unpickled in this worker."""
     from ray import cloudpickle
 
     from tuner.loading import load_source

@@ -1,0 +1,215 @@
+"""The fused engine on a real Ray and real Keras: every cell once, decided by the same study."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.brain import experiment, open_study
+from tuner.datasets import load as load_dataset
+from tuner.engines import fused, ray_tune
+from tuner.engines.fused import any_cell, lanes_of
+from tuner.errors import TunerError
+from tuner.experiment import KerasModel
+from tuner.folds import Splits, cell_data, cell_rows, judged_on_test
+from tuner.loading import Source
+from tuner.runtime import Runtime, connect
+from tuner.search_space import Categorical, Float, Int
+from tuner.study import Study
+from tuner.trial import State
+
+HERE = Source("object", __name__)
+DIGITS = load_dataset("digits")
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    with connect(concurrency=2) as connected:
+        yield connected
+
+
+def sgd(trial: Any) -> Any:
+    import keras
+
+    return keras.optimizers.SGD(trial["rate"], momentum=trial["momentum"])
+
+
+def breaks_for_some(trial: Any) -> Any:
+    if trial["momentum"] > 0.5:
+        raise ValueError("no such network")
+    return network(trial)
+
+
+def network(trial: Any) -> Any:
+    import keras
+
+    classes = trial.data.n_classes
+    return keras.Sequential(
+        [
+            keras.Input(trial.data.x_train.shape[1:]),
+            keras.layers.Flatten(),
+            keras.layers.Dense(16, activation="relu"),
+            keras.layers.Dense(classes, activation="softmax"),
+        ]
+    )
+
+
+DECLARED = KerasModel(build=network, optimizer=sgd, batch_size=128)
+SPACE = {"rate": Float(0.01, 0.5, log=True), "momentum": Float(0.0, 0.9), "epochs": Int(1, 9)}
+
+
+def studied(
+    runtime: Runtime, folder: Path | None = None, engine: Any = fused, **more: Any
+) -> Study:
+    fields = {"space": SPACE, "objective": DECLARED, "sampler": "random", "dataset": "digits"}
+    given = {**fields, "trials": 16, **more}
+    if given.get("plan", "search") != "search":
+        del given["sampler"]
+    settled = experiment(**given)
+    study = open_study(settled, folder, clock=time.time)
+    splits = Splits(plan=settled.plan, folds=settled.folds, seed=settled.seed)
+    engine.run(study, runtime, HERE, dataset=DIGITS, splits=splits)
+    study.recorder.close(study.records)
+    return study
+
+
+def test_asha_stops_lanes_and_each_trial_has_its_own_epochs(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    study = studied(runtime, tmp_path, scheduler="asha", trials=24, seed=2)
+    states = {record.state for record in study.records}
+    assert states == {State.COMPLETE, State.STOPPED}
+    reports = pd.read_parquet(tmp_path / "reports.parquet")
+    trials = pd.read_parquet(tmp_path / "trials.parquet").set_index("trial")
+    assert (reports.groupby("trial")["epoch"].max() == trials["epochs"]).all()
+    assert (reports.groupby("trial").size() == trials["epochs"]).all()
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"} <= set(reports)
+    assert reports["val_accuracy"].max() > 0.85
+    assert set(trials.loc[trials["state"] == "COMPLETE", "epochs"]) == {9}
+
+
+def test_every_engine_gives_a_trial_the_same_start_and_the_same_answer(runtime: Runtime) -> None:
+    """One step of full batch: the order of the data does not matter then, the weights do."""
+    one_batch = KerasModel(build=network, optimizer=sgd, batch_size=2000)
+    more = {
+        "objective": one_batch,
+        "space": {**SPACE, "epochs": 3},
+        "scheduler": "none",
+        "trials": 4,
+    }
+    alike, other = studied(runtime, **more), studied(runtime, engine=ray_tune, **more)
+    for one, two in zip(alike.records, other.records, strict=True):
+        assert one.params == two.params
+        assert one.value == pytest.approx(two.value, abs=0.02)
+
+
+def test_a_run_is_the_same_again_bit_for_bit(runtime: Runtime) -> None:
+    more = {"scheduler": "none", "trials": 6, "space": {**SPACE, "epochs": Int(1, 4)}, "seed": 5}
+    first, again = studied(runtime, **more), studied(runtime, **more)
+    assert [r.value for r in first.records] == [r.value for r in again.records]
+
+
+def test_every_fold_of_a_cross_validation_is_its_own_training(runtime: Runtime) -> None:
+    space = {"rate": Categorical([0.1, 0.3]), "momentum": 0.5, "epochs": 4}
+    study = studied(runtime, space=space, plan="cv")
+    assert [len(record.cells) for record in study.records] == [3, 3]
+    values = [cell.value for record in study.records for cell in record.cells.values()]
+    assert len(set(values)) > 2
+    assert min(values) > 0.5  # type: ignore[type-var, operator]
+
+
+def test_what_diverges_leaves_the_others_alone(runtime: Runtime) -> None:
+    space = {"rate": Categorical([0.1, 1e30]), "momentum": 0.5, "epochs": 3}
+    study = studied(runtime, space=space, plan="grid")
+    calm, wild = study.records
+    assert wild.state is State.DIVERGED
+    assert calm.state is State.COMPLETE
+    assert calm.value is not None
+    assert math.isfinite(calm.value)
+    assert calm.epochs == 3
+
+
+def test_a_network_that_cannot_be_built_fails_alone(runtime: Runtime) -> None:
+    broken = KerasModel(build=breaks_for_some, optimizer=sgd, batch_size=128)
+    space = {"rate": 0.1, "momentum": Categorical([0.1, 0.4, 0.2, 0.8]), "epochs": 2}
+    more = {"plan": "grid", "retries": 0}
+    study = studied(runtime, space=space, objective=broken, **more)
+    assert [record.state for record in study.records] == [State.COMPLETE] * 3 + [State.FAILED]
+    assert "no such network" in str(study.records[3].error)
+
+
+def test_a_killed_worker_loses_nothing(runtime: Runtime, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+
+    def noted(trial: Any) -> Any:
+        with pids.open("a") as file:
+            print(os.getpid(), file=file)
+        return network(trial)
+
+    killed: list[int] = []
+
+    class Kills(Study):
+        def report(self, *taken: Any) -> Any:
+            if len(killed) < 1 and self.order > 10:
+                killed.append(int(pids.read_text().split()[-1]))
+                os.kill(killed[0], signal.SIGKILL)
+            return super().report(*taken)
+
+    declared = KerasModel(build=noted, optimizer=sgd, batch_size=128)
+    settled = experiment(
+        space={**SPACE, "epochs": 6}, objective=declared, sampler="random", scheduler="none",
+        dataset="digits", trials=14,
+    )  # fmt: skip
+    plain = open_study(settled)
+    study = Kills(settled, plain.ledger, recorder=plain.recorder)
+    fused.run(study, runtime, HERE, dataset=DIGITS, splits=Splits())
+    assert killed
+    assert [record.state for record in study.records] == [State.COMPLETE] * 14
+    assert [record.epochs for record in study.records] == [6] * 14
+    again = [record.trial for record in study.records if record.attempt > 1]
+    assert 1 <= len(again) <= fused.LANES
+
+
+def test_what_lanes_cannot_train_is_refused_before_anything_is_asked(runtime: Runtime) -> None:
+    def wide(trial: Any) -> Any:
+        import keras
+
+        return keras.Sequential(
+            [keras.layers.Flatten(), keras.layers.Dense(512), keras.layers.Dense(300)]
+        )
+
+    with pytest.raises(TunerError, match=r"engine 'fused' cannot train this.*not a declared Keras"):
+        studied(runtime, objective=print)
+    with pytest.raises(TunerError, match=r"wide \(512 x 300\): no gain; take --engine ray_tune"):
+        studied(runtime, objective=KerasModel(build=wide, optimizer=sgd))
+
+
+def test_lanes_follow_from_the_experiment_alone() -> None:
+    assert lanes_of(experiment(space={**SPACE, "batch_size": 32})) == fused.LANES
+    assert lanes_of(experiment(space={**SPACE, "batch_size": Int(16, 256)})) == 1
+    kind = Categorical(["a", "b"])
+    when = {**SPACE, "kind": kind, "k": Float(0, 1, when={"kind": "b"})}
+    point = any_cell(experiment(space=when)).params
+    assert point == {"rate": 0.01, "momentum": 0.0, "epochs": 9, "kind": "a"}
+
+
+@pytest.mark.parametrize(
+    "splits", [Splits(), Splits(validation="test"), Splits(plan="cv", folds=3)]
+)
+def test_rows_are_the_data_of_a_cell(splits: Splits) -> None:
+    x = DIGITS.x_train
+    if judged_on_test(splits):
+        x = np.concatenate([x, DIGITS.x_test])
+    train, val = cell_rows(DIGITS, splits, 0)
+    data = cell_data(DIGITS, splits, 0)
+    np.testing.assert_array_equal(x[train], data.x_train)
+    np.testing.assert_array_equal(x[val], data.x_val)
