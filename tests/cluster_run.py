@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -51,12 +53,22 @@ def epochs_on(node: str) -> int:
     return LOG.read_text().count(node) if LOG.exists() else 0
 
 
+def refusal(address: str) -> str:
+    """What is said to a driver with another token."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tuner", "run", "beale", "--address", address, "--results", FOLDER],
+        env={**os.environ, "RAY_AUTH_TOKEN": "0" * 64}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return f"{done.returncode} {done.stderr}"
+
+
 def main() -> None:
     own = {"object_store_memory": 100 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **own})
     try:
         first, second = (cluster.add_node(num_cpus=1, **own) for _ in range(2))
         place = {"results": FOLDER / "results", "address": cluster.address}
+        (FOLDER / "refused.txt").write_text(refusal(cluster.address))
         run = threading.Thread(target=tuner.run, args=(EXPERIMENT,), kwargs={**place, "seed": 1})
         run.start()
         wait_for(lambda: all(epochs_on(node.node_id) > 1 for node in (first, second)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -30,6 +31,8 @@ def test_nodes_come_and_go_and_every_trial_is_there_once(
         env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    refused = (tmp_path / "refused.txt").read_text()
+    assert re.fullmatch(r"2 tuner: the cluster at \S+ refuses this token; set [^\n]*\n", refused)
     results = tuner.load(tmp_path / "results" / "cluster")
     nodes = json.loads((tmp_path / "nodes.json").read_text())
     lines = [line.split() for line in (tmp_path / "epochs.txt").read_text().splitlines()]

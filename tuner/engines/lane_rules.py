@@ -70,7 +70,7 @@ def form(declaration: KerasModel, trial: Trial, model: keras.Model) -> Hashable:
     return json.dumps([layers, variables, optimizer, loss], default=str, sort_keys=True)
 
 
-def vectorises(model: keras.Model, x: Any) -> bool:
+def vectorises(model: keras.Model) -> bool:
     """Whether a network's forward pass vectorises over lanes; else its lanes are unrolled.
 
     A convolution with a filter a lane would become a loop without a word.
@@ -82,3 +82,46 @@ def vectorises(model: keras.Model, x: Any) -> bool:
 def _layer_form(layer: Any) -> Any:
     config = {k: v for k, v in layer.get_config().items() if k not in NO_MATTER}
     return [type(layer).__name__, {k: v for k, v in config.items() if k != "layers"}]
+
+
+def teach_random_numbers() -> None:
+    """Teach TensorFlow's vectorised map the ops behind a dropout mask, once a process.
+
+    It has no rule for them and falls back to a loop with stacks, which takes as long as the rest
+    of a step. Here each lane's numbers are drawn by a call of its own, from its own seed: they are
+    those that the lane alone would draw.
+    """
+    import tensorflow as tf
+    from tensorflow.python.ops.parallel_for import pfor
+
+    known = pfor._pfor_converter_registry
+    if "StatelessRandomUniformV2" in known:
+        return
+
+    def draw(inputs: Any) -> Any:
+        shape, alg = inputs.unstacked_input(0), inputs.unstacked_input(3)
+        keys, counters = inputs.stacked_input(1), inputs.stacked_input(2)
+        dtype = inputs.get_attr("dtype")
+        drawn = [
+            tf.raw_ops.StatelessRandomUniformV2(
+                shape=shape, key=key, counter=counter, alg=alg, dtype=dtype
+            )
+            for key, counter in zip(tf.unstack(keys), tf.unstack(counters), strict=True)
+        ]
+        return pfor.wrap(tf.stack(drawn), True)
+
+    def key_and_counter(inputs: Any) -> Any:
+        pairs = [
+            tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+            for seed in tf.unstack(inputs.stacked_input(0))
+        ]
+        keys, counters = zip(*pairs, strict=True)
+        return [pfor.wrap(tf.stack(keys), True), pfor.wrap(tf.stack(counters), True)]
+
+    def bitcast(inputs: Any) -> Any:
+        same = tf.raw_ops.Bitcast(input=inputs.stacked_input(0), type=inputs.get_attr("type"))
+        return pfor.wrap(same, True)
+
+    pfor.RegisterPFor("StatelessRandomUniformV2")(draw)
+    pfor.RegisterPFor("StatelessRandomGetKeyCounter")(key_and_counter)
+    pfor.RegisterPFor("Bitcast")(bitcast)

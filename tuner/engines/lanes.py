@@ -35,7 +35,7 @@ from tuner.declaration import (
     validation_batch_size,
 )
 from tuner.engines.lane_optimizer import RATE, lane_optimizer, numbers_of, set_numbers
-from tuner.engines.lane_rules import vectorises
+from tuner.engines.lane_rules import teach_random_numbers, vectorises
 
 if TYPE_CHECKING:
     import keras
@@ -98,7 +98,8 @@ class Lanes:
         self.declaration, self.count, self.order = declaration, count, order
         self.lanes: list[Lane | None] = [None] * count
         self.model = compiled(declaration, trial, pool.y)
-        self.vectorised = vectorises(self.model, pool.x)
+        self.vectorised = vectorises(self.model)
+        teach_random_numbers()
         template = optimizer_of(declaration, trial)
         self.numbers = tuple(numbers_of(template))
         self.optimizer = lane_optimizer(template)
