@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tuner.declaration import build_model
-from tuner.engines.lane_rules import form, why_not
 from tuner.engines.lanes import Lanes, Rows, data_order, pool_of
+from tuner.engines.lanes_rules import form, why_not
 from tuner.experiment import KerasModel
 from tuner.folds import Data
 from tuner.trial import Cell, Decision, Trial
@@ -109,7 +109,13 @@ def made(declaration: KerasModel, first: Trial, count: int, order: Any = in_orde
 def fitted(declaration: KerasModel, one: Trial, epochs: int, order: Any = in_order) -> Any:
     """What `fit` makes of a trial: its model and its history, epoch by epoch."""
     model = build_model(declaration, one)
-    model.compile(declaration.optimizer(one), declaration.loss, metrics=list(declaration.metrics))
+    # Without a graph: the numbers are the same, and a trace takes longer than these few steps.
+    model.compile(
+        declaration.optimizer(one),
+        declaration.loss,
+        metrics=list(declaration.metrics),
+        run_eagerly=True,
+    )
     history: list[dict[str, float]] = []
     for epoch in range(epochs):
         rows = order(one.seed, epoch, TRAIN)

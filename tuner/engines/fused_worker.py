@@ -92,7 +92,7 @@ class LaneWorker:
     def why_not(self, cell: Cell) -> str | None:
         """Why a cell cannot be trained in lanes, in words; None if it can."""
         from tuner.declaration import build_model
-        from tuner.engines.lane_rules import why_not
+        from tuner.engines.lanes_rules import why_not
 
         trial = self._trial(cell)
         return why_not(self.declaration, trial, build_model(self.declaration, trial))
@@ -136,7 +136,7 @@ class LaneWorker:
 
     def _take(self, cell: Cell) -> Message | None:
         from tuner.declaration import batch_size_of, build_model, epochs_of
-        from tuner.engines.lane_rules import form, why_not
+        from tuner.engines.lanes_rules import form, why_not
 
         key = (cell.trial, cell.fold)
         try:

@@ -34,8 +34,8 @@ from tuner.declaration import (
     targets_of,
     validation_batch_size,
 )
-from tuner.engines.lane_optimizer import RATE, lane_optimizer, numbers_of, set_numbers
-from tuner.engines.lane_rules import teach_random_numbers, vectorises
+from tuner.engines.lanes_optimizer import RATE, lane_optimizer, numbers_of, set_numbers
+from tuner.engines.lanes_rules import teach_random_numbers, vectorises
 
 if TYPE_CHECKING:
     import keras

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from tuner.declaration import has_one_output, metrics_of, optimizer_of
-from tuner.engines.lane_optimizer import form_of
+from tuner.engines.lanes_optimizer import form_of
 
 if TYPE_CHECKING:
     import keras
