@@ -22,12 +22,18 @@ import tuner
 FOLDER = Path(os.environ.get("CLUSTER_RUN", ""))
 LOG = FOLDER / "epochs.txt"
 TRIALS, EPOCHS = 24, 8
+GPU_TRIALS = 2.0
 
 
 def train(trial: Any) -> None:
     import ray
 
     node = ray.get_runtime_context().get_node_id()
+    if trial["x"] == GPU_TRIALS:
+        with LOG.with_name("gpu.txt").open("a") as log:
+            print(os.environ.get("CUDA_VISIBLE_DEVICES"), node, file=log)
+        trial.report(1, {"score": 1.0})
+        return
     for epoch in range(1, EPOCHS + 1):
         if trial.number >= 6:
             wait_for((FOLDER / "joined").exists)
@@ -89,8 +95,14 @@ def main() -> None:
         cluster.remove_node(first, allow_graceful=False)
         (FOLDER / "removed").touch()
         run.join()
-        nodes = {"first": first.node_id, "second": second.node_id, "third": third.node_id}
-        (FOLDER / "nodes.json").write_text(json.dumps(nodes))
+        gpu = cluster.add_node(num_cpus=1, num_gpus=1, **own)
+        cpus = {"trials": 4, "space": {"x": GPU_TRIALS}, "sampler": "random", "scheduler": "none"}
+        halves = {**cpus, "gpus_per_trial": 0.5, "cpus_per_trial": 0.5}
+        for name, fields in {"cpus": cpus, "halves": halves}.items():
+            tuner.run(EXPERIMENT, study=name, **place, **fields)
+        nodes = {"first": first, "second": second, "third": third, "gpu": gpu}
+        ids = {name: node.node_id for name, node in nodes.items()}
+        (FOLDER / "nodes.json").write_text(json.dumps(ids))
     finally:
         cluster.shutdown()
 

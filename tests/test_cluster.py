@@ -45,5 +45,10 @@ def test_nodes_come_and_go_and_every_trial_is_there_once(
     # The node that was killed held one trial at most, and that one alone was run again.
     again = results.trials.loc[results.trials["attempt"] > 1, "trial"].tolist()
     assert len(again) <= 1
-    lost = {trial for trial, attempt, *_, node in lines if node == nodes["first"]}
-    assert {str(trial) for trial in again} <= lost
+    began = {(trial, node) for trial, attempt, _, node in lines if attempt == "1"}
+    assert {node for trial, node in began if int(trial) in again} <= {nodes["first"]}
+    # Trials without a GPU leave the node that has one to those that need it.
+    gpu = [line.split() for line in (tmp_path / "gpu.txt").read_text().splitlines()]
+    assert [device for device, _ in gpu] == ["-1"] * 4 + ["0"] * 4
+    assert {node for _, node in gpu[:4]} <= {nodes["second"], nodes["third"]}
+    assert {node for _, node in gpu[4:]} == {nodes["gpu"]}

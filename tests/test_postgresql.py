@@ -8,17 +8,22 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 import tuner
+from tuner import ledger_lock
 from tuner.errors import StudyError
 from tuner.ledger_lock import ledger_locked
 
-PASSWORD = "not-to-be-seen"
+PASSWORD = "not/to be@seen%"
+QUOTED = "not%2Fto%20be%40seen%25"
 USER = "postgres" if os.getuid() == 0 else None  # PostgreSQL refuses to run as root
 
 
@@ -56,18 +61,18 @@ def url() -> Iterator[str]:
             break
     else:
         pytest.fail("PostgreSQL did not start")
-    yield f"postgresql://tuner:{PASSWORD}@127.0.0.1:{port}/postgres"
+    yield f"postgresql://tuner:{QUOTED}@127.0.0.1:{port}/postgres"
     server.terminate()
     server.communicate(timeout=20)
     shutil.rmtree(folder)
 
 
 def test_a_study_is_resumed_from_postgresql_and_a_uri_alone(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     place = f"file://{tmp_path}/there"
     monkeypatch.setenv("TUNER_CACHE", str(tmp_path / "head"))
-    first = tuner.run("beale", results=place, storage=url, trials=6, seed=1)
+    first = tuner.run("beale", results=place, storage=url, trials=6, seed=1, quiet=False)
     shutil.rmtree(tmp_path / "head")  # the head's disk is lost
     monkeypatch.setenv("TUNER_CACHE", str(tmp_path / "other"))
     again = tuner.run("beale", results=place, storage=url, trials=10, resume=True)
@@ -78,7 +83,11 @@ def test_a_study_is_resumed_from_postgresql_and_a_uri_alone(
     assert set(again.reports["trial"]) == set(range(10))
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) > 8
-    assert not [path for path in written if PASSWORD.encode() in path.read_bytes()]
+    said = "".join(capfd.readouterr()).encode()
+    assert b"6 trials" in said
+    for secret in (PASSWORD.encode(), QUOTED.encode()):
+        assert not [path for path in written if secret in path.read_bytes()]
+        assert secret not in said
     assert len(pd.read_parquet(tmp_path / "there" / "beale" / "trials.parquet")) == 10
 
 
@@ -108,8 +117,36 @@ def test_a_second_driver_is_refused_by_name(url: str) -> None:
     pytest.fail("a dead holder's lock was not taken over")
 
 
+CUT = """
+SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+WHERE l.locktype = 'advisory' AND d.datname = current_database()
+"""
+
+
+def test_a_lock_that_is_lost_with_its_connection_ends_the_run(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_the_lock(trial: Any) -> float:
+        if trial.number == 2:
+            with sa.create_engine(url).connect() as connection:
+                connection.execute(sa.text(CUT))
+            threading.Event().wait()
+        return trial["x"]
+
+    monkeypatch.setattr(ledger_lock, "CHECK_S", 0.1)
+    experiment = tuner.Experiment(
+        name="cut", space={"x": tuner.Float(0, 1)}, objective=cut_the_lock, metric="x",
+        sampler="random", scheduler="none", trials=4, dataset=None, concurrency=1,
+    )  # fmt: skip
+    with pytest.raises(StudyError, match=r"held study 'cut' for this process was lost.*--resume"):
+        tuner.run(experiment, results=tmp_path, storage=url)
+    assert len(pd.read_parquet(tmp_path / "cut" / "trials.parquet")) == 3
+    with ledger_locked(url, "cut"):  # another may take it now
+        pass
+
+
 def test_a_wrong_password_is_refused_and_not_shown(url: str) -> None:
-    wrong = url.replace(PASSWORD, "wrong-secret")
+    wrong = url.replace(QUOTED, "wrong-secret")
     with pytest.raises(StudyError, match=r"cannot be opened: .*authentication failed") as refused:
         tuner.run("beale", results=Path("never"), storage=wrong, trials=1)
     assert "wrong-secret" not in str(refused.value)

@@ -16,9 +16,9 @@ from tuner.errors import EngineError
 from tuner.runtime import available_cpus, connect, fitting
 
 NODES = [
-    {"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}},
-    {"Alive": True, "Resources": {"CPU": 8.0}},
-    {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
+    {"NodeID": "a", "Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}},
+    {"NodeID": "b", "Alive": True, "Resources": {"CPU": 8.0}},
+    {"NodeID": "c", "Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
 ]
 
 
@@ -27,12 +27,17 @@ NODES = [
 
 @pytest.mark.parametrize(
     ("cpus", "gpus", "slots"),
-    [(1, 0, 12), (2, 0, 6), (3, 0, 3), (0.5, 0, 24), (1, 1, 1), (1, 0.25, 4), (0.1, 0, 120)],
+    [(1, 0, 8), (2, 0, 4), (3, 0, 2), (0.5, 0, 16), (1, 1, 1), (1, 0.25, 4), (0.1, 0, 80)],
 )
 def test_as_many_trials_fit_as_the_living_nodes_have_place_for(
     cpus: float, gpus: float, slots: int
 ) -> None:
+    """Without a GPU they leave the node that has one to others."""
     assert fitting(NODES, cpus, gpus) == slots
+
+
+def test_trials_without_a_gpu_take_a_node_that_has_one_where_there_is_no_other() -> None:
+    assert fitting(NODES[:1], 1, 0) == 4
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,16 +13,14 @@ import pyarrow.parquet as pq
 
 def put_bytes(path: Path, content: bytes) -> None:
     """Write a whole file under a hidden name, then rename it into place."""
-    hidden = _hidden(path)
-    hidden.write_bytes(content)
-    os.replace(hidden, path)
+    with _hidden(path) as hidden:
+        hidden.write_bytes(content)
 
 
 def put_parquet(path: Path, table: pa.Table) -> None:
     """Write a whole Parquet file under a hidden name, then rename it into place."""
-    hidden = _hidden(path)
-    pq.write_table(table, hidden)
-    os.replace(hidden, path)
+    with _hidden(path) as hidden:
+        pq.write_table(table, hidden)
 
 
 def cut_unfinished_line(path: Path) -> None:
@@ -45,5 +45,13 @@ def cut_unfinished_line(path: Path) -> None:
             file.truncate(keep)
 
 
-def _hidden(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
+@contextmanager
+def _hidden(path: Path) -> Iterator[Path]:
+    """The name to write a file under, which becomes `path` if all goes well, and else is gone."""
+    hidden = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield hidden
+        os.replace(hidden, path)
+    finally:
+        with suppress(OSError):  # renamed, or nothing that a full disk could not do without
+            hidden.unlink()

@@ -51,6 +51,7 @@ from tuner.study_folder import (
     write_study_json,
 )
 from tuner.trial import State
+from tuner.writing import writing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -230,13 +231,18 @@ def run_study(
     if note := caveat(settled):
         display.line(note)
     made = None if resume else make_folder(path)
-    opened = None
+    opened: Study | None = None
+
+    def give_up(error: StudyError) -> None:
+        if opened is not None:
+            opened.give_up(error)
+
     try:
         with (
             connect(*_resources(settled), address=address) as runtime,
             locked(path),
             mirrored(mirror, path),
-            ledger_locked(storage, path.name),
+            ledger_locked(storage, path.name, give_up),
         ):
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
             described = describe(loaded, settled, dataset)
@@ -244,11 +250,15 @@ def run_study(
                 check_dataset(content, dataset)
                 described = {"experiment": described["experiment"]}
             content |= described
-            write_study_json(path, content)
+            with writing(path):
+                write_study_json(path, content)
             runtime.ready()  # what Ray refuses is said before a trial is asked for
-            opened = _open(settled, path, content["enqueued"], storage, new=not resume)
-            _drive(opened, loaded, dataset, runtime, path, display)
-    except TunerError:
+            with writing(path):
+                opened = _open(settled, path, content["enqueued"], storage, new=not resume)
+                _drive(opened, loaded, dataset, runtime, path, display)
+    except TunerError as error:
+        if opened is not None and opened.abort is not None and error is not opened.abort:
+            raise opened.abort from error  # the lock was lost, say, and then the ledger
         if made is not None and (opened is None or not opened.records):
             shutil.rmtree(made)  # a mistake leaves no half-made study behind
             if mirror is not None:

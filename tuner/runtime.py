@@ -33,6 +33,9 @@ STORE_MOST = 8 << 30
 LONGEST_TEMP = 40
 """Ray's sockets lie 65 characters below the temporary folder, and a path may have 107."""
 
+NODE_LABEL = "ray.io/node-id"
+"""By which Ray selects nodes."""
+
 ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a user's relative paths mean what they say
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -97,6 +100,13 @@ class Runtime:
         import ray
 
         return count_fitting(ray.nodes(), self.cpus_per_trial, self.gpus_per_trial)
+
+    def labels(self) -> dict[str, str]:
+        """Ray's label selector of the nodes to use: not those whose GPUs others need."""
+        import ray
+
+        spared = gpu_nodes_to_spare(ray.nodes(), self.cpus_per_trial, self.gpus_per_trial)
+        return {NODE_LABEL: f"!in({','.join(spared)})"} if spared else {}
 
     def hold(self, options: Mapping[str, Any], end: threading.Event) -> None:
         """Start Ray, see what it has place for, and shut it down at `end`.
@@ -223,13 +233,32 @@ def fitting(nodes: list[dict[str, Any]], cpus_per_trial: float, gpus_per_trial: 
 
 
 def count_fitting(nodes: list[dict[str, Any]], cpus_per_trial: float, gpus_per_trial: float) -> int:
-    """How many trials fit the nodes."""
-    asked = _asked(cpus_per_trial, gpus_per_trial)
+    """How many trials fit the nodes, those with a GPU spared as `gpu_nodes_to_spare` says."""
+    spared = gpu_nodes_to_spare(nodes, cpus_per_trial, gpus_per_trial)
     return sum(
-        min(int(node["Resources"].get(k, 0.0) / amount + 1e-9) for k, amount in asked.items())
+        _fit_on(node, cpus_per_trial, gpus_per_trial)
         for node in nodes
-        if node["Alive"]
+        if node["NodeID"] not in spared
     )
+
+
+def gpu_nodes_to_spare(
+    nodes: list[dict[str, Any]], cpus_per_trial: float, gpus_per_trial: float
+) -> list[str]:
+    """The nodes with a GPU, by id, for trials that need none and have place elsewhere; else none.
+
+    They are left to trials that need a GPU.
+    """
+    has_gpu = [n for n in nodes if n["Alive"] and n["Resources"].get("GPU", 0.0) > 0]
+    others = [node for node in nodes if node not in has_gpu]
+    elsewhere = any(_fit_on(node, cpus_per_trial, gpus_per_trial) for node in others)
+    return sorted(n["NodeID"] for n in has_gpu) if elsewhere and not gpus_per_trial else []
+
+
+def _fit_on(node: dict[str, Any], cpus_per_trial: float, gpus_per_trial: float) -> int:
+    asked = _asked(cpus_per_trial, gpus_per_trial)
+    has = node["Resources"] if node["Alive"] else {}
+    return min(int(has.get(kind, 0.0) / amount + 1e-9) for kind, amount in asked.items())
 
 
 def _asked(cpus_per_trial: float, gpus_per_trial: float) -> dict[str, float]:

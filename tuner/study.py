@@ -346,6 +346,10 @@ class Study:
             )
             self.abort.add_note(record.error or "")
 
+    def give_up(self, error: StudyError) -> None:
+        """End the run where it stands, whatever is in flight; `error` says why."""
+        self.abort = self.abort or error
+
     # --------------------------------------------------------------- look on
 
     def counts(self) -> Counter[State]:

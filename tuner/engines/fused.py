@@ -102,7 +102,9 @@ def run(
         keras=True,
         files=files,
     )
-    kind: Any = ray.remote(num_cpus=job.cpus, num_gpus=job.gpus)(LaneWorker)
+    kind: Any = ray.remote(num_cpus=job.cpus, num_gpus=job.gpus, label_selector=runtime.labels())(
+        LaneWorker
+    )
     shared = ray.put(job), ray.put(dataset)
     proposals = Proposals(study, ahead=concurrency > 1 and not experiment.deterministic)
     driver = Driver(study, proposals, lambda lanes: kind.remote(*shared, lanes), concurrency)

@@ -81,7 +81,7 @@ def run(
                 callbacks=[Sweep(flights)],
                 num_samples=-1,
                 reuse_actors=True,
-                resources_per_trial={"cpu": runtime.cpus_per_trial, "gpu": runtime.gpus_per_trial},
+                resources_per_trial=_resources(runtime),
                 max_failures=0,
                 raise_on_failed_trial=False,
                 storage_path=folder,
@@ -98,6 +98,15 @@ def run(
         proposals.close()
     if flights.error is not None:
         raise flights.error
+
+
+def _resources(runtime: Runtime) -> tune.PlacementGroupFactory:
+    """What a trial takes, and where: the same object for all, which is why Tune keeps workers."""
+    bundle = {"CPU": runtime.cpus_per_trial, "GPU": runtime.gpus_per_trial}
+    given = {kind: amount for kind, amount in bundle.items() if amount}
+    labels = runtime.labels()
+    where: dict[str, Any] = {"bundle_label_selector": [labels]} if labels else {}
+    return tune.PlacementGroupFactory([given], **where)
 
 
 def _worker_class(job: Any, dataset: Any) -> type[CellWorker]:

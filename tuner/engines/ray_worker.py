@@ -140,7 +140,8 @@ class _Training:
 
         job = self.job
         worker_setup.limit_threads(job.cpus)
-        worker_setup.limit_gpu_memory(job.gpus)
+        if job.keras or not job.gpus:  # what another library takes of its share is its own matter
+            worker_setup.limit_gpu_memory(job.gpus)
         if job.keras:
             worker_setup.warm_up()
         objective = objective_of(job)
