@@ -96,7 +96,7 @@ def main() -> None:
         (FOLDER / "removed").touch()
         run.join()
         gpu = cluster.add_node(num_cpus=1, num_gpus=1, **own)
-        cpus = {"trials": 4, "space": {"x": GPU_TRIALS}, "sampler": "random", "scheduler": "none"}
+        cpus = {"trials": 4, "space": {"x": GPU_TRIALS}, "concurrency": 2}
         halves = {**cpus, "gpus_per_trial": 0.5, "cpus_per_trial": 0.5}
         for name, fields in {"cpus": cpus, "halves": halves}.items():
             tuner.run(EXPERIMENT, study=name, **place, **fields)
