@@ -66,9 +66,12 @@ def run(
     window: Annotated[Number, _option("trials asked together when deterministic")] = None,
     time_limit: Annotated[Real, _option("seconds after which the run ends")] = None,
     engine: Annotated[
-        Text, _option("ray_tune (default), or fused: networks as one program")
+        Text, _option("fused (networks as one program), ray_tune, or auto (default)")
     ] = None,
-    concurrency: Annotated[Number, _option("trials at a time; else as many as fit")] = None,
+    lanes: Annotated[Number, _option("fused: trainings at a time in a worker")] = None,
+    concurrency: Annotated[
+        Number, _option("trials (fused: workers) at a time; else all that fit")
+    ] = None,
     cpus_per_trial: Annotated[Real, _option("CPUs a trial (default 1)")] = None,
     gpus_per_trial: Annotated[Real, _option("GPUs a trial, fractions allowed")] = None,
     trial_timeout: Annotated[
@@ -118,6 +121,7 @@ def run(
         "window": window,
         "time_limit": time_limit,
         "engine": engine,
+        "lanes": lanes,
         "trial_timeout": trial_timeout,
         "plan": mode,
         "folds": folds,

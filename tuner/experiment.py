@@ -28,7 +28,7 @@ TARGETS = ("labels", "one_hot")
 FOLD_RACING = ("none", "forgiving", "aggressive")
 SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
 SCHEDULERS = ("asha", "median", "hyperband", "none")
-ENGINES = ("ray_tune", "fused")
+ENGINES = ("auto", "ray_tune", "fused")
 GRID = "grid"
 """The sampler of the plans that run every point of the grid."""
 
@@ -80,8 +80,10 @@ class Experiment:
     `objective` is `train(trial)` or a `KerasModel`. `metric` is the reported name that is searched
     for its `mode`, "max" or "min". `plan` is "search", "grid" or "cv". `dataset` is a name, the
     path of an .npz, a function that returns a `Dataset`, or None. `epochs` sets the high end of
-    the axis `epochs`. Times are in seconds; `trials` counts points, not attempts.
-    `trial_timeout` is that of a cell. `tensorboard` writes event files beside the tables.
+    the axis `epochs`. `engine` "auto" takes "fused" where it can and gains, else "ray_tune";
+    `lanes` is how many cells a worker of "fused" trains at a time (None: as it sees fit). Times are
+    in seconds; `trials` counts points, not attempts. `trial_timeout` is that of a cell.
+    `tensorboard` writes event files beside the tables.
     """
 
     name: str
@@ -107,7 +109,8 @@ class Experiment:
     fold_racing: str = "none"
     deterministic: bool = False
     window: int = 8
-    engine: str = "ray_tune"
+    engine: str = "auto"
+    lanes: int | None = None
     trials: int = _free(24)
     retries: int = _free(1)
     time_limit: float | None = _free(None)
@@ -163,6 +166,7 @@ _WHOLE: dict[str, float] = {
     "repeats": 1,
     "retries": 0,
     "concurrency": 1,
+    "lanes": 1,
 }
 _REAL: dict[str, float] = {
     "time_limit": 0.0,
@@ -207,6 +211,10 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     if changed.plan == "cv" and changed.dataset is None:
         raise ExperimentError(
             f"{changed.name} has no dataset to split into folds; give --data, or another --mode"
+        )
+    if changed.engine == "ray_tune" and changed.lanes is not None:
+        raise ExperimentError(
+            f"lanes {changed.lanes} belongs to the fused engine; drop it, or --engine ray_tune"
         )
     if changed.plan == "search" and changed.sampler == GRID:
         raise ExperimentError("sampler 'grid' belongs to --mode grid or cv; name another")

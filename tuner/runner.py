@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.datasets import Dataset
 from tuner.datasets import load as load_dataset
 from tuner.display import Display, params_text
 from tuner.enqueue import read_points
@@ -33,7 +32,7 @@ from tuner.loading import load as load_experiment
 from tuner.mirror import Mirror, mirrored
 from tuner.recorder import Recorder
 from tuner.resume import restore
-from tuner.runtime import Runtime, connect
+from tuner.runtime import connect
 from tuner.sampler import caveat, check_sampler
 from tuner.scheduler import make_scheduler
 from tuner.schema import FILES_FOLDER, REPORTS_FOLDER, TRIALS_FILE
@@ -56,6 +55,7 @@ from tuner.writing import writing
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tuner.engines.choice import Chosen
     from tuner.results import Results
 
 
@@ -71,6 +71,7 @@ class Finished:
     study: Study
     seconds: float
     place: str
+    spent: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -111,7 +112,9 @@ class Finished:
             "epochs_trained": trained,
             "epochs_saved": saved,
             "epochs_shared": self.shared_epochs,
+            "engine": self.study.experiment.engine,
             "seconds": round(self.seconds, 3),
+            "worker_seconds": dict(self.spent),
         }
 
     def show(self, console: Console) -> None:
@@ -137,6 +140,11 @@ class Finished:
             display.line(
                 f"sharing one training between points saved {shared} of {trained + shared}"
             )
+        if self.spent:
+            whole = sum(self.spent.values())
+            parts = sorted(self.spent.items(), key=lambda part: -part[1])
+            shares = ", ".join(f"{name} {seconds / whole:.0%}" for name, seconds in parts)
+            display.line(f"the workers' {whole:.0f} s: {shares}")
         failed = next((r for r in self.study.records if r.state is State.FAILED), None)
         if failed is not None:
             last = (failed.error or "").strip().splitlines()[-1:]
@@ -198,6 +206,8 @@ def run_study(
     display: Display,
 ) -> Finished:
     """Run a new study, or go on with one, to its end. Raises Interrupted on Ctrl-C."""
+    from tuner.engines.choice import choose
+
     # An experiment's file may import TensorFlow, here as in the workers: no noise of its start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     mirror = Mirror(results) if is_uri(results) else None
@@ -253,9 +263,22 @@ def run_study(
             with writing(path):
                 write_study_json(path, content)
             runtime.ready()  # what Ray refuses is said before a trial is asked for
+            engine = choose(
+                settled,
+                runtime,
+                loaded.source,
+                dataset=dataset,
+                splits=_splits(settled),
+                files=path.resolve() / FILES_FOLDER,
+            )
+            display.line(f"engine: {engine}")
+            settled = replace(settled, engine=engine.name, lanes=engine.lanes)
+            content["experiment"] = describe(loaded, settled, dataset)["experiment"]
+            content.setdefault("engine_because", engine.why)
             with writing(path):
+                write_study_json(path, content)
                 opened = _open(settled, path, content["enqueued"], storage, new=not resume)
-                _drive(opened, loaded, dataset, runtime, path, display)
+                _drive(opened, engine, path, display)
     except TunerError as error:
         if opened is not None and opened.abort is not None and error is not opened.abort:
             raise opened.abort from error  # the lock was lost, say, and then the ledger
@@ -267,7 +290,8 @@ def run_study(
     if opened.abort is not None:
         raise opened.abort
     place = str(path) if mirror is None else f"{mirror.uri}/{path.name}"
-    return Finished(path, opened, opened.clock() - opened.started, place)
+    seconds = opened.clock() - opened.started
+    return Finished(path, opened, seconds, place, engine.seconds())
 
 
 def headline(settled: Experiment, path: Path) -> str:
@@ -343,19 +367,8 @@ def _open(
     return study
 
 
-def _drive(
-    study: Study,
-    loaded: Loaded,
-    dataset: Dataset | None,
-    runtime: Runtime,
-    path: Path,
-    display: Display,
-) -> None:
-    """Run the study on its engine, and leave its tables whole however that ends."""
-    from tuner.engines import fused, ray_tune
-
-    settled = study.experiment
-    splits = Splits(
+def _splits(settled: Experiment) -> Splits:
+    return Splits(
         plan=settled.plan,
         validation=settled.validation,
         folds=settled.folds,
@@ -363,18 +376,14 @@ def _drive(
         shuffle=settled.shuffle,
         seed=settled.seed,
     )
+
+
+def _drive(study: Study, engine: Chosen, path: Path, display: Display) -> None:
+    """Run the study on its engine, and leave its tables whole however that ends."""
     try:
         if not study.finished:
             with display.following(study):
-                engine = fused.run if settled.engine == "fused" else ray_tune.run
-                engine(
-                    study,
-                    runtime,
-                    loaded.source,
-                    dataset=dataset,
-                    splits=splits,
-                    files=path.resolve() / FILES_FOLDER,
-                )
+                engine.run(study)
     except KeyboardInterrupt:
         kept = study.total_ended()
         raise Interrupted(

@@ -76,6 +76,9 @@ def resumed(loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, 
             raise StudyError(
                 "--resume cannot change the space; start a new study with this --set instead"
             )
+    overrides = dict(overrides)
+    if overrides.get("engine") == "auto":  # which it was is decided
+        del overrides["engine"]
     for name, given in overrides.items():
         if name not in FREE_FIELDS and name != "space" and given != stored[name]:
             raise StudyError(

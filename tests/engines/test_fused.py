@@ -17,7 +17,7 @@ import pytest
 from tests.brain import experiment, open_study
 from tuner.datasets import load as load_dataset
 from tuner.engines import fused, ray_tune
-from tuner.engines.fused import any_cell, lanes_of
+from tuner.engines.fused import lanes_of, some_cells
 from tuner.errors import TunerError
 from tuner.experiment import KerasModel
 from tuner.folds import Splits, cell_data, cell_rows, judged_on_test
@@ -186,11 +186,12 @@ def test_what_lanes_cannot_train_is_refused_before_anything_is_asked(runtime: Ru
 
 
 def test_lanes_follow_from_the_experiment_alone() -> None:
-    assert lanes_of(experiment(space={**SPACE, "batch_size": 32})) == fused.LANES
-    assert lanes_of(experiment(space={**SPACE, "batch_size": Int(16, 256)})) == 1
+    assert lanes_of(experiment(space=SPACE, trials=40)) == fused.LANES
+    assert lanes_of(experiment(space=SPACE, trials=4)) == 4
+    assert lanes_of(experiment(space=SPACE, lanes=9)) == 9
     kind = Categorical(["a", "b"])
     when = {**SPACE, "kind": kind, "k": Float(0, 1, when={"kind": "b"})}
-    point = any_cell(experiment(space=when)).params
+    point = some_cells(experiment(space=when), 1)[0].params
     assert point == {"rate": 0.01, "momentum": 0.0, "epochs": 9, "kind": "a"}
 
 

@@ -2,7 +2,7 @@
 
 The driver gives cells out, takes an epoch's reports of a worker to the study at a time, and sends
 the study's decisions with the next call. It decides nothing itself. Declared Keras trainings only:
-`run` raises Unfit, before anything is asked of the study, where lanes cannot train them.
+`why_not` and `Fused.check` say, before anything is asked of the study, what lanes cannot train.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import ray
 
-from tuner.engines.fused_worker import Key, LaneWorker, Message
+from tuner.engines.fused_worker import Key, LaneActor, Message
 from tuner.engines.proposals import Proposals
-from tuner.engines.ray_adapters import WARM_UP_S, Study, cause_of_death
+from tuner.engines.ray_adapters import NODES_S, WARM_UP_S, Study, cause_of_death
 from tuner.engines.ray_worker import Job
 from tuner.engines.shipping import pickled, user_paths
-from tuner.errors import TunerError
-from tuner.experiment import Experiment, KerasModel
+from tuner.errors import EngineError, TunerError
+from tuner.experiment import GRID, Experiment, KerasModel, cells_per_trial
 from tuner.folds import Splits
+from tuner.grid import grid_points
 from tuner.loading import Source
-from tuner.search_space import Categorical, Constant, SearchSpace
+from tuner.search_space import Categorical, Constant, Float, Int, SearchSpace
 from tuner.trial import Cell, Decision, Ending, Outcome
 
 if TYPE_CHECKING:
@@ -32,200 +34,294 @@ if TYPE_CHECKING:
 
 LANES = 6
 """Lanes of a worker: more gain little on a CPU, and each costs what it works when it is empty."""
+GPU_LANES = 32
+"""Of one that has a GPU, which a small network leaves idle far more. Not measured yet."""
+FEWEST = 3
+"""With fewer trainings in all, most lanes would stand empty, and cost what full ones do."""
+MOST_GROUPS = 4
+"""For how many batch sizes a worker holds cells, to fill its lanes with those of one."""
+LOOKED_AT = 4
+"""Points of a space that are built to see whether they make networks of one form."""
+STARTS_ALLOWED = 3
 POLL_S = 1.0
 
 
 class Unfit(TunerError):
-    """The fused engine cannot train this experiment; the text says why."""
+    """The fused engine cannot train this experiment; `reason` says why."""
 
     def __init__(self, reason: str) -> None:
+        self.reason = reason
         super().__init__(
             f"engine 'fused' cannot train this experiment: {reason}; take --engine ray_tune"
         )
 
 
-@dataclass
-class Worker:
-    """An actor, the cells that it holds with when they were given, and its call in progress."""
+def why_not(experiment: Experiment, dataset: Dataset | None) -> str | None:
+    """Why an experiment cannot be trained in lanes, as far as can be told without Keras."""
+    if not isinstance(experiment.objective, KerasModel):
+        return "its training is a function, not a declared KerasModel"
+    if experiment.objective.callbacks is not None:
+        return "it has callbacks of its own"
+    return "it has no dataset" if dataset is None else None
 
-    actor: Any
-    held: dict[Key, tuple[Cell, float]] = field(default_factory=dict)
-    new: list[Cell] = field(default_factory=list)
-    freed: list[Key] = field(default_factory=list)
-    call: Any = None
-    calls: int = 0
+
+def no_gain(experiment: Experiment) -> str | None:
+    """Why lanes would gain nothing, where they could train the experiment."""
+    if batch_sizes(experiment) > 1 and experiment.sampler != GRID:
+        return "batch_size is searched, so that few trials would train together"
+    cells = total_cells(experiment)
+    return f"{cells} trainings do not fill the lanes" if cells < FEWEST else None
+
+
+def total_cells(experiment: Experiment) -> int:
+    """How many cells an experiment has in all, its trials run once each."""
+    points = experiment.trials
+    if experiment.sampler == GRID:
+        points = len(grid_points(SearchSpace(experiment.space)))
+    return points * cells_per_trial(experiment)
 
 
 def lanes_of(experiment: Experiment) -> int:
-    """How many lanes a worker has: a function of the experiment alone, so that results are.
+    """How many lanes a worker has: a function of the experiment alone, so that results are."""
+    most = GPU_LANES if experiment.gpus_per_trial else LANES
+    return experiment.lanes or min(most, total_cells(experiment))
 
-    Trials of different batch sizes do not train together: where it is searched, a worker trains
-    one at a time.
+
+def batch_sizes(experiment: Experiment) -> int:
+    """How many batch sizes an experiment's trials may have, at least."""
+    axis = experiment.space.get("batch_size")
+    if axis is None or isinstance(axis, Constant):
+        return 1
+    if isinstance(axis, Categorical):
+        return len(axis.choices)
+    return len(axis.grid) if axis.grid else MOST_GROUPS
+
+
+@dataclass
+class Worker:
+    """An actor, the cells that it holds with when they began, and its call in progress.
+
+    It is given no cell before its first call, which does nothing, has come back: an actor for
+    which no node has place waits for one, and would keep what it holds waiting.
     """
-    size = experiment.space.get("batch_size")
-    return LANES if size is None or isinstance(size, Constant) else 1
+
+    actor: Any
+    call: Any
+    called: float
+    held: dict[Key, Cell] = field(default_factory=dict)
+    began: dict[Key, float] = field(default_factory=dict)
+    new: list[Cell] = field(default_factory=list)
+    freed: list[Key] = field(default_factory=list)
+    calls: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
-def run(
-    study: Study,
-    runtime: Runtime,
-    source: Source,
-    *,
-    dataset: Dataset | None = None,
-    splits: Splits | None = None,
-    files: Path | None = None,
-) -> None:
-    """Run a study until it is finished, `runtime.concurrency` workers at a time.
+class Fused:
+    """The workers of one run, which start at once, and what they do for a study."""
 
-    Raises Unfit before anything is asked, EngineError when Ray cannot start, and whatever the
-    study raised. After Ctrl-C, and when the study is finished by a limit, the cells in flight are
-    ended and not told.
-    """
-    if study.finished:
-        return
-    experiment = study.experiment
-    if not isinstance(experiment.objective, KerasModel):
-        raise Unfit("its training is a function, not a declared KerasModel")
-    if experiment.objective.callbacks is not None:
-        raise Unfit("it has callbacks of its own")
-    if dataset is None:
-        raise Unfit("it has no dataset")
-    concurrency = runtime.concurrency
-    job = Job(
-        source=source,
-        objective=pickled(experiment.objective) if source.kind == "object" else None,
-        metric=experiment.metric,
-        paths=user_paths(),
-        splits=splits or Splits(),
-        cpus=runtime.cpus_per_trial,
-        gpus=runtime.gpus_per_trial,
-        keras=True,
-        files=files,
-    )
-    kind: Any = ray.remote(num_cpus=job.cpus, num_gpus=job.gpus, label_selector=runtime.labels())(
-        LaneWorker
-    )
-    shared = ray.put(job), ray.put(dataset)
-    proposals = Proposals(study, ahead=concurrency > 1 and not experiment.deterministic)
-    driver = Driver(study, proposals, lambda lanes: kind.remote(*shared, lanes), concurrency)
-    try:
-        driver.check()
-        driver.run()
-    finally:
-        driver.kill()
-        proposals.close()
-
-
-class Driver:
-    """Carries cells, reports and decisions between the study and its workers."""
-
-    def __init__(self, study: Study, proposals: Proposals, make: Any, concurrency: int) -> None:
-        self.study, self.proposals = study, proposals
-        self.lanes = lanes_of(study.experiment)
-        self.make = lambda: make(self.lanes)
-        self.workers = [Worker(self.make()) for _ in range(concurrency)]
-
-    def check(self) -> None:
-        """Raise Unfit if a point of the space cannot be trained in lanes."""
-        cell = any_cell(self.study.experiment)
-        reason = ray.get(self.workers[0].actor.why_not.remote(cell))
+    def __init__(
+        self,
+        experiment: Experiment,
+        runtime: Runtime,
+        source: Source,
+        *,
+        dataset: Dataset | None = None,
+        splits: Splits | None = None,
+        files: Path | None = None,
+    ) -> None:
+        """Raises Unfit for what lanes never train, EngineError when Ray cannot start."""
+        reason = why_not(experiment, dataset)
         if reason is not None:
             raise Unfit(reason)
+        self.experiment, self.runtime = experiment, runtime
+        job = Job(
+            source=source,
+            objective=pickled(experiment.objective) if source.kind == "object" else None,
+            metric=experiment.metric,
+            paths=user_paths(),
+            splits=splits or Splits(),
+            cpus=runtime.cpus_per_trial,
+            gpus=runtime.gpus_per_trial,
+            keras=True,
+            files=files,
+        )
+        concurrency = runtime.concurrency
+        self._kind: Any = ray.remote(
+            num_cpus=job.cpus, num_gpus=job.gpus, label_selector=runtime.labels()
+        )(LaneActor)
+        self.lanes = lanes_of(experiment)
+        self.depth = self.lanes
+        if experiment.sampler == GRID:  # all cells are there from the start, of each batch size
+            self.depth *= min(batch_sizes(experiment), MOST_GROUPS)
+        self._shared = ray.put(job), ray.put(dataset)
+        self._stillborn = 0
+        self._looked = time.monotonic()
+        self._gone: list[dict[str, float]] = []
+        self._checked = False
+        self.workers = [self._new_worker() for _ in range(concurrency)]
 
-    def run(self) -> None:
-        """Until the study is finished."""
-        while True:
-            self._give()
-            for worker in self.workers:
-                if worker.call is None and (worker.held or worker.freed):
-                    worker.call = worker.actor.work.remote(worker.new, worker.freed)
-                    worker.new, worker.freed = [], []
-            calls = {worker.call: worker for worker in self.workers if worker.call is not None}
-            if not calls or self.study.finished:
-                return
-            ended, _ = ray.wait(list(calls), num_returns=1, timeout=POLL_S)
-            for call in ended:
-                self._take(calls[call])
-            self._end_late()
+    def check(self, *, gain: bool = False) -> None:
+        """Raise Unfit if a point of the space cannot be trained in lanes; `gain`: or if few
+        points can be trained together."""
+        self._checked = True
+        cells = some_cells(self.experiment, LOOKED_AT if gain else 1)
+        try:
+            reason, forms = ray.get(self.workers[0].actor.look.remote(cells))
+        except ray.exceptions.RayActorError as error:
+            raise EngineError(cause_of_death(str(error))) from None
+        if gain and reason is None and forms > LOOKED_AT // 2:
+            reason = f"{forms} of {len(cells)} of its points are networks of different forms"
+        if reason is not None:
+            self.kill()
+            raise Unfit(reason)
+
+    def run(self, study: Study) -> None:
+        """Run a study until it is finished.
+
+        Raises Unfit before anything is asked, and whatever the study raised. After Ctrl-C, and
+        when the study is finished by a limit, the cells in flight are ended and not told.
+        """
+        if not self._checked:
+            self.check()
+        ahead = len(self.workers) > 1 and not study.experiment.deterministic
+        proposals = Proposals(study, ahead=ahead)
+        try:
+            while not study.finished:
+                self._give(study, proposals)
+                self._call()
+                calls = {w.call: w for w in self.workers if w.call is not None}
+                ended, _ = ray.wait(list(calls), num_returns=1, timeout=POLL_S)
+                for call in ended:
+                    self._take(study, calls[call])
+                self._end_late(study)
+                self._follow_nodes()
+        finally:
+            self.kill()
+            proposals.close()
 
     def kill(self) -> None:
         """End every worker."""
         for worker in self.workers:
             ray.kill(worker.actor)
 
-    def _give(self) -> None:
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Where the workers' time went, summed over them, by what they did."""
+        each = [*self._gone, *(worker.seconds for worker in self.workers)]
+        names = sorted({name for seconds in each for name in seconds})
+        return {name: round(sum(s.get(name, 0.0) for s in each), 3) for name in names}
+
+    def _new_worker(self) -> Worker:
+        actor = self._kind.remote(*self._shared, self.lanes)
+        return Worker(actor, actor.work.remote([], []), time.monotonic())
+
+    def _give(self, study: Study, proposals: Proposals) -> None:
         """Cells for the workers that wait, one each in turn, while there are any."""
         while True:
-            open_for = [w for w in self.workers if w.call is None and len(w.held) < self.lanes]
-            if not open_for or self.study.finished:
+            open_for = [w for w in self.workers if w.call is None and len(w.held) < self.depth]
+            if not open_for or study.finished:
                 return
             busy = any(worker.held for worker in self.workers)
-            cell = self.proposals.take(None if not busy else 0.05)
+            cell = proposals.take(None if not busy else 0.05)
             if cell is None:
                 return
             worker = min(open_for, key=lambda w: len(w.held))
-            worker.held[cell.trial, cell.fold] = (cell, time.monotonic())
+            worker.held[cell.trial, cell.fold] = cell
             worker.new.append(cell)
 
-    def _take(self, worker: Worker) -> None:
+    def _call(self) -> None:
+        for worker in self.workers:
+            if worker.call is None and (worker.held or worker.freed):
+                worker.call = worker.actor.work.remote(worker.new, worker.freed)
+                worker.called = time.monotonic()
+                worker.new, worker.freed = [], []
+
+    def _take(self, study: Study, worker: Worker) -> None:
         """What a call brought: reports, ends, or the news that the worker died."""
         try:
-            messages: list[Message] = ray.get(worker.call)
+            messages, worker.seconds = ray.get(worker.call)
         except ray.exceptions.RayActorError as error:
-            self._lost(worker, cause_of_death(str(error)))
+            self._lost(study, worker, cause_of_death(str(error)))
             return
         worker.call = None
         worker.calls += 1
         for message in messages:
-            self._message(worker, message)
+            self._message(study, worker, message)
 
-    def _message(self, worker: Worker, message: Message) -> None:
+    def _message(self, study: Study, worker: Worker, message: Message) -> None:
         if message.key not in worker.held:  # the study stopped it by its report just before
             return
-        cell, _ = worker.held[message.key]
+        cell = worker.held[message.key]
         if message.outcome is not None:
             del worker.held[message.key]
-            self.study.tell(cell, message.outcome)
-            return
-        decision = self.study.report(cell, message.epoch, message.metrics, message.time_s)
-        if decision is Decision.STOP:
+            study.tell(cell, message.outcome)
+        elif message.epoch == 0:
+            worker.began[message.key] = time.monotonic()
+        elif study.report(cell, message.epoch, message.metrics, message.time_s) is Decision.STOP:
             del worker.held[message.key]
             worker.freed.append(message.key)
-            self.study.tell(
-                cell, Outcome(Ending.FINISHED, duration_s=message.time_s, host=message.host)
-            )
+            ended = Outcome(Ending.FINISHED, duration_s=message.time_s, host=message.host)
+            study.tell(cell, ended)
 
-    def _lost(self, worker: Worker, why: str, late: Key | None = None) -> None:
+    def _lost(self, study: Study, worker: Worker, why: str, late: Key | None = None) -> None:
         """The study has the cells of a dead worker again; a new worker takes its place."""
-        held = list(worker.held.items())
-        self.workers[self.workers.index(worker)] = Worker(self.make())
-        for key, (cell, given) in held:
+        self._stillborn += worker.calls == 0
+        if self._stillborn > STARTS_ALLOWED:
+            raise EngineError(f"the workers die as they start; the last one: {why}")
+        now = time.monotonic()
+        self._gone.append(worker.seconds)
+        self.workers[self.workers.index(worker)] = self._new_worker()
+        for key, cell in list(worker.held.items()):
             ending = Ending.TIMED_OUT if key == late else Ending.DIED
-            self.study.tell(cell, Outcome(ending, why, time.monotonic() - given))
+            study.tell(cell, Outcome(ending, why, now - worker.began.get(key, now)))
 
-    def _end_late(self) -> None:
+    def _end_late(self, study: Study) -> None:
         """End the worker of a cell that takes longer than the experiment allows."""
-        limit_s = self.study.experiment.trial_timeout
+        limit_s = study.experiment.trial_timeout
         if limit_s is None:
             return
         now = time.monotonic()
         for worker in list(self.workers):
-            allowed = limit_s + (0.0 if worker.calls else WARM_UP_S)
-            late = [key for key, (_, given) in worker.held.items() if now - given > allowed]
+            allowed = limit_s + (0.0 if worker.calls > 1 else WARM_UP_S)
+            late = [key for key in worker.held if now - worker.began.get(key, now) > allowed]
+            if worker.call is not None and worker.held and now - worker.called > allowed:
+                late += list(worker.held)  # not even an epoch came back
             if late:
                 ray.kill(worker.actor)
-                self._lost(
-                    worker, f"the trial ran longer than --trial-timeout {limit_s:g} s", late[0]
-                )
+                why = f"the trial ran longer than --trial-timeout {limit_s:g} s"
+                self._lost(study, worker, why, late[0])
+
+    def _follow_nodes(self) -> None:
+        """A worker for every place that joined a cluster."""
+        if not self.runtime.grows or time.monotonic() - self._looked < NODES_S:
+            return
+        self._looked = time.monotonic()
+        while len(self.workers) < self.runtime.slots():
+            self.workers.append(self._new_worker())
 
 
-def any_cell(experiment: Experiment) -> Cell:
-    """A cell at the low end of every axis, that belongs to no trial."""
+def run(study: Study, runtime: Runtime, source: Source, **given: Any) -> None:
+    """Run a study until it is finished, as `Fused` does with the same arguments."""
+    if not study.finished:
+        Fused(study.experiment, runtime, source, **given).run(study)
 
-    def pick(name: str, axis: Any) -> Any:
+
+def some_cells(experiment: Experiment, count: int) -> list[Cell]:
+    """Cells that belong to no trial: one at the low end of every axis, the others anywhere."""
+    random = np.random.default_rng(0)
+
+    def low(name: str, axis: Any) -> Any:
         if isinstance(axis, Constant):
             return axis.value
         return axis.choices[0] if isinstance(axis, Categorical) else axis.low
 
-    point = SearchSpace(experiment.space).draw(pick)
-    return Cell(trial=0, attempt=0, fold=0, params=point, seed=0, epochs=1)
+    def anywhere(name: str, axis: Any) -> Any:
+        if isinstance(axis, Categorical):
+            return axis.choices[int(random.integers(len(axis.choices)))]
+        if isinstance(axis, Int):
+            return int(random.integers(axis.low, axis.high + 1))
+        return random.uniform(axis.low, axis.high) if isinstance(axis, Float) else axis.value
+
+    space = SearchSpace(experiment.space)
+    points = [space.draw(low), *(space.draw(anywhere) for _ in range(count - 1))]
+    return [Cell(trial=0, attempt=0, fold=0, params=p, seed=0, epochs=1) for p in points]

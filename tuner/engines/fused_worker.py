@@ -5,13 +5,17 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuner.engines.plain_cell import PlainCell
 from tuner.engines.ray_worker import Job, objective_of
 from tuner.experiment import KerasModel
 from tuner.failures import failure_text
@@ -33,7 +37,7 @@ FORMS_KEPT = 3
 
 @dataclass(frozen=True)
 class Message:
-    """A report of a cell, or with an `outcome` its end (then `epoch` is 0 if it never trained)."""
+    """A report of a cell; with an `outcome`, its end; with neither, epoch 0: it has a lane now."""
 
     key: Key
     epoch: int = 0
@@ -60,23 +64,19 @@ class Waiting:
 
 
 class LaneWorker:
-    """Trains up to `lanes` cells at a time. One call at a time, from the driver."""
+    """Trains up to `lanes` cells at a time. One call at a time, from the driver.
 
-    def __init__(self, job: Job, dataset: Dataset, lanes: int) -> None:
-        import ray
+    What cannot be trained in lanes is trained by `fit`, a cell after the other, an epoch a call.
+    """
 
-        from tuner import worker_setup
-
-        worker_setup.limit_threads(job.cpus)
-        worker_setup.limit_gpu_memory(job.gpus)
-        worker_setup.warm_up()
+    def __init__(self, job: Job, dataset: Dataset, lanes: int, host: str = "") -> None:
         from tuner.engines.lanes import pool_of
 
         declaration = objective_of(job)
         assert isinstance(declaration, KerasModel)  # the driver saw to it
         self.declaration, self.job, self.count = declaration, job, lanes
         self.dataset = dataset
-        self.host = ray.util.get_node_ip_address()
+        self.host = host
         x, y = dataset.x_train, dataset.y_train
         if judged_on_test(job.splits):
             x, y = np.concatenate([x, dataset.x_test]), np.concatenate([y, dataset.y_test])
@@ -87,37 +87,101 @@ class LaneWorker:
         self.programs: dict[Any, Lanes] = {}
         self.waiting: dict[Key, Waiting] = {}
         self.busy: dict[Key, tuple[int, float]] = {}
+        self.plain: dict[Key, PlainCell] = {}
+        self.unfit: set[Any] = set()
         self.group: Any = None
+        self.seconds: dict[str, float] = defaultdict(float)
 
-    def why_not(self, cell: Cell) -> str | None:
-        """Why a cell cannot be trained in lanes, in words; None if it can."""
+    def look(self, cells: Sequence[Cell]) -> tuple[str | None, int]:
+        """Why the first of some cells cannot be trained in lanes, and how many forms they have.
+
+        What raises is no reason: it will end its trials, on whatever engine.
+        """
         from tuner.declaration import build_model
-        from tuner.engines.lanes_rules import why_not
+        from tuner.engines.lanes_rules import form, why_not
 
-        trial = self._trial(cell)
-        return why_not(self.declaration, trial, build_model(self.declaration, trial))
+        reasons, forms = [], set()
+        for cell in cells:
+            trial = self._trial(cell)
+            try:
+                model = build_model(self.declaration, trial)
+                reasons.append(why_not(self.declaration, trial, model))
+                forms.add(form(self.declaration, trial, model))
+            except Exception:  # noqa: BLE001  # told when a trial meets it
+                continue
+        return next(iter(reasons), None), len(forms)
 
-    def work(self, cells: Sequence[Cell], freed: Sequence[Key]) -> list[Message]:
+    def work(
+        self, cells: Sequence[Cell], freed: Sequence[Key]
+    ) -> tuple[list[Message], dict[str, float]]:
         """Let go of the freed cells, take the new ones, train an epoch of what has a lane.
 
         The epochs' reports come back, and the outcomes of the cells that had their last one or
-        whose declaration raised.
+        whose declaration raised; and where this worker's seconds went.
         """
         for key in freed:
             self.waiting.pop(key, None)
             if key in self.busy:
                 self._lanes.free(self.busy.pop(key)[0])
-        messages = [message for cell in cells if (message := self._take(cell)) is not None]
+            if key in self.plain:
+                self.plain.pop(key).stop()
+        with self._timed("build"):
+            messages = [message for cell in cells if (message := self._take(cell)) is not None]
+        messages += self._lanes_epoch()
+        if self.plain:
+            with self._timed("fit"):
+                messages.append(self._plain_epoch(next(iter(self.plain))))
+        return messages, dict(self.seconds)
+
+    def _lanes_epoch(self) -> list[Message]:
         try:
-            self._fill()
-            reports = self._lanes.epoch() if self.busy else {}
+            messages = self._fill()
+            if not self.busy:
+                return messages
+            before = dict(self._lanes.seconds)
+            reports = self._lanes.epoch()
+            for what, seconds in self._lanes.seconds.items():
+                self.seconds[what] += seconds - before.get(what, 0.0)
         except Exception as error:  # noqa: BLE001  # it ends these cells, not the worker
-            messages += [self._ended(key, failure_text(error)) for key in list(self.busy)]
-            self.programs.pop(self.group[0], None)
-            return messages
+            program = self.programs.pop(self.group[0], None)
+            if program is not None and program.traced:
+                return [self._ended(key, failure_text(error), program) for key in list(self.busy)]
+            # A layer of a user's own, say, of which no rule knew that it is none for lanes.
+            self.unfit.add(self.group[0])
+            cells = [w.trial.cell for w in self.waiting.values() if w.form in self.unfit]
+            held = [] if program is None else [lane for lane in program.lanes if lane is not None]
+            for cell in [*(lane.trial.cell for lane in held), *cells]:
+                self._train_plainly(cell)
+                self.waiting.pop((cell.trial, cell.fold), None)
+            self.busy.clear()
+            return []
         for key, (lane, _) in list(self.busy.items()):
             messages += self._reported(key, reports[lane], self._lanes.lanes[lane])
         return messages
+
+    def _plain_epoch(self, key: Key) -> Message:
+        said = self.plain[key].epoch()
+        if isinstance(said, Outcome):
+            del self.plain[key]
+            return Message(key, outcome=replace(said, host=self.host))
+        return Message(key, *said, host=self.host)
+
+    def _train_plainly(self, cell: Cell) -> None:
+        self.plain[cell.trial, cell.fold] = PlainCell(
+            self.declaration,
+            self.job.metric,
+            cell,
+            lambda: self.data(cell.fold),
+            self._folder(cell),
+        )
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[what] += time.monotonic() - began
 
     @property
     def _lanes(self) -> Lanes:
@@ -128,11 +192,13 @@ class LaneWorker:
         return train.astype(np.int32), val.astype(np.int32)
 
     def _trial(self, cell: Cell) -> Trial:
-        folder = None
-        if self.job.files is not None:
-            cv = self.job.splits.plan == "cv"
-            folder = cell_folder(self.job.files, cell.trial, cell.fold if cv else None)
-        return Trial(cell, _unasked, lambda: self.data(cell.fold), folder)
+        return Trial(cell, _unasked, lambda: self.data(cell.fold), self._folder(cell))
+
+    def _folder(self, cell: Cell) -> Path | None:
+        if self.job.files is None:
+            return None
+        cv = self.job.splits.plan == "cv"
+        return cell_folder(self.job.files, cell.trial, cell.fold if cv else None)
 
     def _take(self, cell: Cell) -> Message | None:
         from tuner.declaration import batch_size_of, build_model, epochs_of
@@ -142,15 +208,15 @@ class LaneWorker:
         try:
             trial = self._trial(cell)
             model = build_model(self.declaration, trial)
-            reason = why_not(self.declaration, trial, model)
-            if reason is not None:
-                error = f"this trial cannot be trained in lanes ({reason}); take --engine ray_tune"
-                return Message(key, outcome=self._outcome(Ending.RAISED, error))
             epochs_of(trial)
+            shape = form(self.declaration, trial, model)
+            if shape in self.unfit or why_not(self.declaration, trial, model) is not None:
+                self._train_plainly(cell)
+                return Message(key)
             self.waiting[key] = Waiting(
                 trial=trial,
                 model=model,
-                form=form(self.declaration, trial, model),
+                form=shape,
                 rows=self.rows(cell.fold),
                 batch_size=batch_size_of(self.declaration, trial),
             )
@@ -158,27 +224,33 @@ class LaneWorker:
             return Message(key, outcome=self._outcome(Ending.RAISED, failure_text(error)))
         return None
 
-    def _fill(self) -> None:
-        """Give free lanes to the waiting cells of the group that trains now, or begin another."""
+    def _fill(self) -> list[Message]:
+        """Give free lanes to waiting cells of the group that trains now, or of the largest one."""
         from tuner.engines.lanes import Lanes
 
         if not self.busy and self.waiting:
-            first = next(iter(self.waiting.values()))
-            self.group = first.group
+            groups = Counter(cell.group for cell in self.waiting.values())
+            self.group = groups.most_common(1)[0][0]
+            first = next(cell for cell in self.waiting.values() if cell.group == self.group)
             if first.form not in self.programs:
                 while len(self.programs) >= FORMS_KEPT:
                     del self.programs[next(iter(self.programs))]
-                self.programs[first.form] = Lanes(
-                    self.declaration, first.trial, self.pool, self.count
-                )
+                with self._timed("compile"):
+                    self.programs[first.form] = Lanes(
+                        self.declaration, first.trial, self.pool, self.count
+                    )
         taken = {lane for lane, _ in self.busy.values()}
         free = [lane for lane in range(self.count) if lane not in taken]
+        began = []
         for key, cell in list(self.waiting.items()):
             if free and cell.group == self.group:
                 lane = free.pop(0)
-                self._lanes.put(lane, cell.trial, *cell.rows, cell.model)
                 self.busy[key] = (lane, time.monotonic())
+                with self._timed("build"):
+                    self._lanes.put(lane, cell.trial, *cell.rows, cell.model)
                 del self.waiting[key]
+                began.append(Message(key))
+        return began
 
     def _reported(self, key: Key, metrics: dict[str, float], lane: Any) -> list[Message]:
         seconds = time.monotonic() - self.busy[key][1]
@@ -187,20 +259,37 @@ class LaneWorker:
             messages.append(self._ended(key))
         return messages
 
-    def _ended(self, key: Key, error: str | None = None) -> Message:
+    def _ended(self, key: Key, error: str | None = None, lanes: Lanes | None = None) -> Message:
         lane, began = self.busy.pop(key)
-        held = self._lanes.lanes[lane]
+        lanes = lanes or self._lanes
+        held = lanes.lanes[lane]
         ending = Ending.FINISHED if error is None else Ending.RAISED
         outcome = self._outcome(ending, error, time.monotonic() - began)
         if held is not None:
-            outcome = Outcome(**{**vars(outcome), "read_epochs": held.trial.read_epochs})
-        self._lanes.free(lane)
+            outcome = replace(outcome, read_epochs=held.trial.read_epochs)
+        lanes.free(lane)
         return Message(key, outcome=outcome)
 
     def _outcome(self, ending: Ending, error: str | None, seconds: float = 0.0) -> Outcome:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak_mb = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
         return Outcome(ending, error, seconds, peak_mb, self.host)
+
+
+class LaneActor(LaneWorker):
+    """A LaneWorker in a process of its own, of which it takes no more than it was given."""
+
+    def __init__(self, job: Job, dataset: Dataset, lanes: int) -> None:
+        began = time.monotonic()
+        import ray
+
+        from tuner import worker_setup
+
+        worker_setup.limit_threads(job.cpus)
+        worker_setup.limit_gpu_memory(job.gpus)
+        worker_setup.warm_up()
+        super().__init__(job, dataset, lanes, ray.util.get_node_ip_address())
+        self.seconds["start"] = time.monotonic() - began
 
 
 def _unasked(epoch: int, metrics: dict[str, float], time_s: float) -> Decision:

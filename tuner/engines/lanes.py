@@ -17,6 +17,8 @@ et al., "Horizontally Fused Training Array", MLSys 2021) for PyTorch.
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -121,6 +123,7 @@ class Lanes:
         self._train = tf.function(self._train_epoch, input_signature=rows, autograph=False)
         self._judge = tf.function(self._validation, input_signature=rows, autograph=False)
         self._put = tf.function(self._scatter, autograph=False)
+        self.seconds: dict[str, float] = defaultdict(float)
 
     # ------------------------------------------------------------------------------- lanes
 
@@ -165,6 +168,11 @@ class Lanes:
         """A lane's trainable and other variables, as NumPy arrays."""
         return [v[lane].numpy() for v in self._weights], [v[lane].numpy() for v in self._others]
 
+    @property
+    def traced(self) -> bool:
+        """Whether an epoch has been trained: what cannot be traced raises at the first."""
+        return self.seconds["train"] > 0
+
     def epoch(self) -> dict[int, dict[str, float]]:
         """Train every lane that has a trial for an epoch, and judge it; its metrics by lane.
 
@@ -176,10 +184,11 @@ class Lanes:
         # A lane without a trial does the first one's work on what it has: nobody looks at it.
         rows = [self.lanes[k] or first for k in range(self.count)]
         orders = [self.order(lane.trial.seed, lane.epochs, lane.train) for lane in rows]
-        trained = self._train(*_batches(np.stack(orders), first.batch_size))
-        judged = self._judge(*_batches(np.stack([r.val for r in rows]), first.val_batch_size))
-        values = {name: tensor.numpy() for name, tensor in trained.items()}
-        values |= {f"val_{name}": tensor.numpy() for name, tensor in judged.items()}
+        trained = self._run(self._train, "train", np.stack(orders), first.batch_size)
+        judged = self._run(
+            self._judge, "validate", np.stack([lane.val for lane in rows]), first.val_batch_size
+        )
+        values = {**trained, **{f"val_{name}": column for name, column in judged.items()}}
         reports = {}
         for k, lane in busy.items():
             lane.epochs += 1
@@ -195,6 +204,18 @@ class Lanes:
         import tensorflow as tf
 
         return [tf.Variable(tf.stack([value] * self.count)) for value in values]
+
+    def _run(self, function: Any, name: str, rows: Rows, size: int) -> dict[str, Any]:
+        """One of the two programs over these rows, and what it took."""
+        batches = _batches(rows, size)
+        began = time.monotonic()
+        if not self.seconds[name]:
+            function.get_concrete_function()
+            self.seconds["compile"] += time.monotonic() - began
+            began = time.monotonic()
+        values = {metric: tensor.numpy() for metric, tensor in function(*batches).items()}
+        self.seconds[name] += time.monotonic() - began
+        return values
 
     def _scatter(self, lane: Any, *new: list[Any]) -> None:
         """Write one lane's variables. (`v[k].assign` would slow down every later epoch.)"""

@@ -29,6 +29,7 @@ NO_MATTER = ("name", "seed", "kernel_initializer", "bias_initializer", "dtype")
 def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | None:
     """Why a trial's network cannot be trained in lanes, in words; None if it can."""
     import keras
+    import tensorflow as tf
 
     if declaration.callbacks is not None:
         return "it has callbacks of its own"
@@ -53,6 +54,8 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
     for layer in model._flatten_layers():
         if getattr(layer, "stateful", False):
             return f"the layer {layer.name!r} keeps state between batches"
+        if any(isinstance(value, tf.Variable) for value in vars(layer).values()):
+            return f"the layer {layer.name!r} has a variable that is none of Keras'"
         if isinstance(layer, keras.layers.Dense) and min(layer.kernel.shape) >= WIDE:
             rows, columns = layer.kernel.shape
             return f"its Dense layers are wide ({rows} x {columns}): no gain"

@@ -1,0 +1,150 @@
+"""A worker of the fused engine by itself: whatever ends when, each cell has its own epochs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tuner.datasets import Dataset
+from tuner.engines.fused_worker import LaneWorker
+from tuner.engines.ray_worker import Job
+from tuner.engines.shipping import pickled
+from tuner.experiment import KerasModel
+from tuner.folds import Splits
+from tuner.loading import Source
+from tuner.trial import Cell, Ending
+
+LANES = 3
+
+
+def network(trial: Any) -> Any:
+    import keras
+    import tensorflow as tf
+
+    class Counts(keras.layers.Layer):  # type: ignore[misc]
+        """A layer that no lane can have: its count is none of Keras' variables."""
+
+        def build(self, shape: Any) -> None:
+            self.count = tf.Variable(0.0)
+
+        def call(self, x: Any) -> Any:
+            self.count.assign_add(1.0)
+            return x
+
+    layers = [keras.Input((4,)), keras.layers.Dense(5, activation="relu")]
+    if trial["plain"]:
+        layers.append(Counts())
+    return keras.Sequential([*layers, keras.layers.Dense(2, activation="softmax")])
+
+
+def sgd(trial: Any) -> Any:
+    import keras
+
+    return keras.optimizers.SGD(trial["rate"])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to become of a cell: `epochs` at most, stopped by the study after `stop`."""
+
+    epochs: int
+    stop: int | None
+    diverges: bool
+    batch_size: int
+    plain: bool
+
+    @property
+    def expected(self) -> int:
+        ends = [self.epochs, *([self.stop] if self.stop else []), *([1] if self.diverges else [])]
+        return min(ends)
+
+
+PLANS = st.builds(
+    Plan,
+    epochs=st.integers(1, 5),
+    stop=st.none() | st.integers(1, 4),
+    diverges=st.sampled_from([False, False, True]),
+    batch_size=st.sampled_from([8, 8, 8, 12]),
+    plain=st.sampled_from([False] * 7 + [True]),
+)
+
+
+@cache
+def worker() -> LaneWorker:
+    """One for all examples: what was trained before must not matter."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(40, 4)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int64)
+    data = Dataset("made", x, y, x[:4], y[:4], 2, "of no matter")
+    declared = KerasModel(build=network, optimizer=sgd, batch_size=lambda p: p["batch_size"])
+    job = Job(Source("object", __name__), pickled(declared), "val_loss", (), Splits(), 1, 0, True)
+    return LaneWorker(job, data, LANES)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(PLANS, min_size=1, max_size=9), st.integers(1, 6))
+def test_each_cell_has_exactly_its_own_epochs_and_reports(plans: list[Plan], depth: int) -> None:
+    """Cells are refilled as others end, up to `depth` at a time, as the driver does."""
+    lanes = worker()
+    reported: dict[int, list[int]] = defaultdict(list)
+    values: dict[int, list[float]] = defaultdict(list)
+    coming, held, freed = list(enumerate(plans)), set[int](), list[tuple[int, int]]()
+    while coming or held:
+        new = []
+        while coming and len(held) < depth:
+            number, plan = coming.pop(0)
+            rate = 1e30 if plan.diverges else 0.1
+            params = {"rate": rate, "batch_size": plan.batch_size, "plain": plan.plain}
+            new.append(Cell(number, 1, 0, params, number, plan.epochs))
+            held.add(number)
+        messages, _ = lanes.work(new, freed)
+        freed = []
+        for message in messages:
+            number = message.key[0]
+            if number not in held:
+                continue
+            if message.outcome is not None:
+                assert message.outcome.ending is Ending.FINISHED, message.outcome.error
+                held.discard(number)
+            elif message.epoch:
+                reported[number].append(message.epoch)
+                values[number].append(message.metrics["val_loss"])
+                diverged = not np.isfinite(list(message.metrics.values())).all()
+                if diverged or message.epoch == plans[number].stop:
+                    held.discard(number)
+                    freed.append(message.key)
+    lanes.work([], freed)
+    for number, plan in enumerate(plans):
+        if plan.diverges:
+            assert len(reported[number]) <= plan.expected + 1  # NaN may need a second epoch
+        else:
+            assert reported[number] == list(range(1, plan.expected + 1))
+            assert np.isfinite(values[number]).all()
+    assert not lanes.busy
+    assert not lanes.waiting
+    assert not lanes.plain
+
+
+def test_a_cell_has_the_same_numbers_whatever_trains_beside_it() -> None:
+    params = {"rate": 0.1, "batch_size": 8, "plain": False}
+    alone = Cell(0, 1, 0, params, 5, 3)
+    beside = [Cell(n, 1, 0, {**params, "rate": 1e30 if n == 1 else 0.3}, n, n) for n in (1, 2)]
+    results = []
+    for cells in ([alone], [*beside, alone]):
+        taken: list[float] = []
+        messages, _ = worker().work(cells, [])
+        while True:
+            taken += [m.metrics["val_loss"] for m in messages if m.key == (0, 0) and m.epoch]
+            if any(m.key == (0, 0) and m.outcome for m in messages):
+                break
+            messages, _ = worker().work([], [])
+        worker().work([], [(n, 0) for n in (1, 2)])
+        results.append(taken)
+    assert results[0] == results[1]
+    assert len(results[0]) == 3

@@ -1,0 +1,59 @@
+"""Which engine runs a study, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tuner.engines import fused, ray_tune
+from tuner.engines.ray_adapters import Study
+from tuner.experiment import Experiment
+
+if TYPE_CHECKING:
+    from tuner.loading import Source
+    from tuner.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An engine by name, `why` in words, and what runs a study on it.
+
+    `lanes` is the fused engine's lanes a worker; `seconds()` says where its workers' time went.
+    """
+
+    name: str
+    why: str
+    run: Callable[[Study], None]
+    lanes: int | None = None
+    seconds: Callable[[], dict[str, float]] = dict
+
+    def __str__(self) -> str:
+        lanes = "" if self.lanes is None else f", {self.lanes} lanes a worker"
+        return f"{self.name}{lanes} ({self.why})"
+
+
+def choose(experiment: Experiment, runtime: Runtime, source: Source, **given: Any) -> Chosen:
+    """The engine that the experiment names; for "auto", fused where every trial can be and gains.
+
+    `given` are the arguments that both engines take. Raises EngineError when Ray cannot start.
+    """
+    plain = partial(ray_tune.run, runtime=runtime, source=source, **given)
+    if experiment.engine == "ray_tune":
+        return Chosen("ray_tune", "asked for", plain)
+    if experiment.engine == "fused":
+        lanes = fused.lanes_of(experiment)
+        engine = fused.Fused(experiment, runtime, source, **given)
+        return Chosen("fused", "asked for", engine.run, lanes, lambda: engine.seconds)
+    reason = fused.why_not(experiment, given["dataset"]) or fused.no_gain(experiment)
+    if reason is None:
+        engine = fused.Fused(experiment, runtime, source, **given)
+        try:
+            engine.check(gain=True)
+        except fused.Unfit as error:
+            reason = error.reason
+        else:
+            why = "its trials are networks of one declaration, which train together"
+            return Chosen("fused", why, engine.run, engine.lanes, lambda: engine.seconds)
+    return Chosen("ray_tune", reason, plain)
