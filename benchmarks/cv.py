@@ -1,6 +1,6 @@
 """The course lab's initializer table, by tuner and by what one would use without it.
 
-    python -m benchmarks.cv [--data MNIST.npz] [--engine ray_tune] [--only tuner grid_search_cv]
+    python -m benchmarks.cv [--data MNIST.npz] [--engine auto] [--only tuner grid_search_cv]
     python -m benchmarks.cv --samples 3000 --epochs 2       # a look, in a minute or two
 
 An MLP with dropout, RMSprop, batches of 128, 10 epochs: 8 initializers on 3 folds of MNIST's 60,000
@@ -37,7 +37,7 @@ Table = dict[str, tuple[float, float]]
 def main() -> None:
     parser = argparse.ArgumentParser(description="The initializer table, by tuner and its peers.")
     parser.add_argument("--data", type=Path, default=os.environ.get("TUNER_MNIST"))
-    parser.add_argument("--engine", default="ray_tune", help="tuner's engine: ray_tune, fused")
+    parser.add_argument("--engine", default="auto", help="auto, ray_tune or fused")
     parser.add_argument("--samples", type=int, help="train on the first so many samples only")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS)

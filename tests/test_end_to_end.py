@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -174,8 +176,17 @@ def test_a_run_that_is_ended_goes_on_with_what_is_missing(
         pd.testing.assert_frame_equal(results.trials[same], calm.trials[same])
 
 
-def test_the_fused_engine_by_the_command_line(tmp_path: Path) -> None:
-    results = tuner.run("initializers", engine="fused", results=tmp_path, seed=1)
+def test_the_fused_engine_is_chosen_and_stays_with_its_lanes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tuner", "run", "initializers"]
+    started = {"cwd": tmp_path, "capture_output": True, "text": True, "check": True}
+    ran = subprocess.run([*command, "--seed", "1", "--lanes", "5"], **started)
+    assert "engine: fused, 5 lanes a worker (its trials are networks of one" in ran.stdout
+    assert re.search(r"the workers' \d+ s: .*train \d+%", ran.stdout)
+    content = json.loads((tmp_path / "results" / "initializers" / "study.json").read_text())
+    assert (content["experiment"]["engine"], content["experiment"]["lanes"]) == ("fused", 5)
+    again = subprocess.run([*command, "--resume", "--engine", "auto"], **started)
+    assert "engine: fused, 5 lanes a worker" in again.stdout
+    results = tuner.load(tmp_path / "results" / "initializers")
     trials = results.trials.set_index("param_initializer")
     assert set(trials["state"]) == {"COMPLETE"}
     assert set(trials["engine"]) == {"fused"}

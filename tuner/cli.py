@@ -202,6 +202,29 @@ def show(
 
 
 @app.command()
+def logs(
+    study_dir: Annotated[str, typer.Argument(help="a study's folder or URI")],
+    trial: Annotated[int, typer.Argument(help="a trial's number")],
+) -> None:
+    """Print what a trial's workers printed, and the traceback that it ended in."""
+    from tuner.logs import read_log
+
+    print(read_log(study_dir, trial), end="")
+
+
+@app.command()
+def repair(
+    study_dir: Annotated[Path, typer.Argument(help="a study's folder")],
+    storage: Annotated[Text, _option("the ledger's URL, where it has a password")] = None,
+) -> None:
+    """Make a study's tables anew from its ledger and log, and say what was broken."""
+    from tuner.repair import repair as repair_study
+
+    for line in repair_study(study_dir, storage):
+        print(line)
+
+
+@app.command()
 def simulate(
     study_dir: Annotated[Path, typer.Argument(help="a study whose trials ran to their end")],
     scheduler: Annotated[

@@ -10,11 +10,24 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tuner.errors import ResultsError
+
 
 def put_bytes(path: Path, content: bytes) -> None:
     """Write a whole file under a hidden name, then rename it into place."""
     with _hidden(path) as hidden:
         hidden.write_bytes(content)
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """A Parquet file. Raises ResultsError for one that is broken."""
+    try:
+        return pq.read_table(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).partition("\n")[0].split())
+        raise ResultsError(
+            f"{path} cannot be read ({reason}); `tuner repair STUDY_DIR` makes it anew"
+        ) from None
 
 
 def put_parquet(path: Path, table: pa.Table) -> None:
@@ -23,13 +36,13 @@ def put_parquet(path: Path, table: pa.Table) -> None:
         pq.write_table(table, hidden)
 
 
-def cut_unfinished_line(path: Path) -> None:
-    """Drop an unterminated last line, as a kill or a full disk leaves one.
+def cut_unfinished_line(path: Path) -> bool:
+    """Drop an unterminated last line, as a kill or a full disk leaves one; whether there was one.
 
     Optuna's journal opens with such a tail, then the first append makes it unreadable for good.
     """
     if not path.exists():
-        return
+        return False
     with path.open("rb+") as file:
         end = file.seek(0, os.SEEK_END)
         keep = end
@@ -43,6 +56,7 @@ def cut_unfinished_line(path: Path) -> None:
             keep = start
         if keep < end:
             file.truncate(keep)
+        return keep < end
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from tuner.errors import StudyError
+from tuner.errors import ResultsError, StudyError
 from tuner.files import cut_unfinished_line
 from tuner.schema import JOURNAL_FILE
 from tuner.search_space import SearchSpace
@@ -48,10 +48,19 @@ class _HeldLock(BaseJournalFileLock):
 
 
 def journal_storage(folder: Path) -> BaseStorage:
-    """The journal in a study's folder, its tail repaired. Call it with the study's lock held."""
+    """The journal in a study's folder, its tail repaired. Call it with the study's lock held.
+
+    Raises ResultsError for one that is broken elsewhere.
+    """
     path = folder / JOURNAL_FILE
     cut_unfinished_line(path)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=_HeldLock()))
+    try:
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=_HeldLock()))
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise ResultsError(
+            f"{path} is broken ({type(error).__name__}: {error}), and is what all else is made of: "
+            "put back a copy of it; the tables beside it can still be read"
+        ) from None
 
 
 def url_storage(url: str) -> BaseStorage:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from tuner.event_files import EventFiles
 from tuner.files import put_parquet
+from tuner.logs import keep_log
 from tuner.record import Record
 from tuner.report_store import CellKey, Report, ReportStore
 from tuner.schema import TRIALS_FILE
 from tuner.search_space import SearchSpace
 from tuner.tables import trials_table
+from tuner.trial import Cell, Outcome
 
 
 class Recorder:
@@ -46,6 +48,11 @@ class Recorder:
                 self.store.finish((trial, fold))
             if self._events is not None:
                 self._events.finish((trial, fold))
+
+    def log(self, cell: Cell, outcome: Outcome) -> None:
+        """Keep what a cell printed, and its error."""
+        if self._folder is not None:
+            keep_log(self._folder, cell, outcome)
 
     def drop(self, cell: CellKey, attempt: int) -> None:
         """Forget a cell's reports up to this attempt."""

@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tuner.files import cut_unfinished_line, put_bytes, put_parquet
+from tuner.errors import ResultsError
+from tuner.files import cut_unfinished_line, put_bytes, put_parquet, read_parquet
 from tuner.schema import (
     REPORT_COLUMNS_FIRST,
     REPORT_COLUMNS_LAST,
@@ -74,7 +75,7 @@ class ReportStore:
     def reports(self) -> Iterator[Report]:
         """Every report on disk, those in parts (finished cells; attempt 0) first."""
         for number in range(1, self._part):
-            yield from _rows(pq.read_table(self._part_path(number)))
+            yield from _rows(read_parquet(self._part_path(number)))
         for rows in self._open.values():
             yield from rows
 
@@ -98,11 +99,17 @@ class ReportStore:
         """Take cells out of the whole parts, to be run again (on resume only)."""
         gone = set(cells)
         for number in range(1, self._part):
-            table = pq.read_table(self._part_path(number))
+            table = read_parquet(self._part_path(number))
             keys = zip(table["trial"].to_pylist(), table["fold"].to_pylist(), strict=True)
             keep = [key not in gone for key in keys]
             if not all(keep):
                 put_parquet(self._part_path(number), table.filter(pa.array(keep)))
+
+    def fill_gaps(self) -> None:
+        """Put empty parts where whole ones are missing, so that the others can be read."""
+        for number in range(1, self._part):
+            if not self._part_path(number).exists():
+                self._write_part(number, [])
 
     def write(self, *, now: bool = False) -> None:
         """Bring the table up to date, if it is due (`now`: in any case)."""
@@ -149,19 +156,26 @@ class ReportStore:
         if not self._log_path.exists():
             return
         with self._log_path.open("rb") as file:
-            for line in file:
-                content = json.loads(line)
-                if "part" in content:
-                    self._part = content["part"]
-                else:
-                    yield Report(**content)
+            for number, line in enumerate(file, 1):
+                try:
+                    content = json.loads(line)
+                    if "part" in content:
+                        self._part = int(content["part"])
+                        continue
+                    report = Report(**content)
+                except (ValueError, TypeError) as error:
+                    raise ResultsError(
+                        f"{self._log_path}, line {number}, is none that tuner wrote ({error}); "
+                        "`tuner repair STUDY_DIR` goes on without it"
+                    ) from None
+                yield report
 
     def _part_path(self, number: int) -> Path:
         return self._parts / f"part-{number:05}.parquet"
 
     def _read_parts(self) -> None:
         for path in sorted(self._parts.glob("part-*.parquet")):
-            for name in pq.read_schema(path).names:
+            for name in _columns(path):
                 if name not in {*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST, *self._metrics}:
                     self._metrics.append(name)
 
@@ -172,12 +186,19 @@ class ReportStore:
         """Give the whole parts the newest columns: pandas takes the columns of the first part."""
         for number in range(self._part):
             if self._part_path(number).exists():
-                table = pq.read_table(self._part_path(number))
+                table = read_parquet(self._part_path(number))
                 for name in self._metrics:
                     if name not in table.column_names:
                         table = table.append_column(name, pa.nulls(len(table), pa.float64()))
                 put_parquet(self._part_path(number), table.select(_schema(self._metrics).names))
         self._changed = True
+
+
+def _columns(path: Path) -> list[str]:
+    try:
+        return list(pq.read_schema(path).names)
+    except (OSError, ValueError, pa.ArrowException):
+        return list(read_parquet(path).column_names)  # says what is wrong with it
 
 
 def _schema(metrics: list[str]) -> pa.Schema:

@@ -24,9 +24,9 @@ from tuner.trial import Decision, State
 
 def restore(study: Study) -> None:
     """Fill a new Study with what its ledger and report log hold."""
-    last = _last_attempts(study)
+    last = last_attempts(study)
     for number in sorted(last):
-        study.records.append(_record(study, number, last[number]))
+        study.records.append(record_of(study, number, last[number]))
     _restore_reports(study)
     for record in study.records:
         _go_on(study, record, last[record.trial])
@@ -34,7 +34,7 @@ def restore(study: Study) -> None:
         study.close_window_if_done()
 
 
-def _last_attempts(study: Study) -> dict[int, FrozenTrial]:
+def last_attempts(study: Study) -> dict[int, FrozenTrial]:
     """Each trial's last attempt; attempts left open behind it are closed."""
     last: dict[int, FrozenTrial] = {}
     for attempt in study.ledger.attempts():
@@ -47,7 +47,8 @@ def _last_attempts(study: Study) -> dict[int, FrozenTrial]:
     return last
 
 
-def _record(study: Study, number: int, attempt: FrozenTrial) -> Record:
+def record_of(study: Study, number: int, attempt: FrozenTrial) -> Record:
+    """A trial as its last attempt in the ledger tells it."""
     params = study.space.draw(
         lambda name, axis: axis.value if isinstance(axis, Constant) else attempt.params[name]
     )

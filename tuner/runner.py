@@ -22,6 +22,7 @@ from tuner.experiment import (
     last_epoch,
     settle,
 )
+from tuner.files import cut_unfinished_line
 from tuner.filesystems import is_uri
 from tuner.folds import Splits
 from tuner.grid import grid_points
@@ -35,7 +36,13 @@ from tuner.resume import restore
 from tuner.runtime import connect
 from tuner.sampler import caveat, check_sampler
 from tuner.scheduler import make_scheduler
-from tuner.schema import FILES_FOLDER, REPORTS_FOLDER, TRIALS_FILE
+from tuner.schema import (
+    FILES_FOLDER,
+    JOURNAL_FILE,
+    REPORT_LOG_FILE,
+    REPORTS_FOLDER,
+    TRIALS_FILE,
+)
 from tuner.search_space import Int, SearchSpace
 from tuner.set_axes import set_axes
 from tuner.study import Study
@@ -148,7 +155,9 @@ class Finished:
         failed = next((r for r in self.study.records if r.state is State.FAILED), None)
         if failed is not None:
             last = (failed.error or "").strip().splitlines()[-1:]
-            display.line(f"trial {failed.trial} failed: {''.join(last)}; --resume runs it again")
+            why = f"python -m tuner logs {self.place} {failed.trial}"
+            display.line(f"trial {failed.trial} failed: {''.join(last)}")
+            display.line(f"  its traceback: {why}; --resume runs it again")
         display.line(f"results: {self.place}")
         display.line("\n  import pandas as pd")
         display.line(f'  trials = pd.read_parquet("{self.place}/{TRIALS_FILE}")')
@@ -275,6 +284,9 @@ def run_study(
             settled = replace(settled, engine=engine.name, lanes=engine.lanes)
             content["experiment"] = describe(loaded, settled, dataset)["experiment"]
             content.setdefault("engine_because", engine.why)
+            for name in (JOURNAL_FILE, REPORT_LOG_FILE):
+                if cut_unfinished_line(path / name):
+                    display.line(f"{path / name}: cut the half line that the last run left")
             with writing(path):
                 write_study_json(path, content)
                 opened = _open(settled, path, content["enqueued"], storage, new=not resume)

@@ -8,6 +8,7 @@ results/<study>/
     reports.log         reports since the last whole part
     lock                held by the driver that writes
     files/              what training functions write, each into its `trial.folder`
+    logs/               what each trial's workers printed, and the errors it ended in
     tensorboard/        event files, one run a trial, with --tensorboard
 """
 
@@ -22,6 +23,7 @@ JOURNAL_FILE = "journal.log"
 REPORT_LOG_FILE = "reports.log"
 LOCK_FILE = "lock"
 FILES_FOLDER = "files"
+LOGS_FOLDER = "logs"
 TENSORBOARD_FOLDER = "tensorboard"
 FORMAT = 1
 """The version of this layout, `format` in study.json."""

@@ -253,6 +253,7 @@ class Study:
             if outcome.returned is not None:  # a report after which nothing is left to stop
                 self._take(cell, 1, outcome.returned, outcome.duration_s, final=True)
             open_cell = self._open.pop((cell.trial, cell.fold))
+            self.recorder.log(cell, outcome)
             record = self.records[cell.trial]
             record.running.discard(cell.fold)
             result = open_cell.result(outcome, self.experiment, self.clock())

@@ -72,7 +72,7 @@ class Outcome:
     """The end of a cell. `error` is the text kept for the user (a traceback where it raised).
 
     `returned` holds the metrics that a function returned which had reported nothing; `read_epochs`
-    is the trial's.
+    is the trial's. `log` is what the cell printed.
     """
 
     ending: Ending
@@ -82,6 +82,7 @@ class Outcome:
     host: str = ""
     returned: Mapping[str, float] | None = None
     read_epochs: bool = True
+    log: str = ""
 
 
 RESERVED_COLUMNS = ("trial", "fold", "epoch", "time_s", "decision", "order", "at", "study")

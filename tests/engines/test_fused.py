@@ -17,8 +17,9 @@ import pytest
 from tests.brain import experiment, open_study
 from tuner.datasets import load as load_dataset
 from tuner.engines import fused, ray_tune
+from tuner.engines.choice import Chosen, choose
 from tuner.engines.fused import lanes_of, some_cells
-from tuner.errors import TunerError
+from tuner.errors import ExperimentError, TunerError
 from tuner.experiment import KerasModel
 from tuner.folds import Splits, cell_data, cell_rows, judged_on_test
 from tuner.loading import Source
@@ -183,6 +184,43 @@ def test_what_lanes_cannot_train_is_refused_before_anything_is_asked(runtime: Ru
         studied(runtime, objective=print)
     with pytest.raises(TunerError, match=r"wide \(512 x 300\): no gain; take --engine ray_tune"):
         studied(runtime, objective=KerasModel(build=wide, optimizer=sgd))
+
+
+def test_auto_takes_the_fused_engine_where_it_gains_and_says_why(runtime: Runtime) -> None:
+    def widths(trial: Any) -> Any:
+        import keras
+
+        return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(trial["width"])])
+
+    def chosen(objective: Any = DECLARED, **more: Any) -> Chosen:
+        settled = experiment(**{"space": SPACE, "objective": objective, "engine": "auto", **more})
+        return choose(settled, runtime, HERE, dataset=DIGITS, splits=Splits(), files=None)
+
+    fused_one = chosen()
+    assert (fused_one.name, fused_one.lanes) == ("fused", fused.LANES)
+    fused_one.run.__self__.kill()  # type: ignore[attr-defined]  # its CPU is the only one
+    assert str(chosen(print)) == "ray_tune (its training is a function, not a declared KerasModel)"
+    assert "2 trainings do not fill" in chosen(trials=2).why
+    batches = {**SPACE, "batch_size": Categorical([32, 64])}
+    assert "batch_size is searched" in chosen(space=batches).why
+    form = chosen(KerasModel(build=widths, optimizer=sgd), space={**SPACE, "width": Int(4, 200)})
+    assert form.name == "ray_tune"
+    assert "4 of 4 of its points are networks of different forms" in form.why
+
+
+def test_lanes_with_the_ray_tune_engine_are_refused() -> None:
+    with pytest.raises(ExperimentError, match=r"lanes 4 belongs to the fused engine"):
+        experiment(space=SPACE, engine="ray_tune", lanes=4)
+
+
+def test_a_worker_holds_enough_cells_of_each_batch_size_of_a_grid() -> None:
+    grid = {**SPACE, "batch_size": Categorical([32, 64, 128])}
+    assert fused.batch_sizes(experiment(space=grid, plan="grid")) == 3
+    assert fused.no_gain(experiment(space=SPACE, trials=9)) is None
+    searched = experiment(space={**SPACE, "batch_size": Int(16, 64)})
+    assert (
+        fused.no_gain(searched) == "batch_size is searched, so that few trials would train together"
+    )
 
 
 def test_lanes_follow_from_the_experiment_alone() -> None:

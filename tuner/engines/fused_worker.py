@@ -22,6 +22,7 @@ from tuner.failures import failure_text
 from tuner.folds import cell_data, cell_rows, judged_on_test
 from tuner.schema import cell_folder
 from tuner.trial import Cell, Decision, Ending, Outcome, Trial
+from tuner.worker_log import Captured, captured
 
 if TYPE_CHECKING:
     import keras
@@ -88,6 +89,7 @@ class LaneWorker:
         self.waiting: dict[Key, Waiting] = {}
         self.busy: dict[Key, tuple[int, float]] = {}
         self.plain: dict[Key, PlainCell] = {}
+        self.said: dict[Key, Captured] = {}
         self.unfit: set[Any] = set()
         self.group: Any = None
         self.seconds: dict[str, float] = defaultdict(float)
@@ -120,6 +122,7 @@ class LaneWorker:
         whose declaration raised; and where this worker's seconds went.
         """
         for key in freed:
+            self.said.pop(key, None)
             self.waiting.pop(key, None)
             if key in self.busy:
                 self._lanes.free(self.busy.pop(key)[0])
@@ -207,7 +210,9 @@ class LaneWorker:
         key = (cell.trial, cell.fold)
         try:
             trial = self._trial(cell)
-            model = build_model(self.declaration, trial)
+            with captured() as said:
+                self.said[key] = said
+                model = build_model(self.declaration, trial)
             epochs_of(trial)
             shape = form(self.declaration, trial, model)
             if shape in self.unfit or why_not(self.declaration, trial, model) is not None:
@@ -221,7 +226,8 @@ class LaneWorker:
                 batch_size=batch_size_of(self.declaration, trial),
             )
         except Exception as error:  # noqa: BLE001  # whatever a user's code raises
-            return Message(key, outcome=self._outcome(Ending.RAISED, failure_text(error)))
+            outcome = self._outcome(Ending.RAISED, failure_text(error))
+            return Message(key, outcome=replace(outcome, log=self.said.pop(key, Captured()).text))
         return None
 
     def _fill(self) -> list[Message]:
@@ -268,7 +274,7 @@ class LaneWorker:
         if held is not None:
             outcome = replace(outcome, read_epochs=held.trial.read_epochs)
         lanes.free(lane)
-        return Message(key, outcome=outcome)
+        return Message(key, outcome=replace(outcome, log=self.said.pop(key, Captured()).text))
 
     def _outcome(self, ending: Ending, error: str | None, seconds: float = 0.0) -> Outcome:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

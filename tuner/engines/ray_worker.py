@@ -23,6 +23,7 @@ from ray import tune
 from tuner.failures import failure_text
 from tuner.schema import cell_folder
 from tuner.trial import Cell, Decision, Ending, Outcome
+from tuner.worker_log import captured
 
 if TYPE_CHECKING:
     from tuner.datasets import Dataset
@@ -147,14 +148,16 @@ class _Training:
         objective = objective_of(job)
         load_fold = self._fold_loader()
         gc.freeze()  # what lives as long as the worker need not be looked at after each trial
-        return lambda cell: run_cell(
-            objective,
-            job.metric,
-            cell,
-            self._send,
-            lambda: load_fold(cell.fold),
-            _folder(job, cell),
-        )
+
+        def run(cell: Cell) -> Outcome:
+            folder = _folder(job, cell)
+            with captured() as said:
+                outcome = run_cell(
+                    objective, job.metric, cell, self._send, lambda: load_fold(cell.fold), folder
+                )
+            return replace(outcome, log=said.text)
+
+        return run
 
     def _send(self, epoch: int, metrics: dict[str, float], time_s: float) -> Decision:
         self.outbox.put((epoch, metrics, time_s))
