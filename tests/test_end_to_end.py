@@ -185,7 +185,7 @@ def test_the_fused_engine_is_chosen_and_stays_with_its_lanes(tmp_path: Path) -> 
     content = json.loads((tmp_path / "results" / "initializers" / "study.json").read_text())
     assert (content["experiment"]["engine"], content["experiment"]["lanes"]) == ("fused", 5)
     again = subprocess.run([*command, "--resume", "--engine", "auto"], **started)
-    assert "engine: fused, 5 lanes a worker" in again.stdout
+    assert "engine: fused, 5 lanes a worker (its trials" in again.stdout
     results = tuner.load(tmp_path / "results" / "initializers")
     trials = results.trials.set_index("param_initializer")
     assert set(trials["state"]) == {"COMPLETE"}

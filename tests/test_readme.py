@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("readme")
     for name, text in FILES.items():
         (path / name).write_text(text)
-    for command in dict.fromkeys(what for kind, what, _ in BLOCKS if kind == "after"):
-        run(path, sys.executable, *shlex.split(command)[1:])
+    commands = dict.fromkeys(what for kind, what, _ in BLOCKS if kind == "after")
+    with ThreadPoolExecutor() as pool:  # each mostly waits for its Ray
+        done = [pool.submit(run, path, sys.executable, *shlex.split(c)[1:]) for c in commands]
+        for command in done:
+            command.result()
     return path
 
 

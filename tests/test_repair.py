@@ -116,7 +116,7 @@ def test_what_breaks_is_made_anew_from_the_ledger_and_the_log(
 @pytest.mark.parametrize(
     ("name", "breaks", "line"),
     [
-        ("journal.log", garbage_line, r"journal\.log is broken .*put back a copy of it"),
+        ("journal.log", garbage_line, r"ledger \(journal\.log, .* is broken .*put back a copy"),
         ("journal.log", Path.unlink, r"has no journal\.log, of which its tables are made"),
         ("study.json", halve, r"study\.json cannot be read"),
         ("study.json", Path.unlink, r"is no study folder: it has no study\.json"),

@@ -6,7 +6,8 @@ number) and `attempt`, and, for each finished cell, `fold:<i>`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,8 @@ def journal_storage(folder: Path) -> BaseStorage:
     """
     path = folder / JOURNAL_FILE
     cut_unfinished_line(path)
-    try:
+    with _whole():
         return JournalStorage(JournalFileBackend(str(path), lock_obj=_HeldLock()))
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-        raise ResultsError(
-            f"{path} is broken ({type(error).__name__}: {error}), and is what all else is made of: "
-            "put back a copy of it; the tables beside it can still be read"
-        ) from None
 
 
 def url_storage(url: str) -> BaseStorage:
@@ -95,6 +91,24 @@ def shown_url(url: str) -> str:
         ) from None
 
 
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Say in a line what Optuna trips over in a ledger that is broken."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise broken_ledger(f"{type(error).__name__}: {error}") from None
+
+
+def broken_ledger(why: str) -> ResultsError:
+    """The error for a ledger that cannot be gone on with."""
+    return ResultsError(
+        f"the study's ledger ({JOURNAL_FILE}, or its database) is broken "
+        f"({' '.join(why.split())}), and all else is made of it: put back a copy; "
+        "the tables beside it can still be read"
+    )
+
+
 class Ledger:
     """The attempts of one study. Safe to use from several threads, as Optuna's storages are."""
 
@@ -104,12 +118,13 @@ class Ledger:
         """Open the study `name` of a storage; with `new`, raises StudyError if it is there."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
-            self._study = optuna.create_study(
-                storage=storage or InMemoryStorage(),
-                study_name=name,
-                direction="maximize" if mode == "max" else "minimize",
-                load_if_exists=not new,
-            )
+            with _whole():
+                self._study = optuna.create_study(
+                    storage=storage or InMemoryStorage(),
+                    study_name=name,
+                    direction="maximize" if mode == "max" else "minimize",
+                    load_if_exists=not new,
+                )
         except optuna.exceptions.DuplicatedStudyError:
             raise StudyError(
                 f"the storage holds a study {name!r} already; give another --study"

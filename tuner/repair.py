@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tuner.files import cut_unfinished_line, put_bytes, put_parquet, read_parque
 from tuner.ledger import Ledger, journal_storage, url_storage
 from tuner.ledger_lock import ledger_locked
 from tuner.report_store import Report, ReportStore
-from tuner.resume import last_attempts, record_of
+from tuner.resume import check_whole, last_attempts, record_of
 from tuner.schema import (
     JOURNAL_FILE,
     REPORT_LOG_FILE,
@@ -52,15 +53,17 @@ def repair(study_dir: Path, storage: str | None = None) -> list[str]:
         said += _mend_log(study_dir / REPORT_LOG_FILE)
         said += _set_aside_parts(study_dir / REPORTS_FOLDER)
         study = Study(experiment, ledger)
-        records = [record_of(study, n, a) for n, a in sorted(last_attempts(study).items())]
+        last = last_attempts(study)
+        check_whole(last, set())
+        records = [record_of(study, n, a) for n, a in sorted(last.items())]
         ledger.disconnect()
-        store = ReportStore(study_dir)
-        store.fill_gaps()
-        for record in records:
-            if record.state is not State.RUNNING:
-                for fold in record.cells:
-                    store.finish((record.trial, fold))
-        store.close()
+        with closing(ReportStore(study_dir)) as store:
+            store.fill_gaps()
+            check_whole(last, store.trials())
+            for record in records:
+                if record.state is not State.RUNNING:
+                    for fold in record.cells:
+                        store.finish((record.trial, fold))
         table = trials_table(records, SearchSpace(experiment.space), experiment.engine)
         if not _readable(study_dir / TRIALS_FILE):
             said.append(f"{TRIALS_FILE}: was missing or broken, and is made anew")

@@ -79,6 +79,13 @@ class ReportStore:
         for rows in self._open.values():
             yield from rows
 
+    def trials(self) -> set[int]:
+        """The trials of which there are reports."""
+        known = {trial for trial, _ in self._open}
+        for number in range(1, self._part):
+            known |= set(read_parquet(self._part_path(number))["trial"].unique().to_pylist())
+        return known
+
     def append(self, report: Report) -> None:
         """Keep a report; it is in the log when this returns."""
         self._write_line({**asdict(report), "metrics": dict(report.metrics)})

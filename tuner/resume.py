@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.experiment import last_epoch
-from tuner.ledger import FOLD
+from tuner.ledger import FOLD, broken_ledger
 from tuner.record import CellResult, Record
 from tuner.report_store import Report
 from tuner.search_space import Constant
@@ -25,6 +25,8 @@ from tuner.trial import Decision, State
 def restore(study: Study) -> None:
     """Fill a new Study with what its ledger and report log hold."""
     last = last_attempts(study)
+    store = study.recorder.store
+    check_whole(last, set() if store is None else store.trials())
     for number in sorted(last):
         study.records.append(record_of(study, number, last[number]))
     _restore_reports(study)
@@ -32,6 +34,13 @@ def restore(study: Study) -> None:
         _go_on(study, record, last[record.trial])
     if study.window:
         study.close_window_if_done()
+
+
+def check_whole(last: Mapping[int, FrozenTrial], reported: set[int]) -> None:
+    """Raises ResultsError where the ledger has lost trials: it is written before all else."""
+    lost = (set(range(max(last, default=-1) + 1)) | reported) - set(last)
+    if lost:
+        raise broken_ledger(f"it has lost trial {min(lost)}, and {len(lost)} in all")
 
 
 def last_attempts(study: Study) -> dict[int, FrozenTrial]:

@@ -280,10 +280,10 @@ def run_study(
                 splits=_splits(settled),
                 files=path.resolve() / FILES_FOLDER,
             )
+            engine = replace(engine, why=content.setdefault("engine_because", engine.why))
             display.line(f"engine: {engine}")
             settled = replace(settled, engine=engine.name, lanes=engine.lanes)
             content["experiment"] = describe(loaded, settled, dataset)["experiment"]
-            content.setdefault("engine_because", engine.why)
             for name in (JOURNAL_FILE, REPORT_LOG_FILE):
                 if cut_unfinished_line(path / name):
                     display.line(f"{path / name}: cut the half line that the last run left")

@@ -30,6 +30,7 @@ from optuna.samplers import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.cmaes_state import check_state
 from tuner.errors import ExperimentError
 from tuner.experiment import Experiment
 from tuner.search_space import Categorical, Constant, SearchSpace
@@ -135,7 +136,10 @@ class _SeesPenalised(BaseSampler):
 
 
 class _CmaEs(_SeesPenalised, CmaEsSampler):
-    pass
+    def _concat_optimizer_attrs(self, optimizer_attrs: dict[str, str]) -> str:
+        pickled = super()._concat_optimizer_attrs(optimizer_attrs)
+        check_state(bytes.fromhex(pickled))
+        return pickled
 
 
 class _GP(_SeesPenalised, GPSampler):
