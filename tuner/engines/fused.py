@@ -17,7 +17,13 @@ import ray
 
 from tuner.engines.fused_worker import Key, LaneActor, Message
 from tuner.engines.proposals import Proposals
-from tuner.engines.ray_adapters import NODES_S, WARM_UP_S, Study, cause_of_death
+from tuner.engines.ray_adapters import (
+    KILLED_FOR_MEMORY,
+    NODES_S,
+    WARM_UP_S,
+    Study,
+    cause_of_death,
+)
 from tuner.engines.ray_worker import Job
 from tuner.engines.shipping import pickled, user_paths
 from tuner.errors import EngineError, TunerError
@@ -240,7 +246,7 @@ class Fused:
         """What a call brought: reports, ends, or the news that the worker died."""
         try:
             messages, worker.seconds = ray.get(worker.call)
-        except ray.exceptions.RayActorError as error:
+        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
             self._lost(study, worker, cause_of_death(str(error)))
             return
         worker.call = None
@@ -270,7 +276,9 @@ class Fused:
             raise EngineError(f"the workers die as they start; the last one: {why}")
         now = time.monotonic()
         self._gone.append(worker.seconds)
-        self.workers[self.workers.index(worker)] = self._new_worker()
+        self.workers.remove(worker)
+        if not self.workers or not why.startswith(KILLED_FOR_MEMORY):  # fewer need less
+            self.workers.append(self._new_worker())
         for key, cell in list(worker.held.items()):
             ending = Ending.TIMED_OUT if key == late else Ending.DIED
             study.tell(cell, Outcome(ending, why, now - worker.began.get(key, now)))

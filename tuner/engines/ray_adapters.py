@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ START_S = 30.0
 """How long a cell waits for a worker that starts, before it takes one that stands idle."""
 PENDING = "PENDING"
 DEATH_CHARACTERS = 500
+LOW_MEMORY = "node running low on memory"
+"""What Ray says when it ends a worker lest the system end another process."""
+KILLED_FOR_MEMORY = "the worker was killed for memory"
 KEPT_TRIALS = 1000
 """How many ended trials Tune may remember."""
 
@@ -211,6 +215,8 @@ class Reports(TrialScheduler):
         flight = self._flights.open.get(trial.trial_id)
         if flight is not None and not flight.timed_out:
             flight.death = cause_of_death(Path(trial.error_file).read_text())
+            if flight.death.startswith(KILLED_FOR_MEMORY):  # fewer at a time need less
+                self._flights.concurrency = max(1, self._flights.concurrency - 1)
 
     def choose_trial_to_run(self, controller: Any) -> None:
         """None: Tune starts pending trials in order by itself, without a look at all of them."""
@@ -247,6 +253,9 @@ class Sweep(TrialProgressCallback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Nothing: the searcher hears of it."""
 
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Nothing: Tune's own looks for a result at the worker that died."""
+
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         flights = self._flights
         for tune_id, flight in list(flights.open.items()):
@@ -273,6 +282,9 @@ def _worker_id(flight: Flight) -> str:
 def cause_of_death(said: str) -> str:
     """One line for the user out of the page that Ray writes about a worker that died."""
     said = " ".join(said.split())
+    if LOW_MEMORY in said:
+        used = re.search(r"was (\S+ used / \S+ limit)", said)
+        return f"{KILLED_FOR_MEMORY}: {used[1] if used else 'no memory was left'}, on its node"
     _, found, detail = said.partition("Worker exit detail: ")
     if found:
         reason = detail.partition(" Some common causes")[0]

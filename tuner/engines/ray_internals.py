@@ -44,12 +44,32 @@ def prepare(controller: Any, tune_trial: Any, workers: int) -> Any:
         inner = controller._tune_controller
         inner._actor_cache.increase_max(tune_trial.placement_group_factory, by=workers)
         inner.checkpoint  # noqa: B018  it must exist to be replaced
+        _take_every_death_for_one(inner._actor_manager)
         forget_ended(inner)
         let_start(inner, tune_trial, undisturbed=True)
     except AttributeError as error:
         raise _unfit(str(error)) from error
     inner.checkpoint = lambda **when: None
     return inner
+
+
+def _take_every_death_for_one(manager: Any) -> None:
+    """Let a worker's death be a death to Tune whatever Ray calls it.
+
+    By itself it ends the whole run where Ray killed a worker for memory, or lost its node's store.
+    """
+    from ray.exceptions import RayActorError, RayError, RayTaskError
+
+    failed = manager._actor_task_failed
+
+    def task_failed(tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, RayError) and not isinstance(
+            exception, RayActorError | RayTaskError
+        ):
+            exception = RayActorError(error_msg=str(exception))
+        failed(tracked_actor_task, exception)
+
+    manager._actor_task_failed = task_failed
 
 
 def employ(controller: Any, tune_trial: Any, workers: int, more: int) -> None:
