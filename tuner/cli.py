@@ -74,6 +74,9 @@ def run(
     ] = None,
     cpus_per_trial: Annotated[Real, _option("CPUs a trial (default 1)")] = None,
     gpus_per_trial: Annotated[Real, _option("GPUs a trial, fractions allowed")] = None,
+    memory_per_trial: Annotated[
+        Real, _option("MB a trial's worker may hold; one above it is replaced")
+    ] = None,
     trial_timeout: Annotated[
         Real, _option("seconds after which a trial is ended as FAILED")
     ] = None,
@@ -132,6 +135,7 @@ def run(
         "concurrency": concurrency,
         "cpus_per_trial": cpus_per_trial,
         "gpus_per_trial": gpus_per_trial,
+        "memory_per_trial": memory_per_trial,
         "tensorboard": tensorboard,
     }
     overrides = {name: given for name, given in typed.items() if given is not None}

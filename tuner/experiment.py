@@ -83,7 +83,8 @@ class Experiment:
     the axis `epochs`. `engine` "auto" takes "fused" where it can and gains, else "ray_tune";
     `lanes` is how many cells a worker of "fused" trains at a time (None: as it sees fit). Times are
     in seconds; `trials` counts points, not attempts. `trial_timeout` is that of a cell.
-    `tensorboard` writes event files beside the tables.
+    `memory_per_trial`, in MB, is what Ray sets aside for a worker; one that held more is replaced
+    after its trial. `tensorboard` writes event files beside the tables.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Experiment:
     concurrency: int | None = _free(None)
     cpus_per_trial: float = _free(1.0)
     gpus_per_trial: float = _free(0.0)
+    memory_per_trial: float | None = _free(None)
     tensorboard: bool = _free(False)
     description: str = _free("")
 
@@ -173,6 +175,7 @@ _REAL: dict[str, float] = {
     "trial_timeout": 0.0,
     "cpus_per_trial": 0.0,
     "gpus_per_trial": 0.0,
+    "memory_per_trial": 1.0,
 }
 FREE_FIELDS = frozenset(f.name for f in fields(Experiment) if f.metadata.get("free"))
 """The fields that may differ when a study is resumed: trials, limits, resources."""

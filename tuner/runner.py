@@ -355,8 +355,13 @@ def _settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     return settled
 
 
-def _resources(settled: Experiment) -> tuple[int | None, float, float]:
-    return settled.concurrency, settled.cpus_per_trial, settled.gpus_per_trial
+def _resources(settled: Experiment) -> tuple[int | None, float, float, float | None]:
+    return (
+        settled.concurrency,
+        settled.cpus_per_trial,
+        settled.gpus_per_trial,
+        settled.memory_per_trial,
+    )
 
 
 def _open(

@@ -63,10 +63,12 @@ class Runtime:
         concurrency: int | None,
         cpus_per_trial: float,
         gpus_per_trial: float,
+        memory_per_trial: float = 0.0,
         *,
         local: bool = True,
     ) -> None:
         self.local = local
+        self.memory_per_trial = memory_per_trial
         self.cpus_per_trial = cpus_per_trial
         self.gpus_per_trial = gpus_per_trial
         self._concurrency = concurrency
@@ -99,13 +101,22 @@ class Runtime:
         """How many trials fit the nodes that are there now; none may."""
         import ray
 
-        return count_fitting(ray.nodes(), self.cpus_per_trial, self.gpus_per_trial)
+        return count_fitting(ray.nodes(), *self._needs)
+
+    @property
+    def bundle(self) -> dict[str, float]:
+        """What a trial takes of a node, by Ray's names."""
+        return _asked(*self._needs)
+
+    @property
+    def _needs(self) -> tuple[float, float, float]:
+        return self.cpus_per_trial, self.gpus_per_trial, self.memory_per_trial
 
     def labels(self) -> dict[str, str]:
         """Ray's label selector of the nodes to use: not those whose GPUs others need."""
         import ray
 
-        spared = gpu_nodes_to_spare(ray.nodes(), self.cpus_per_trial, self.gpus_per_trial)
+        spared = gpu_nodes_to_spare(ray.nodes(), *self._needs)
         return {NODE_LABEL: f"!in({','.join(spared)})"} if spared else {}
 
     def hold(self, options: Mapping[str, Any], end: threading.Event) -> None:
@@ -125,13 +136,18 @@ class Runtime:
 
         try:
             ray.init(**options)
-            slots = fitting(ray.nodes(), self.cpus_per_trial, self.gpus_per_trial)
+            slots = fitting(ray.nodes(), *self._needs)
             if self._concurrency is None:
                 self._concurrency = slots
-            elif self.gpus_per_trial and "num_cpus" in options and self._concurrency > slots:
+            elif (
+                (self.gpus_per_trial or self.memory_per_trial)
+                and "num_cpus" in options
+                and self._concurrency > slots
+            ):
+                wanted = " and ".join(_amount(*one) for one in self.bundle.items())
                 raise EngineError(
-                    f"concurrency {self._concurrency} with {self.gpus_per_trial:g} GPUs a trial "
-                    f"needs more GPUs than there are: {slots} such trials fit; lower one of them"
+                    f"concurrency {self._concurrency} with {wanted} a trial needs more GPUs or "
+                    f"memory than there are: {slots} such trials fit; lower one of them"
                 )
         except EngineError as error:
             self._error = error
@@ -147,13 +163,15 @@ def connect(
     concurrency: int | None = None,
     cpus_per_trial: float = 1.0,
     gpus_per_trial: float = 0.0,
+    memory_per_trial: float | None = None,
     address: str | None = None,
 ) -> Iterator[Runtime]:
     """Start a local Ray, or connect to the cluster at `address` ("host:port" or "auto").
 
     Ray starts in the background: `Runtime.ready` waits for it. Without `concurrency` as many
-    trials run as fit the CPUs and GPUs. On a machine of one's own a given `concurrency` may ask
-    for more CPUs than there are. Leaving disconnects, ends the local Ray and restores os.environ.
+    trials run as fit the CPUs, GPUs and memory (MB a trial). On a machine of one's own a given
+    `concurrency` may ask for more CPUs than there are. Leaving disconnects, ends the local Ray and
+    restores os.environ.
     Raises EngineError, here or from `ready`.
     """
     options: dict[str, Any] = {
@@ -173,7 +191,8 @@ def connect(
         stack.enter_context(_environment(settings))
         stack.enter_context(_signals())
         stack.enter_context(_ray(local=address is None))
-        runtime = Runtime(concurrency, cpus_per_trial, gpus_per_trial, local=address is None)
+        needs = cpus_per_trial, gpus_per_trial, memory_per_trial or 0.0
+        runtime = Runtime(concurrency, *needs, local=address is None)
         end = threading.Event()
         holder = threading.Thread(target=runtime.hold, args=(options, end), name="ray")
         holder.start()
@@ -215,35 +234,48 @@ def available_cpus() -> int:
     return cpus or 1
 
 
-def fitting(nodes: list[dict[str, Any]], cpus_per_trial: float, gpus_per_trial: float) -> int:
+def fitting(
+    nodes: list[dict[str, Any]],
+    cpus_per_trial: float,
+    gpus_per_trial: float,
+    memory_mb: float = 0.0,
+) -> int:
     """How many trials fit the nodes. Raises EngineError if none has place for one."""
-    slots = count_fitting(nodes, cpus_per_trial, gpus_per_trial)
+    slots = count_fitting(nodes, cpus_per_trial, gpus_per_trial, memory_mb)
     if slots == 0:
-        asked = _asked(cpus_per_trial, gpus_per_trial)
+        asked = _asked(cpus_per_trial, gpus_per_trial, memory_mb)
         there = [node["Resources"] for node in nodes if node["Alive"]]
-        needs = " and ".join(f"{amount:g} {kind}s" for kind, amount in asked.items())
+        needs = " and ".join(_amount(kind, amount) for kind, amount in asked.items())
         most = " and ".join(
-            f"{max((has.get(kind, 0.0) for has in there), default=0.0):g} {kind}s" for kind in asked
+            _amount(kind, max((has.get(kind, 0.0) for has in there), default=0.0)) for kind in asked
         )
         raise EngineError(
             f"a trial needs {needs}, and no node has them: the most on one is {most}; "
-            "lower --cpus-per-trial or --gpus-per-trial"
+            "lower --cpus-per-trial, --gpus-per-trial or --memory-per-trial"
         )
     return slots
 
 
-def count_fitting(nodes: list[dict[str, Any]], cpus_per_trial: float, gpus_per_trial: float) -> int:
+def count_fitting(
+    nodes: list[dict[str, Any]],
+    cpus_per_trial: float,
+    gpus_per_trial: float,
+    memory_mb: float = 0.0,
+) -> int:
     """How many trials fit the nodes, those with a GPU spared as `gpu_nodes_to_spare` says."""
-    spared = gpu_nodes_to_spare(nodes, cpus_per_trial, gpus_per_trial)
+    spared = gpu_nodes_to_spare(nodes, cpus_per_trial, gpus_per_trial, memory_mb)
     return sum(
-        _fit_on(node, cpus_per_trial, gpus_per_trial)
+        _fit_on(node, cpus_per_trial, gpus_per_trial, memory_mb)
         for node in nodes
         if node["NodeID"] not in spared
     )
 
 
 def gpu_nodes_to_spare(
-    nodes: list[dict[str, Any]], cpus_per_trial: float, gpus_per_trial: float
+    nodes: list[dict[str, Any]],
+    cpus_per_trial: float,
+    gpus_per_trial: float,
+    memory_mb: float = 0.0,
 ) -> list[str]:
     """The nodes with a GPU, by id, for trials that need none and have place elsewhere; else none.
 
@@ -251,19 +283,23 @@ def gpu_nodes_to_spare(
     """
     has_gpu = [n for n in nodes if n["Alive"] and n["Resources"].get("GPU", 0.0) > 0]
     others = [node for node in nodes if node not in has_gpu]
-    elsewhere = any(_fit_on(node, cpus_per_trial, gpus_per_trial) for node in others)
+    elsewhere = any(_fit_on(node, cpus_per_trial, gpus_per_trial, memory_mb) for node in others)
     return sorted(n["NodeID"] for n in has_gpu) if elsewhere and not gpus_per_trial else []
 
 
-def _fit_on(node: dict[str, Any], cpus_per_trial: float, gpus_per_trial: float) -> int:
-    asked = _asked(cpus_per_trial, gpus_per_trial)
+def _fit_on(node: dict[str, Any], cpus: float, gpus: float, memory_mb: float) -> int:
+    asked = _asked(cpus, gpus, memory_mb)
     has = node["Resources"] if node["Alive"] else {}
     return min(int(has.get(kind, 0.0) / amount + 1e-9) for kind, amount in asked.items())
 
 
-def _asked(cpus_per_trial: float, gpus_per_trial: float) -> dict[str, float]:
-    wanted = {"CPU": cpus_per_trial, "GPU": gpus_per_trial}
+def _asked(cpus: float, gpus: float, memory_mb: float) -> dict[str, float]:
+    wanted = {"CPU": cpus, "GPU": gpus, "memory": memory_mb * 2**20}
     return {kind: amount for kind, amount in wanted.items() if amount} or {"CPU": 1.0}
+
+
+def _amount(kind: str, amount: float) -> str:
+    return f"{amount / 2**20:.0f} MB" if kind == "memory" else f"{amount:g} {kind}s"
 
 
 def _store_memory() -> int:

@@ -119,6 +119,7 @@ class Worker:
     new: list[Cell] = field(default_factory=list)
     freed: list[Key] = field(default_factory=list)
     calls: int = 0
+    peak_rss_mb: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -153,7 +154,10 @@ class Fused:
         )
         concurrency = runtime.concurrency
         self._kind: Any = ray.remote(
-            num_cpus=job.cpus, num_gpus=job.gpus, label_selector=runtime.labels()
+            num_cpus=job.cpus,
+            num_gpus=job.gpus,
+            memory=runtime.memory_per_trial * 2**20,
+            label_selector=runtime.labels(),
         )(LaneActor)
         self.lanes = lanes_of(experiment)
         self.depth = self.lanes
@@ -224,7 +228,11 @@ class Fused:
     def _give(self, study: Study, proposals: Proposals) -> None:
         """Cells for the workers that wait, one each in turn, while there are any."""
         while True:
-            open_for = [w for w in self.workers if w.call is None and len(w.held) < self.depth]
+            open_for = [
+                worker
+                for worker in self.workers
+                if worker.call is None and len(worker.held) < self.depth and not self._full(worker)
+            ]
             if not open_for or study.finished:
                 return
             busy = any(worker.held for worker in self.workers)
@@ -235,7 +243,16 @@ class Fused:
             worker.held[cell.trial, cell.fold] = cell
             worker.new.append(cell)
 
+    def _full(self, worker: Worker) -> bool:
+        limit = self.experiment.memory_per_trial
+        return limit is not None and worker.peak_rss_mb > limit
+
     def _call(self) -> None:
+        for worker in list(self.workers):
+            if self._full(worker) and not worker.held:  # TensorFlow's memory only grows
+                ray.kill(worker.actor)
+                self._gone.append(worker.seconds)
+                self.workers[self.workers.index(worker)] = self._new_worker()
         for worker in self.workers:
             if worker.call is None and (worker.held or worker.freed):
                 worker.call = worker.actor.work.remote(worker.new, worker.freed)
@@ -260,6 +277,7 @@ class Fused:
         cell = worker.held[message.key]
         if message.outcome is not None:
             del worker.held[message.key]
+            worker.peak_rss_mb = max(worker.peak_rss_mb, message.outcome.peak_rss_mb)
             study.tell(cell, message.outcome)
         elif message.epoch == 0:
             worker.began[message.key] = time.monotonic()

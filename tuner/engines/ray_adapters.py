@@ -94,6 +94,7 @@ class Flights:
         self.error: Exception | None = None
         self.over = False
         self.warm: set[str] = set()
+        self.full: set[str] = set()
         self.controller: Any = None
 
     def attempt(self, call: Callable[..., T], *args: Any) -> T | None:
@@ -115,6 +116,9 @@ class Flights:
             outcome = Outcome(ending, flight.death, duration_s)
         else:
             self.warm.add(_worker_id(flight))
+            limit = self.study.experiment.memory_per_trial
+            if limit is not None and outcome.peak_rss_mb > limit:
+                self.full.add(tune_id)
         self.attempt(self.study.tell, flight.cell, outcome)
 
     def follow_nodes(self, tune_trial: Any) -> None:
@@ -201,7 +205,8 @@ class Reports(TrialScheduler):
     def on_trial_add(self, controller: Any, trial: Any) -> None:
         if self._flights.controller is None:
             workers = self._flights.concurrency
-            self._flights.controller = ray_internals.prepare(controller, trial, workers)
+            full = self._flights.full
+            self._flights.controller = ray_internals.prepare(controller, trial, workers, full)
         self._flights.open[trial.trial_id].tune_trial = trial
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ Ray 2.60 has no public way to any of these. `tests/engines/test_ray_tune.py` pin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -33,23 +33,26 @@ def actor_of(tune_trial: Any) -> Any:
     return tune_trial.temporary_state.ray_actor
 
 
-def prepare(controller: Any, tune_trial: Any, workers: int) -> Any:
+def prepare(controller: Any, tune_trial: Any, workers: int, full: Container[str] = ()) -> Any:
     """Set up Tune's controller at its first trial: keep the workers, keep no state of Tune's own.
 
     Returns the controller itself, whose `cleanup` frees the workers and their places. Tune keeps
     one idle actor, and with one thrown away TensorFlow's import is lost. Its state, which nothing
-    here reads, is 11 KB a trial, all of it written at the end.
+    here reads, is 11 KB a trial, all of it written at the end. The worker of a trial that is in
+    `full` is not kept: a new one takes its place.
     """
     try:
         inner = controller._tune_controller
         inner._actor_cache.increase_max(tune_trial.placement_group_factory, by=workers)
         inner.checkpoint  # noqa: B018  it must exist to be replaced
         _take_every_death_for_one(inner._actor_manager)
+        keep = inner._maybe_cache_trial_actor
         forget_ended(inner)
         let_start(inner, tune_trial, undisturbed=True)
     except AttributeError as error:
         raise _unfit(str(error)) from error
     inner.checkpoint = lambda **when: None
+    inner._maybe_cache_trial_actor = lambda trial: trial.trial_id not in full and keep(trial)
     return inner
 
 

@@ -102,11 +102,9 @@ def run(
 
 def _resources(runtime: Runtime) -> tune.PlacementGroupFactory:
     """What a trial takes, and where: the same object for all, which is why Tune keeps workers."""
-    bundle = {"CPU": runtime.cpus_per_trial, "GPU": runtime.gpus_per_trial}
-    given = {kind: amount for kind, amount in bundle.items() if amount}
     labels = runtime.labels()
     where: dict[str, Any] = {"bundle_label_selector": [labels]} if labels else {}
-    return tune.PlacementGroupFactory([given], **where)
+    return tune.PlacementGroupFactory([runtime.bundle], **where)
 
 
 def _worker_class(job: Any, dataset: Any) -> type[CellWorker]:
