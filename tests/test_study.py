@@ -420,3 +420,20 @@ def test_forgiving_racing_spares_what_aggressive_racing_stops() -> None:
         settled = experiment(space=space, plan="cv", folds=4, fold_racing=rule)
         states[rule] = simulate(settled, curve).records[1].state
     assert states == {"forgiving": State.COMPLETE, "aggressive": State.STOPPED}
+
+
+def test_a_death_counts_once_however_many_cells_of_a_trial_it_took() -> None:
+    """One worker of the fused engine holds all folds of a trial: that is one death, or one raise."""
+    study = open_study(experiment(plan="cv", space={"x": Categorical([1.0])}, dataset="digits"))
+    for ending in (Ending.DIED, Ending.RAISED, Ending.DIED):
+        cells = [study.ask() for _ in range(3)]
+        assert study.ask() is None
+        for cell in cells:
+            assert cell is not None
+            study.tell(cell, Outcome(ending, "gone"))
+    assert study.records[0].attempt == 4
+    assert not study.finished
+    for cell in [study.ask() for _ in range(3)]:
+        assert cell is not None
+        study.tell(cell, Outcome(Ending.DIED, "gone"))
+    assert study.records[0].state is State.FAILED

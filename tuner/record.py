@@ -53,6 +53,14 @@ class Record:
     shared_with: int | None = None
     raises: int = 0
     deaths: int = 0
+    failed_in: set[tuple[int, bool]] = field(default_factory=set)
+
+    def note_failure(self, *, died: bool) -> None:
+        """Count a raise, or a worker's death, once an attempt: one worker may hold many cells."""
+        if (self.attempt, died) not in self.failed_in:
+            self.failed_in.add((self.attempt, died))
+            self.deaths += died
+            self.raises += not died
 
     def note_start(self) -> None:
         """The trial began when the first of its ended cells did."""

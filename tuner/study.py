@@ -260,8 +260,7 @@ class Study:
             record.cells[cell.fold] = result
             record.note_start()
             if result.state is State.FAILED:
-                record.deaths += outcome.ending is Ending.DIED
-                record.raises += outcome.ending is not Ending.DIED
+                record.note_failure(died=outcome.ending is Ending.DIED)
             if outcome.ending is Ending.TIMED_OUT:  # it would take as long again
                 record.raises += self.experiment.retries
             self.ledger.keep_cell(record.attempt_id, cell.fold, result.as_json())
