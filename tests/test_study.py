@@ -423,7 +423,7 @@ def test_forgiving_racing_spares_what_aggressive_racing_stops() -> None:
 
 
 def test_a_death_counts_once_however_many_cells_of_a_trial_it_took() -> None:
-    """One worker of the fused engine holds all folds of a trial: that is one death, or one raise."""
+    """One worker of the fused engine holds all folds of a trial: one death, or one raise."""
     study = open_study(experiment(plan="cv", space={"x": Categorical([1.0])}, dataset="digits"))
     for ending in (Ending.DIED, Ending.RAISED, Ending.DIED):
         cells = [study.ask() for _ in range(3)]
