@@ -21,6 +21,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,13 @@ from tuner.declaration import (
     targets_of,
     validation_batch_size,
 )
-from tuner.engines.lanes_optimizer import RATE, lane_optimizer, numbers_of, set_numbers
+from tuner.engines.lanes_optimizer import (
+    RATE,
+    gains_by_xla,
+    lane_optimizer,
+    numbers_of,
+    set_numbers,
+)
 from tuner.engines.lanes_rules import teach_random_numbers, vectorises
 
 if TYPE_CHECKING:
@@ -116,13 +123,13 @@ class Lanes:
         self._dtype = self.model.trainable_variables[0].dtype
         self._numbers = [tf.Variable(tf.zeros(count, self._dtype)) for _ in self.numbers]
         # Of any number and size of batches: one trace for all.
-        rows = [
-            tf.TensorSpec([None, count, None], tf.int32),
-            tf.TensorSpec([count, None], tf.int32),
-        ]
+        rows = [tf.TensorSpec([count, None], tf.int32), tf.TensorSpec([], tf.int32)]
         self._train = tf.function(self._train_epoch, input_signature=rows, autograph=False)
         self._judge = tf.function(self._validation, input_signature=rows, autograph=False)
         self._put = tf.function(self._scatter, autograph=False)
+        self._updates = partial(self._each, self._update)
+        if gains_by_xla(template):
+            self._updates = tf.function(self._updates, autograph=False, jit_compile=True)
         self.seconds: dict[str, float] = defaultdict(float)
 
     # ------------------------------------------------------------------------------- lanes
@@ -207,7 +214,9 @@ class Lanes:
 
     def _run(self, function: Any, name: str, rows: Rows, size: int) -> dict[str, Any]:
         """One of the two programs over these rows, and what it took."""
-        batches = _batches(rows, size)
+        import tensorflow as tf
+
+        batches = tf.constant(rows, tf.int32), tf.constant(size, tf.int32)
         began = time.monotonic()
         if not self.seconds[name]:
             function.get_concrete_function()
@@ -278,7 +287,7 @@ class Lanes:
             )
             total = tf.reduce_sum(losses)
         gradients = tape.gradient(total, weights)
-        new_weights, new_slots = self._each(self._update, slots, gradients, weights, numbers)
+        new_weights, new_slots = self._updates(slots, gradients, weights, numbers)
         for variables, values in (
             (self._weights, new_weights),
             (self._others, new_others),
@@ -305,18 +314,19 @@ class Lanes:
         samples = tf.fill((self.count,), tf.cast(tf.shape(rows)[1], losses.dtype))
         return self._each(self._count, sums, losses, y, predicted, samples)
 
-    def _over(self, step: Callable[[Any, Any], Any], batches: Any, rest: Any) -> dict[str, Any]:
-        """The metrics after `step` for all batches [n, K, B], and for the rest [K, r] if any."""
+    def _over(self, step: Callable[[Any, Any], Any], rows: Any, size: Any) -> dict[str, Any]:
+        """The metrics after `step` for the rows [K, n] in batches of `size`, the last of what is
+        left."""
         import tensorflow as tf
 
+        n = tf.shape(rows)[1]
         sums = [[tf.stack([z] * self.count) for z in state] for state in self._zeros]
         _, sums = tf.while_loop(
-            lambda i, _: i < tf.shape(batches)[0],
-            lambda i, sums: (i + 1, step(batches[i], sums)),
+            lambda start, _: start < n,
+            lambda start, sums: (start + size, step(rows[:, start : start + size], sums)),
             (tf.constant(0), sums),
             parallel_iterations=1,
         )
-        sums = tf.cond(tf.shape(rest)[1] > 0, lambda: step(rest, sums), lambda: sums)
 
         def results(state: Any) -> Any:
             mean, *compiled_metrics = self._metrics
@@ -327,11 +337,11 @@ class Lanes:
 
         return dict(self._each(results, sums))
 
-    def _train_epoch(self, batches: Any, rest: Any) -> dict[str, Any]:
-        return self._over(self._step, batches, rest)
+    def _train_epoch(self, rows: Any, size: Any) -> dict[str, Any]:
+        return self._over(self._step, rows, size)
 
-    def _validation(self, batches: Any, rest: Any) -> dict[str, Any]:
-        return self._over(self._look, batches, rest)
+    def _validation(self, rows: Any, size: Any) -> dict[str, Any]:
+        return self._over(self._look, rows, size)
 
 
 def compiled(declaration: KerasModel, trial: Trial, y: Any) -> keras.Model:
@@ -355,13 +365,3 @@ def _values(variables: Any) -> list[Any]:
     import tensorflow as tf
 
     return [tf.convert_to_tensor(variable.value) for variable in variables]
-
-
-def _batches(rows: npt.NDArray[Any], size: int) -> tuple[Any, Any]:
-    """Rows [K, n] as whole batches [n // size, K, size], and what is left [K, n % size]."""
-    import tensorflow as tf
-
-    lanes, n = rows.shape
-    whole = n // size * size
-    batches = rows[:, :whole].reshape(lanes, -1, size).transpose(1, 0, 2)
-    return tf.constant(batches, tf.int32), tf.constant(rows[:, whole:], tf.int32)
