@@ -39,6 +39,11 @@ def test_initial_weights_depend_on_the_trials_seed_alone(make: Any) -> None:
     assert any((ours != theirs).any() for ours, theirs in zip(first, other, strict=True))
 
 
+def test_a_precision_is_one_of_keras_own() -> None:
+    with pytest.raises(ExperimentError, match=r"precision 'half' is not one of float32, float64"):
+        replace(MODEL, precision="half")
+
+
 def test_variables_are_created_without_changing_any() -> None:
     import keras
 

@@ -49,15 +49,20 @@ def build_model(declaration: KerasModel, trial: Trial) -> keras.Model:
     import keras
 
     seed_python(trial.seed)
-    model = declaration.build(trial)
-    if not isinstance(model, keras.Model):
-        raise ExperimentError(f"build returned {model!r}, which is no Keras model")
-    if model.compiled:
-        raise ExperimentError(
-            "build returned a compiled model; leave compile out, and declare optimizer, loss "
-            "and metrics beside build"
-        )
-    create_weights(model, trial.data.x_train)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(declaration.precision or policy)
+    try:
+        model = declaration.build(trial)
+        if not isinstance(model, keras.Model):
+            raise ExperimentError(f"build returned {model!r}, which is no Keras model")
+        if model.compiled:
+            raise ExperimentError(
+                "build returned a compiled model; leave compile out, and declare optimizer, loss "
+                "and metrics beside build"
+            )
+        create_weights(model, trial.data.x_train)
+    finally:
+        keras.config.set_dtype_policy(policy)
     return model
 
 

@@ -25,6 +25,7 @@ PLANS = ("search", "grid", "cv")
 VALUES = ("last", "best")
 VALIDATIONS = ("split", "test")
 TARGETS = ("labels", "one_hot")
+PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
 SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
 SCHEDULERS = ("asha", "median", "hyperband", "none")
@@ -45,7 +46,8 @@ class KerasModel:
     `batch_size` and `epochs` are numbers, or functions of the parameters; without `epochs` a trial
     trains `trial.epochs`. `targets` says what the labels become: "labels" leaves the class
     numbers, "one_hot" gives float32 rows of zeros and a one. `callbacks` returns Keras callbacks,
-    ModelCheckpoint(trial.folder / "best.keras", save_best_only=True), say.
+    ModelCheckpoint(trial.folder / "best.keras", save_best_only=True), say. `precision` is the
+    policy by which layers compute, "mixed_bfloat16" say (None: Keras' own, as it is configured).
     """
 
     build: Callable[[Trial], keras.Model]
@@ -56,6 +58,7 @@ class KerasModel:
     epochs: int | Callable[[Mapping[str, Any]], int] | None = None
     targets: str = "labels"
     callbacks: Callable[[Trial], Sequence[keras.callbacks.Callback]] | None = None
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("build", "optimizer"):
@@ -63,6 +66,10 @@ class KerasModel:
                 raise ExperimentError(f"{name} {getattr(self, name)!r} is no function of the trial")
         if self.targets not in TARGETS:
             raise ExperimentError(f"targets {self.targets!r} is not one of {_listed(TARGETS)}")
+        if self.precision is not None and self.precision not in PRECISIONS:
+            raise ExperimentError(
+                f"precision {self.precision!r} is not one of {_listed(PRECISIONS)}"
+            )
 
 
 Objective = KerasModel | Callable[..., Any]

@@ -227,6 +227,26 @@ def test_single_precision_agrees_over_twenty_steps() -> None:
         assert apart(lanes, lane, fitted(declaration, one, 4)[0]) < 1e-5
 
 
+def test_mixed_precision_is_that_of_fit() -> None:
+    """bfloat16 has three digits, so that few steps must do."""
+    import keras
+
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    declaration = declared("nesterov", precision="mixed_bfloat16")
+    one = trial(0, 0.1, 0.9)
+    lanes = made(declaration, one, 2)
+    lanes.put(0, one, TRAIN, VAL)
+    report = lanes.epoch()[0]
+    assert lanes.model.layers[-1].compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
+    model, history = fitted(declaration, one, 1)
+    assert apart(lanes, 0, model) < 5e-3
+    assert report["loss"] == pytest.approx(history[0]["loss"], rel=0.01)
+    plain, _ = fitted(declared("nesterov"), one, 1)
+    assert apart(lanes, 0, plain) > 1e-6
+
+
 def test_a_recurrent_network_is_mapped() -> None:
     from keras import Input, Sequential, layers
 
@@ -279,6 +299,8 @@ def test_what_lanes_cannot_train_is_told_in_words() -> None:
     assert reason(declared(build=wide)) == "its Dense layers are wide (512 x 256): no gain"
     assert reason(KerasModel(build=mlp, optimizer=averaged)) == "the optimizer has use_ema"
     assert reason(declared(callbacks=lambda trial: [])) == "it has callbacks of its own"
+    assert reason(declared(precision="mixed_bfloat16")) is None
+    assert "computes in float16, whose losses" in str(reason(declared(precision="mixed_float16")))
 
 
 def test_trials_of_one_form_share_lanes() -> None:

@@ -41,8 +41,8 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
         return f"{type(model).__name__} has a training step, loss or metrics of its own"
     if not has_one_output(model) or len(model.inputs) != 1:
         return "it has several inputs or outputs, or tells none"
-    if keras.config.dtype_policy().name not in ("float32", "float64"):
-        return f"its precision is {keras.config.dtype_policy().name}"
+    if any(layer.compute_dtype == "float16" for layer in model._flatten_layers()):
+        return "it computes in float16, whose losses must be scaled; bfloat16 needs none"
     optimizer = optimizer_of(declaration, trial)
     if type(optimizer).__name__ in UNFIT_OPTIMIZERS:
         return f"the optimizer {type(optimizer).__name__} cannot be fused"
