@@ -146,38 +146,6 @@ def test_what_diverges_or_cannot_be_built_leaves_the_others_alone(runtime: Runti
             assert "no such network" in str(record.error)
 
 
-def test_a_killed_worker_loses_nothing(runtime: Runtime, tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-
-    def noted(trial: Any) -> Any:
-        with pids.open("a") as file:
-            print(os.getpid(), file=file)
-        return network(trial)
-
-    killed: list[int] = []
-
-    class Kills(Study):
-        def report(self, *taken: Any) -> Any:
-            if len(killed) < 1 and self.order > 10:
-                killed.append(int(pids.read_text().split()[-1]))
-                os.kill(killed[0], signal.SIGKILL)
-            return super().report(*taken)
-
-    declared = KerasModel(build=noted, optimizer=sgd, batch_size=128)
-    settled = experiment(
-        space={**SPACE, "epochs": 6}, objective=declared, sampler="random", scheduler="none",
-        dataset="digits", trials=14,
-    )  # fmt: skip
-    plain = open_study(settled)
-    study = Kills(settled, plain.ledger, recorder=plain.recorder)
-    fused.run(study, runtime, HERE, dataset=DIGITS, splits=Splits())
-    assert killed
-    assert [record.state for record in study.records] == [State.COMPLETE] * 14
-    assert [record.epochs for record in study.records] == [6] * 14
-    again = [record.trial for record in study.records if record.attempt > 1]
-    assert 1 <= len(again) <= fused.LANES
-
-
 class DriverDied(BaseException):
     """Stands for a SIGKILL of the driver."""
 
@@ -221,7 +189,7 @@ def goes_on_after(folder: Path, trial: int) -> list[int]:
     return [int(epoch) for epoch in re.findall(r"goes on after epoch (\d)", said)]
 
 
-def test_lanes_go_on_from_their_checkpoints_when_their_worker_is_killed(
+def test_a_killed_worker_loses_nothing_and_its_lanes_go_on(
     runtime: Runtime, tmp_path: Path
 ) -> None:
     pids, killed = tmp_path / "pids", list[int]()
@@ -236,9 +204,10 @@ def test_lanes_go_on_from_their_checkpoints_when_their_worker_is_killed(
             killed.append(int(pids.read_text().split()[-1]))
             os.kill(killed[0], signal.SIGKILL)
 
-    trials = taken_up(runtime, tmp_path, fused, noted, dies, 7)
+    trials = taken_up(runtime, tmp_path, fused, noted, dies, 14)
     again = trials.loc[trials["attempt"] > 1, "trial"].tolist()
-    assert again
+    assert killed
+    assert 1 <= len(again) <= fused.LANES
     assert {epoch for trial in again for epoch in goes_on_after(tmp_path, trial)} <= {2, 3}
     assert all(goes_on_after(tmp_path, trial) for trial in again)
 
