@@ -83,6 +83,7 @@ BAD = [
     ("run lr_momentum --resume", r"no study of 'lr_momentum' in results to resume"),
     ("run lr_momentum --storage nosuch", r"--storage is no database URL"),
     ("run lr_momentum --address 127.0.0.1:1", r"no Ray cluster answers at 127\.0\.0\.1:1"),
+    ("run parabola.py --checkpoint-every 2", r"parabola trains by a function: declare it, or"),
     ("run parabola.py --mode cv", r"parabola has no dataset to split into folds"),
     ("run parabola.py --mode grid", r"axis 'x' has no grid values"),
     ("run parabola.py --scheduler hyperband", r"nothing says it; give --epochs N"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +85,29 @@ def test_epochs_go_on_counting_in_a_second_fit() -> None:
 
     _, reports = run(train)
     assert reports.epochs == [1, 2, 3, 4]
+
+
+# Keras reads its variables in a way that NumPy deprecates, when it saves or sets them too.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_fit_that_keras_restores_reports_the_epochs_that_it_trains(tmp_path: Path) -> None:
+    def train(trial: Trial) -> None:
+        import keras
+
+        data = trial.data
+        backup = keras.callbacks.BackupAndRestore(tmp_path)
+        callbacks = [trial.callback(), backup]
+        small_model().fit(data.x_train, data.y_train, epochs=4, callbacks=callbacks, verbose=0)
+
+    class Dies(Reports):
+        def send(self, epoch: int, *more: Any) -> Any:
+            if epoch == 3:
+                raise KeyboardInterrupt
+            return super().send(epoch, *more)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(train, reports=Dies())
+    outcome, reports = run(train)
+    assert (outcome.ending, reports.epochs) == (Ending.FINISHED, [3, 4])
 
 
 def test_a_fit_after_the_stop_ends_the_function_before_it_trains() -> None:

@@ -77,6 +77,9 @@ def run(
     memory_per_trial: Annotated[
         Real, _option("MB a trial's worker may hold; one above it is replaced")
     ] = None,
+    checkpoint_every: Annotated[
+        Number, _option("epochs between a trial's checkpoints, from which it goes on")
+    ] = None,
     trial_timeout: Annotated[
         Real, _option("seconds after which a trial is ended as FAILED")
     ] = None,
@@ -136,6 +139,7 @@ def run(
         "cpus_per_trial": cpus_per_trial,
         "gpus_per_trial": gpus_per_trial,
         "memory_per_trial": memory_per_trial,
+        "checkpoint_every": checkpoint_every,
         "tensorboard": tensorboard,
     }
     overrides = {name: given for name, given in typed.items() if given is not None}

@@ -91,7 +91,9 @@ class Experiment:
     `lanes` is how many cells a worker of "fused" trains at a time (None: as it sees fit). Times are
     in seconds; `trials` counts points, not attempts. `trial_timeout` is that of a cell.
     `memory_per_trial`, in MB, is what Ray sets aside for a worker; one that held more is replaced
-    after its trial. `tensorboard` writes event files beside the tables.
+    after its trial. `checkpoint_every` so many epochs a declared training is kept on disk: one
+    whose worker or driver dies goes on from there. `tensorboard` writes event files beside the
+    tables.
     """
 
     name: str
@@ -127,6 +129,7 @@ class Experiment:
     cpus_per_trial: float = _free(1.0)
     gpus_per_trial: float = _free(0.0)
     memory_per_trial: float | None = _free(None)
+    checkpoint_every: int | None = _free(None)
     tensorboard: bool = _free(False)
     description: str = _free("")
 
@@ -152,6 +155,7 @@ class Experiment:
             _check_number(name, getattr(self, name), least, whole=True)
         for name, least in _REAL.items():
             _check_number(name, getattr(self, name), least, whole=False)
+        _check_checkpoints(self)
 
 
 _CHOICES: dict[str, Sequence[str]] = {
@@ -176,6 +180,7 @@ _WHOLE: dict[str, float] = {
     "retries": 0,
     "concurrency": 1,
     "lanes": 1,
+    "checkpoint_every": 1,
 }
 _REAL: dict[str, float] = {
     "time_limit": 0.0,
@@ -195,6 +200,23 @@ def _check_number(name: str, value: Any, least: float, *, whole: bool) -> None:
     if isinstance(value, bool) or not fits or not value >= least:
         noun = "a whole number" if whole else "a number"
         raise ExperimentError(f"{name} {value!r} must be {noun} of at least {least:g}")
+
+
+def _check_checkpoints(experiment: Experiment) -> None:
+    """Refuse checkpoints of a training whose whole state is not ours to restore."""
+    every, model = experiment.checkpoint_every, experiment.objective
+    if every is None:
+        return
+    if not isinstance(model, KerasModel):
+        raise ExperimentError(
+            f"checkpoint_every {every} is for a declared KerasModel, and {experiment.name} trains "
+            "by a function: declare it, or let the function keep its state in trial.folder"
+        )
+    if model.callbacks is not None:
+        raise ExperimentError(
+            f"checkpoint_every {every} is for a KerasModel without callbacks of its own, as what "
+            "they remember cannot be restored: drop one or the other"
+        )
 
 
 def _is_optional(name: str) -> bool:

@@ -15,7 +15,8 @@ def report_callback(trial: Trial) -> keras.callbacks.Callback:
 
     What is reported: all of Keras' logs of that epoch, and `learning_rate`, the rate that the
     optimizer's next update takes, for a schedule too. Epochs go on counting when `fit` is called
-    again; a fit that starts after the study said stop ends the training function.
+    again, and begin where `fit` does (`initial_epoch`, Keras' BackupAndRestore). A fit that starts
+    after the study said stop ends the training function.
     """
     import keras
 
@@ -33,7 +34,7 @@ def report_callback(trial: Trial) -> keras.callbacks.Callback:
             optimizer = getattr(self.model, "optimizer", None)
             if optimizer is not None:
                 metrics["learning_rate"] = float(optimizer.learning_rate)
-            if trial.report(trial.last_epoch + 1, metrics):
+            if trial.report(max(trial.last_epoch, epoch) + 1, metrics):
                 self.model.stop_training = True
 
     return ReportCallback()

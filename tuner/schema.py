@@ -7,7 +7,7 @@ results/<study>/
     journal.log         the ledger: Optuna's journal storage
     reports.log         reports since the last whole part
     lock                held by the driver that writes
-    files/              what training functions write, each into its `trial.folder`
+    files/              what training functions write, each into its `trial.folder`; checkpoints
     logs/               what each trial's workers printed, and the errors it ended in
     tensorboard/        event files, one run a trial, with --tensorboard
 """
@@ -67,7 +67,8 @@ REPORT_COLUMNS_LAST = {
 }
 """Columns of reports.parquet before and after those of the metrics (float64 each).
 
-`at` is when the study took the report; `time_s` before that, the cell began.
+`at` is when the study took the report; `time_s` before that, the cell began. A cell that went on
+from a checkpoint counts what it had trained before in `time_s`, and not while nobody trained it.
 """
 
 

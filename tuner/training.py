@@ -11,7 +11,6 @@ import math
 import numbers
 import resource
 import sys
-import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuner.checkpoint import CheckpointFile
 from tuner.declaration import (
     batch_size_of,
     build_model,
@@ -37,7 +37,7 @@ from tuner.errors import ReportError
 from tuner.experiment import KerasModel, Objective
 from tuner.failures import failure_text
 from tuner.trial import Cell, Decision, Ending, Outcome, Trial, TrialStopped, checked_metrics
-from tuner.whole_epoch import whole_epochs
+from tuner.whole_epoch import has_own_step, whole_epochs
 
 if TYPE_CHECKING:
     import keras
@@ -53,20 +53,22 @@ def run_cell(
     send: Callable[[int, dict[str, float], float], Decision],
     load_data: Callable[[], Data],
     folder: Path | None = None,
+    checkpoint_every: int | None = None,
 ) -> Outcome:
     """Carry out one cell and say how it ended; the user's exceptions end here.
 
     `send(epoch, metrics, time_s)` carries a report to the study. A function that reported nothing
     may return a number, taken as `metric`, or a dict of metrics: both come back as `returned`.
     `peak_rss_mb` is the highest memory of the worker's process since it started, so in a reused
-    worker it never falls. `host` is left to the engine. `folder` becomes `trial.folder`.
+    worker it never falls. `host` is left to the engine. `folder` becomes `trial.folder`; a declared
+    model goes on from the checkpoint in it, and writes one every `checkpoint_every` epochs.
     """
-    started = time.monotonic()
     trial = Trial(cell, send, load_data, folder)
+    checkpoint = CheckpointFile(folder, cell, "fit", checkpoint_every)
     ending, error, returned = Ending.FINISHED, None, None
     try:
         if isinstance(objective, KerasModel):
-            train_model(objective, trial)
+            train_model(objective, trial, checkpoint)
         else:
             seed_worker(trial.seed)
             returned = _returned_metrics(trial, metric, objective(trial))
@@ -74,21 +76,25 @@ def run_cell(
         pass  # the study said stop and remembers it: the function ended as it should
     except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever a user's code raises
         ending, error = Ending.RAISED, failure_text(raised)
-    seconds = time.monotonic() - started
+    checkpoint.remove()
     return Outcome(
         ending,
         error,
-        seconds,
+        trial.seconds,
         _peak_rss_mb(),
         returned=returned,
         read_epochs=trial.read_epochs,
     )
 
 
-def train_model(declaration: KerasModel, trial: Trial) -> keras.Model:
+def train_model(
+    declaration: KerasModel, trial: Trial, checkpoint: CheckpointFile | None = None
+) -> keras.Model:
     """Train a declared model as the user's own `fit` would, each epoch as one execution.
 
-    Returns the model as its last epoch left it.
+    Returns the model as its last epoch left it. With a `checkpoint` it goes on from there, and
+    keeps it up to date: the data's order is the same every epoch, and all else is in it. A model
+    with a training step of its own has none, as nobody knows what that remembers.
     """
     seed_worker(trial.seed, import_keras=True)
     epochs, batch_size = epochs_of(trial), batch_size_of(declaration, trial)
@@ -105,6 +111,11 @@ def train_model(declaration: KerasModel, trial: Trial) -> keras.Model:
         metrics=metrics_of(declaration, trial),
     )
     create_variables(model, y_train)
+    began, kept = 0, []
+    if checkpoint is not None and not has_own_step(model):
+        began, kept = go_on(model, trial, checkpoint), [keeping(model, trial, checkpoint)]
+    if trial.should_stop:
+        return model
     steps = math.ceil(len(y_train) / batch_size)
     watched = any(hooks_batches(callback) for callback in callbacks)
     with nullcontext() if watched else whole_epochs(model, steps):
@@ -113,12 +124,52 @@ def train_model(declaration: KerasModel, trial: Trial) -> keras.Model:
             y_train,
             batch_size=batch_size,
             epochs=epochs,
+            initial_epoch=began,
             steps_per_epoch=steps,  # said, Keras makes one input pipeline an epoch and not two
             validation_data=batches(data.x_val, y_val, batch_size),
-            callbacks=[*callbacks, trial.callback()],
+            callbacks=[*callbacks, trial.callback(), *kept],
             verbose=0,
         )
     return model
+
+
+def go_on(model: keras.Model, trial: Trial, checkpoint: CheckpointFile) -> int:
+    """Bring a compiled model, and its trial, to where a checkpoint left them; the epochs it had."""
+    found = checkpoint.read(lambda: _state(model))
+    if found is None:
+        return 0
+    for variable, value in zip(_variables(model), found.arrays, strict=True):
+        variable.assign(value)
+    trial.report_anew(found.reports)
+    return found.epoch
+
+
+def keeping(
+    model: keras.Model, trial: Trial, checkpoint: CheckpointFile
+) -> keras.callbacks.Callback:
+    """A callback that writes the checkpoints of a training, after the epoch's report."""
+    import keras
+
+    def keep(epoch: int, logs: Mapping[str, Any] | None) -> None:
+        if checkpoint.due(epoch + 1) and not trial.should_stop:
+            checkpoint.write(trial.reports, _state(model))
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=keep)
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    """All that Keras knows a compiled model to take from one epoch to the next."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    return [
+        *model.trainable_variables,
+        *model.non_trainable_variables,  # seeds among them
+        *model.optimizer.variables,
+    ]
+
+
+def _state(model: keras.Model) -> list[Any]:
+    return [variable.numpy() for variable in _variables(model)]
 
 
 def batches(x: Any, y: Any, size: int) -> tf.data.Dataset:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -85,6 +85,9 @@ class Outcome:
     log: str = ""
 
 
+Reported = tuple[int, dict[str, float], float]
+"""Epoch, metrics, seconds since the cell began."""
+
 RESERVED_COLUMNS = ("trial", "fold", "epoch", "time_s", "decision", "order", "at", "study")
 """Columns of the reports table that no metric may be called."""
 
@@ -122,6 +125,7 @@ class Trial(Mapping[str, Any]):
         self._load_data = load_data
         self._folder = folder
         self._started = time.monotonic()
+        self.reports: list[Reported] = []
         self.last_epoch = 0
         self.should_stop = False
         self.read_epochs = False
@@ -166,6 +170,11 @@ class Trial(Mapping[str, Any]):
         self.read_epochs = True
         return self.cell.epochs
 
+    @property
+    def seconds(self) -> float:
+        """How long it has trained, in attempts before this one too if it went on from theirs."""
+        return time.monotonic() - self._started
+
     @cached_property
     def data(self) -> Data:
         """This cell's `x_train`, `y_train`, `x_val`, `y_val`. Raises DatasetError without data."""
@@ -193,10 +202,20 @@ class Trial(Mapping[str, Any]):
         if self.should_stop:
             raise TrialStopped
         epoch = _checked_epoch(epoch, self.last_epoch)
-        values = checked_metrics(metrics)
+        return self._give(epoch, checked_metrics(metrics), self.seconds)
+
+    def report_anew(self, reports: Sequence[Reported]) -> bool:
+        """Report the epochs that an earlier attempt trained; True means: stop now.
+
+        The time that this attempt takes counts from there on.
+        """
+        self._started = time.monotonic() - reports[-1][2]
+        return any(self._give(*report) for report in reports)
+
+    def _give(self, epoch: int, metrics: dict[str, float], time_s: float) -> bool:
         self.last_epoch = epoch
-        decision = self._send(epoch, values, time.monotonic() - self._started)
-        self.should_stop = decision is Decision.STOP
+        self.reports.append((epoch, metrics, time_s))
+        self.should_stop = self._send(epoch, metrics, time_s) is Decision.STOP
         return self.should_stop
 
     def callback(self) -> keras.callbacks.Callback:

@@ -38,13 +38,18 @@ def is_plain(model: keras.Model) -> bool:
 
     And whether `create_variables` can do its work.
     """
+    plainly = not (has_own_step(model) or model.run_eagerly or model.jit_compile)
+    return has_one_output(model) and plainly
+
+
+def has_own_step(model: keras.Model) -> bool:
+    """Whether a model's class defines steps of its own, with whatever they remember."""
     import keras
 
-    own_step = any(
+    return any(
         getattr(type(model), name) is not getattr(keras.Model, name)
         for name in ("train_step", "test_step", "make_train_function", "make_test_function")
     )
-    return has_one_output(model) and not (own_step or model.run_eagerly or model.jit_compile)
 
 
 def set_epoch_functions(model: keras.Model) -> None:

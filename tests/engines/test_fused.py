@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.brain import experiment, open_study
+from tests.brain import abandon, experiment, open_study
 from tuner.datasets import load as load_dataset
 from tuner.engines import fused, ray_tune
 from tuner.engines.choice import Chosen, choose
@@ -145,36 +146,82 @@ def test_what_diverges_or_cannot_be_built_leaves_the_others_alone(runtime: Runti
             assert "no such network" in str(record.error)
 
 
-def test_a_killed_worker_loses_nothing(runtime: Runtime, tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
+class DriverDied(BaseException):
+    """Stands for a SIGKILL of the driver."""
+
+
+def taken_up(
+    runtime: Runtime, folder: Path, engine: Any, build: Any, dies: Any, trials: int
+) -> pd.DataFrame:
+    """The trials of a study with checkpoints, of which `dies` ends something as it reports."""
+    settled = experiment(
+        space={**SPACE, "epochs": 6}, sampler="random", scheduler="none", dataset="digits",
+        objective=KerasModel(build=build, optimizer=sgd, batch_size=128), trials=trials,
+        checkpoint_every=1,
+    )  # fmt: skip
+
+    class Dies(Study):
+        def report(self, *taken: Any) -> Any:
+            dies(self.order)
+            return super().report(*taken)
+
+    given = {"dataset": DIGITS, "splits": Splits(), "files": folder / "files"}
+    plain = open_study(settled, folder)
+    study: Study = Dies(settled, plain.ledger, recorder=plain.recorder)
+    try:
+        engine.run(study, runtime, HERE, **given)
+    except DriverDied:
+        abandon(study)
+        study = open_study(settled, folder)
+        engine.run(study, runtime, HERE, **given)
+    study.recorder.close(study.records)
+    assert [record.state for record in study.records] == [State.COMPLETE] * trials
+    reports = pd.read_parquet(folder / "reports.parquet").sort_values(["trial", "epoch"])
+    epochs = list(zip(reports["trial"], reports["epoch"], strict=True))
+    assert epochs == [(trial, epoch) for trial in range(trials) for epoch in range(1, 7)]
+    assert (reports.groupby("trial")["time_s"].diff().dropna() > 0).all()
+    assert list((folder / "files").iterdir()) == []
+    return pd.read_parquet(folder / "trials.parquet")
+
+
+def goes_on_after(folder: Path, trial: int) -> list[int]:
+    said = (folder / "logs" / f"{trial}.log").read_text()
+    return [int(epoch) for epoch in re.findall(r"goes on after epoch (\d)", said)]
+
+
+def test_a_killed_worker_loses_nothing_and_its_lanes_go_on(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    pids, killed = tmp_path / "pids", list[int]()
 
     def noted(trial: Any) -> Any:
         with pids.open("a") as file:
             print(os.getpid(), file=file)
         return network(trial)
 
-    killed: list[int] = []
+    def dies(order: int) -> None:
+        if not killed and order == 14:  # in the third epoch of six lanes
+            killed.append(int(pids.read_text().split()[-1]))
+            os.kill(killed[0], signal.SIGKILL)
 
-    class Kills(Study):
-        def report(self, *taken: Any) -> Any:
-            if len(killed) < 1 and self.order > 10:
-                killed.append(int(pids.read_text().split()[-1]))
-                os.kill(killed[0], signal.SIGKILL)
-            return super().report(*taken)
-
-    declared = KerasModel(build=noted, optimizer=sgd, batch_size=128)
-    settled = experiment(
-        space={**SPACE, "epochs": 6}, objective=declared, sampler="random", scheduler="none",
-        dataset="digits", trials=14,
-    )  # fmt: skip
-    plain = open_study(settled)
-    study = Kills(settled, plain.ledger, recorder=plain.recorder)
-    fused.run(study, runtime, HERE, dataset=DIGITS, splits=Splits())
+    trials = taken_up(runtime, tmp_path, fused, noted, dies, 14)
+    again = trials.loc[trials["attempt"] > 1, "trial"].tolist()
     assert killed
-    assert [record.state for record in study.records] == [State.COMPLETE] * 14
-    assert [record.epochs for record in study.records] == [6] * 14
-    again = [record.trial for record in study.records if record.attempt > 1]
     assert 1 <= len(again) <= fused.LANES
+    assert {epoch for trial in again for epoch in goes_on_after(tmp_path, trial)} <= {2, 3}
+    assert all(goes_on_after(tmp_path, trial) for trial in again)
+
+
+def test_a_fit_goes_on_from_its_checkpoint_when_the_driver_dies(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    def dies(order: int) -> None:
+        if order == 9:  # the fourth epoch of the second trial
+            raise DriverDied
+
+    trials = taken_up(runtime, tmp_path, ray_tune, network, dies, 2)
+    assert trials["attempt"].tolist() == [1, 2]
+    assert goes_on_after(tmp_path, 1) == [3]
 
 
 def test_what_lanes_cannot_train_is_refused_before_anything_is_asked(runtime: Runtime) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +40,8 @@ def network(trial: Any) -> Any:
             return x
 
     layers = [keras.Input((4,)), keras.layers.Dense(5, activation="relu")]
+    if trial.get("dropout"):
+        layers.append(keras.layers.Dropout(trial["dropout"]))
     if trial["plain"]:
         layers.append(Counts())
     return keras.Sequential([*layers, keras.layers.Dense(2, activation="softmax")])
@@ -47,6 +51,12 @@ def sgd(trial: Any) -> Any:
     import keras
 
     return keras.optimizers.SGD(trial["rate"])
+
+
+def adam(trial: Any) -> Any:
+    import keras
+
+    return keras.optimizers.Adam(trial["rate"])
 
 
 @dataclass(frozen=True)
@@ -78,12 +88,17 @@ PLANS = st.builds(
 @cache
 def worker() -> LaneWorker:
     """One for all examples: what was trained before must not matter."""
+    return made(sgd)
+
+
+def made(optimizer: Any, **more: Any) -> LaneWorker:
     random = np.random.default_rng(0)
     x = random.normal(size=(40, 4)).astype(np.float32)
     y = (x[:, 0] > 0).astype(np.int64)
     data = Dataset("made", x, y, x[:4], y[:4], 2, "of no matter")
-    declared = KerasModel(build=network, optimizer=sgd, batch_size=lambda p: p["batch_size"])
-    job = Job(Source("object", __name__), pickled(declared), "val_loss", (), Splits(), 1, 0, True)
+    declared = KerasModel(build=network, optimizer=optimizer, batch_size=lambda p: p["batch_size"])
+    source = Source("object", __name__)
+    job = Job(source, pickled(declared), "val_loss", (), Splits(), 1, 0, True, **more)
     return LaneWorker(job, data, LANES)
 
 
@@ -148,3 +163,75 @@ def test_a_cell_has_the_same_numbers_whatever_trains_beside_it() -> None:
         results.append(taken)
     assert results[0] == results[1]
     assert len(results[0]) == 3
+
+
+Reports = list[tuple[int, dict[str, float]]]
+
+
+def train(lanes: LaneWorker, cells: list[Cell], calls: int) -> dict[int, Reports]:
+    """What each trial reports in so many calls."""
+    reported: dict[int, Reports] = defaultdict(list)
+    for call in range(calls):
+        for message in lanes.work(cells if call == 0 else [], [])[0]:
+            if message.outcome is not None:
+                assert message.outcome.error is None, message.outcome.error
+            elif message.epoch:
+                reported[message.key[0]].append((message.epoch, message.metrics))
+    return reported
+
+
+def test_a_lane_goes_on_from_its_checkpoint_as_if_its_worker_had_not_died(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    params = {"rate": 0.01, "batch_size": 8, "plain": False, "dropout": 0.3}
+    cells = [Cell(n, 1, 0, {**params, "rate": 0.01 * (n + 1)}, n, 6) for n in range(2)]
+    calm = train(made(adam), cells, 6)
+    dying = made(adam, files=tmp_path, checkpoint_every=2)
+    before = train(dying, cells, 4)  # the checkpoint of epoch 4 would come with the next call
+    assert len(before[0]) == 4
+    assert sorted(path.name for path in tmp_path.rglob("*.npz")) == ["checkpoint.npz"] * 2
+    fresh = made(adam, files=tmp_path, checkpoint_every=2)
+    other = Cell(2, 1, 0, params, 2, 3)
+    again = train(fresh, [other, *[replace(cell, attempt=2) for cell in cells]], 4)
+    assert [again[n] for n in (0, 1)] == [calm[n] for n in (0, 1)]  # to the bit
+    assert [epoch for epoch, _ in again[2]] == [1, 2, 3]
+    assert capfd.readouterr().out.count("training goes on after epoch 2") == 2
+    assert fresh._lanes._put.experimental_get_tracing_count() == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lane_that_the_study_stops_leaves_no_checkpoint(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    params = {"rate": 0.1, "batch_size": 8, "plain": False}
+    cell = Cell(0, 1, 0, params, 5, 9)
+    lanes = made(sgd, files=tmp_path, checkpoint_every=1)
+    train(lanes, [cell], 2)
+    (path,) = tmp_path.rglob("*.npz")
+    kept = path.read_bytes()
+    lanes.work([], [(0, 0)])
+    assert list(tmp_path.iterdir()) == []
+    # Of another form, as if the experiment's file had changed: it starts anew, and says so.
+    path.parent.mkdir()
+    path.write_bytes(kept)
+    wider = made(adam, files=tmp_path)
+    reported = train(wider, [replace(cell, attempt=2)], 9)
+    assert [epoch for epoch, _ in reported[0]] == list(range(1, 10))
+    assert (
+        "it is of another network or optimizer: training starts at epoch 1"
+        in capfd.readouterr().out
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plain_cell_beside_the_lanes_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    params = {"rate": 0.1, "batch_size": 8, "plain": True}
+    cell = Cell(0, 1, 0, params, 5, 4)
+    calm = train(made(sgd), [cell], 6)
+    train(made(sgd, files=tmp_path, checkpoint_every=1), [cell], 4)
+    assert len(list(tmp_path.rglob("*.npz"))) == 1
+    again = train(made(sgd, files=tmp_path), [replace(cell, attempt=2)], 6)
+    assert [epoch for epoch, _ in again[0]] == [1, 2, 3, 4]
+    for (_, one), (_, other) in zip(again[0], calm[0], strict=True):
+        assert one == pytest.approx(other, rel=1e-6)
+    assert list(tmp_path.iterdir()) == []

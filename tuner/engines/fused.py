@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import ray
 
+from tuner.checkpoint import CheckpointFile
 from tuner.engines.fused_worker import Key, LaneActor, Message
 from tuner.engines.proposals import Proposals
 from tuner.engines.ray_adapters import (
@@ -151,7 +152,9 @@ class Fused:
             gpus=runtime.gpus_per_trial,
             keras=True,
             files=files,
+            checkpoint_every=experiment.checkpoint_every,
         )
+        self._job = job
         concurrency = runtime.concurrency
         self._kind: Any = ray.remote(
             num_cpus=job.cpus,
@@ -284,6 +287,8 @@ class Fused:
         elif study.report(cell, message.epoch, message.metrics, message.time_s) is Decision.STOP:
             del worker.held[message.key]
             worker.freed.append(message.key)
+            # Its worker does so too, but may be ended before it hears of the last one's stop.
+            CheckpointFile(self._job.folder(cell), cell, "lanes").remove()
             ended = Outcome(Ending.FINISHED, duration_s=message.time_s, host=message.host)
             study.tell(cell, ended)
 

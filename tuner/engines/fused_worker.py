@@ -10,17 +10,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuner.checkpoint import CheckpointFile
 from tuner.engines.plain_cell import PlainCell
 from tuner.engines.ray_worker import Job, objective_of
 from tuner.experiment import KerasModel
 from tuner.failures import failure_text
 from tuner.folds import cell_data, cell_rows, judged_on_test
-from tuner.schema import cell_folder
 from tuner.trial import Cell, Decision, Ending, Outcome, Trial
 from tuner.worker_log import Captured, captured
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     import keras
 
     from tuner.datasets import Dataset
-    from tuner.engines.lanes import Lanes
+    from tuner.engines.lanes import Lane, Lanes
 
 Key = tuple[int, int]
 """A cell's trial and fold."""
@@ -125,9 +124,12 @@ class LaneWorker:
             self.said.pop(key, None)
             self.waiting.pop(key, None)
             if key in self.busy:
-                self._lanes.free(self.busy.pop(key)[0])
+                lane, _ = self.busy.pop(key)
+                self._checkpoint(self._held(lane).trial.cell).remove()
+                self._lanes.free(lane)
             if key in self.plain:
                 self.plain.pop(key).stop()
+        self._keep()
         with self._timed("build"):
             messages = [message for cell in cells if (message := self._take(cell)) is not None]
         messages += self._lanes_epoch()
@@ -159,8 +161,32 @@ class LaneWorker:
             self.busy.clear()
             return []
         for key, (lane, _) in list(self.busy.items()):
-            messages += self._reported(key, reports[lane], self._lanes.lanes[lane])
+            messages += self._reported(key, reports[lane], self._held(lane))
         return messages
+
+    def _keep(self) -> None:
+        """Write the checkpoints that are due, of the lanes that the study has let go on."""
+        for lane, _ in self.busy.values():
+            held = self._held(lane)
+            checkpoint = self._checkpoint(held.trial.cell)
+            if checkpoint.due(held.epochs):
+                with self._timed("checkpoint"):
+                    checkpoint.write(held.trial.reports, self._lanes.state(lane))
+
+    def _go_on(self, key: Key, lane: int, trial: Trial) -> list[Message]:
+        """Let a lane go on from its cell's checkpoint, if it has one; the reports made anew."""
+        with captured() as said:
+            found = self._checkpoint(trial.cell).read(lambda: self._lanes.state(lane))
+        self.said[key].text += said.text
+        if found is None:
+            return []
+        self._lanes.go_on(lane, found.arrays, found.epoch)
+        trial.reports.extend(found.reports)
+        self.busy[key] = (lane, time.monotonic() - found.reports[-1][2])
+        return [Message(key, *report, host=self.host) for report in found.reports]
+
+    def _checkpoint(self, cell: Cell) -> CheckpointFile:
+        return CheckpointFile(self.job.folder(cell), cell, "lanes", self.job.checkpoint_every)
 
     def _plain_epoch(self, key: Key) -> Message:
         said = self.plain[key].epoch()
@@ -175,7 +201,8 @@ class LaneWorker:
             self.job.metric,
             cell,
             lambda: self.data(cell.fold),
-            self._folder(cell),
+            self.job.folder(cell),
+            self.job.checkpoint_every,
         )
 
     @contextmanager
@@ -190,18 +217,17 @@ class LaneWorker:
     def _lanes(self) -> Lanes:
         return self.programs[self.group[0]]
 
+    def _held(self, lane: int) -> Lane:
+        held = self._lanes.lanes[lane]
+        assert held is not None  # it is busy
+        return held
+
     def _rows(self, fold: int) -> tuple[Any, Any]:
         train, val = cell_rows(self.dataset, self.job.splits, fold)
         return train.astype(np.int32), val.astype(np.int32)
 
     def _trial(self, cell: Cell) -> Trial:
-        return Trial(cell, _unasked, lambda: self.data(cell.fold), self._folder(cell))
-
-    def _folder(self, cell: Cell) -> Path | None:
-        if self.job.files is None:
-            return None
-        cv = self.job.splits.plan == "cv"
-        return cell_folder(self.job.files, cell.trial, cell.fold if cv else None)
+        return Trial(cell, _unasked, lambda: self.data(cell.fold), self.job.folder(cell))
 
     def _take(self, cell: Cell) -> Message | None:
         from tuner.declaration import batch_size_of, build_model, epochs_of
@@ -226,6 +252,7 @@ class LaneWorker:
                 batch_size=batch_size_of(self.declaration, trial),
             )
         except Exception as error:  # noqa: BLE001  # whatever a user's code raises
+            self._checkpoint(cell).remove()
             outcome = self._outcome(Ending.RAISED, failure_text(error))
             return Message(key, outcome=replace(outcome, log=self.said.pop(key, Captured()).text))
         return None
@@ -254,14 +281,16 @@ class LaneWorker:
                 self.busy[key] = (lane, time.monotonic())
                 with self._timed("build"):
                     self._lanes.put(lane, cell.trial, *cell.rows, cell.model)
+                    anew = self._go_on(key, lane, cell.trial)
                 del self.waiting[key]
-                began.append(Message(key))
+                began += [Message(key), *anew]
         return began
 
-    def _reported(self, key: Key, metrics: dict[str, float], lane: Any) -> list[Message]:
+    def _reported(self, key: Key, metrics: dict[str, float], lane: Lane) -> list[Message]:
         seconds = time.monotonic() - self.busy[key][1]
+        lane.trial.reports.append((lane.epochs, metrics, seconds))
         messages = [Message(key, lane.epochs, metrics, seconds, self.host)]
-        if lane.epochs >= lane.trial.cell.epochs:
+        if lane.epochs >= (lane.trial.cell.epochs or 0):
             messages.append(self._ended(key))
         return messages
 
@@ -273,6 +302,7 @@ class LaneWorker:
         outcome = self._outcome(ending, error, time.monotonic() - began)
         if held is not None:
             outcome = replace(outcome, read_epochs=held.trial.read_epochs)
+            self._checkpoint(held.trial.cell).remove()
         lanes.free(lane)
         return Message(key, outcome=replace(outcome, log=self.said.pop(key, Captured()).text))
 

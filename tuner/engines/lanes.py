@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -78,6 +78,11 @@ class Lane:
     optimizer: keras.optimizers.Optimizer
     epochs: int = 0
     steps: int = 0
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Batches of an epoch, the last one smaller than the others included."""
+        return -(-len(self.train) // self.batch_size)
 
     @property
     def shape(self) -> Hashable:
@@ -167,6 +172,24 @@ class Lanes:
         size = validation_batch_size(self.declaration, batch_size, x_val)
         self.lanes[lane] = Lane(trial, train, val, batch_size, size, optimizer)
 
+    def state(self, lane: int) -> list[Any]:
+        """All that a lane's training goes on from, as NumPy arrays, its numbers aside."""
+        return [v[lane].numpy() for part in self._trained for v in part]
+
+    def go_on(self, lane: int, state: Sequence[Any], epochs: int) -> None:
+        """Let a lane that was put go on from the `state` of its trial after so many epochs."""
+        import tensorflow as tf
+
+        held, values = self.lanes[lane], iter(state)
+        assert held is not None
+        new = [[tf.constant(next(values)) for _ in part] for part in self._trained]
+        self._put(tf.constant(lane), *new, [number[lane] for number in self._numbers])
+        held.epochs, held.steps = epochs, epochs * held.steps_an_epoch
+
+    @property
+    def _trained(self) -> tuple[list[Any], list[Any], list[Any]]:
+        return self._weights, self._others, self._slots
+
     def free(self, lane: int) -> None:
         """Forget what a lane trains."""
         self.lanes[lane] = None
@@ -199,7 +222,7 @@ class Lanes:
         reports = {}
         for k, lane in busy.items():
             lane.epochs += 1
-            lane.steps += -(-len(lane.train) // lane.batch_size)
+            lane.steps += lane.steps_an_epoch
             lane.optimizer.iterations.assign(lane.steps)
             report = {name: float(column[k]) for name, column in values.items()}
             reports[k] = {**report, "learning_rate": float(lane.optimizer.learning_rate)}

@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.training import run_cell
-from tuner.trial import Cell, Decision, Outcome
+from tuner.trial import Cell, Decision, Outcome, Reported
 
 if TYPE_CHECKING:
     from tuner.experiment import KerasModel
     from tuner.folds import Data
-
-Reported = tuple[int, dict[str, float], float]
-"""Epoch, metrics, seconds since the cell began."""
 
 
 class PlainCell:
@@ -29,6 +26,7 @@ class PlainCell:
         cell: Cell,
         load_data: Callable[[], Data],
         folder: Path | None,
+        checkpoint_every: int | None = None,
     ) -> None:
         self._decisions: queue.SimpleQueue[Decision] = queue.SimpleQueue()
         self._messages: queue.SimpleQueue[Reported | Outcome] = queue.SimpleQueue()
@@ -38,7 +36,8 @@ class PlainCell:
             return self._decisions.get()
 
         def train() -> None:
-            self._messages.put(run_cell(declaration, metric, cell, send, load_data, folder))
+            work = (declaration, metric, cell, send, load_data, folder, checkpoint_every)
+            self._messages.put(run_cell(*work))
 
         self._thread = threading.Thread(target=train, name="fit", daemon=True)
 

@@ -60,6 +60,7 @@ def run(
         gpus=runtime.gpus_per_trial,
         keras=needs_keras(experiment.objective),
         files=files,
+        checkpoint_every=experiment.checkpoint_every,
     )
     ahead = concurrency > 1 and not experiment.deterministic
     proposals = Proposals(study, ahead=ahead)

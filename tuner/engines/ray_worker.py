@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ class Job:
 
     `source` says where to load the objective; `objective` is the pickled function itself, for an
     experiment made in memory. `paths` are the driver's folders of modules; `files` is the folder
-    below which each cell has its own.
+    below which each cell has its own, its checkpoints among them.
     """
 
     source: Source
@@ -58,6 +58,14 @@ class Job:
     gpus: float
     keras: bool
     files: Path | None = None
+    checkpoint_every: int | None = None
+
+    def folder(self, cell: Cell) -> Path | None:
+        """Where a cell's own files lie."""
+        if self.files is None:
+            return None
+        fold = cell.fold if self.splits.plan == "cv" else None
+        return cell_folder(self.files, cell.trial, fold)
 
 
 class CellWorker(tune.Trainable):
@@ -150,11 +158,10 @@ class _Training:
         gc.freeze()  # what lives as long as the worker need not be looked at after each trial
 
         def run(cell: Cell) -> Outcome:
-            folder = _folder(job, cell)
+            folder, every = job.folder(cell), job.checkpoint_every
+            load = partial(load_fold, cell.fold)
             with captured() as said:
-                outcome = run_cell(
-                    objective, job.metric, cell, self._send, lambda: load_fold(cell.fold), folder
-                )
+                outcome = run_cell(objective, job.metric, cell, self._send, load, folder, every)
             return replace(outcome, log=said.text)
 
         return run
@@ -179,12 +186,6 @@ class _Training:
         kept = max(1, FOLDS_BYTES // max(1, size))
         # A search asks for fold 0 alone; a cross-validation for each again and again.
         return lru_cache(maxsize=kept)(lambda fold: cell_data(dataset, self.job.splits, fold))
-
-
-def _folder(job: Job, cell: Cell) -> Path | None:
-    if job.files is None:
-        return None
-    return cell_folder(job.files, cell.trial, cell.fold if job.splits.plan == "cv" else None)
 
 
 def objective_of(job: Job) -> Objective:
