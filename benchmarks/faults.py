@@ -1,6 +1,7 @@
 """Faults at random moments of real runs: is every trial there once at the end?
 
-    python -m benchmarks.faults [--faults 200] [--seed 0] [--plans search grid cv] [--kinds ...]
+    python -m benchmarks.faults [--faults 200] [--minutes 60] [--seed 0] [--plans search grid cv]
+                                [--engines ray_tune fused] [--kinds ...] [--clusters 1]
 
 A study runs as a user's does, `python -m tuner run` and `--resume` until it ends; meanwhile faults
 of all kinds strike. Afterwards every trial (in a cross-validation every cell) must be there once,
@@ -11,11 +12,17 @@ finished trials and their reports as they were when they finished, and no proces
 | driver KILL, INT, TERM | the signal, to `python -m tuner run`; it is then resumed |
 | worker KILL | SIGKILL to a process that trains |
 | worker STOP | SIGSTOP: it hangs until --trial-timeout ends its trial |
-| raise | the training function raises, once in a trial |
-| read-only | the study's folder can't be written for half a second (not as root: skipped) |
-| full disk | the results lie on a tmpfs of which nothing is left for half a second |
+| raise | the user's code raises, once |
+| memory | it asks for more than its address space may hold (a limit of its own): MemoryError |
+| full disk | the results lie on a small tmpfs, which is filled until the driver has ended |
+| read-only | no file can be made in the study's folder until the driver has ended |
+| node cut | a node of a two-node cluster dies, another joins (studies of their own, --clusters) |
+| raise always | a point that always raises: FAILED, exit 1 of grid and cv, run again by --resume |
+| NaN | a point whose metric is NaN: DIVERGED |
 
-"recovered" is the median of the seconds from the fault to the next report or trial's end.
+The last two don't count towards --faults. "lost", "duplicated" and "changed" count what went wrong in the studies that a fault struck;
+"recover_s" is the median of the seconds from it until reports come in again and as many workers
+train as before. A fault in four strikes before that, amid the recovery from the one before.
 """
 
 from __future__ import annotations
@@ -25,6 +32,7 @@ import contextlib
 import json
 import os
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -32,6 +40,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -40,164 +49,227 @@ import pandas as pd
 import psutil
 
 import tuner
-from tuner.experiment import Experiment
-from tuner.search_space import Categorical, Float
-from tuner.trial import Trial
+from benchmarks.accounts import Account, audit, count_changed, ended_trials
+from benchmarks.faulty import DIVERGES, EPOCHS, FAILS, FOLDER, LANE_EPOCHS
+from benchmarks.strikes import ON_CLUSTER, ON_MACHINE, Run, impossible, small_disk
 
-EPOCHS, EPOCH_S, TIMEOUT_S = 4, 0.12, 4.0
-KINDS = (
-    "driver KILL", "driver INT", "driver TERM", "worker KILL", "worker STOP", "raise", "full disk",
-)  # fmt: skip
-MARKS = "FAULTS_FOLDER"
-
-
-def train(trial: Trial) -> None:
-    """Report slowly; raise when it is told to by a file that it then removes."""
-    order = Path(os.environ[MARKS]) / "raise"
-    for epoch in range(1, EPOCHS + 1):
-        time.sleep(EPOCH_S)
-        with contextlib.suppress(FileNotFoundError):
-            order.unlink()
-            raise RuntimeError("a fault of the campaign")
-        if trial.report(epoch, {"score": trial["x"] * epoch + trial.fold}):
-            return
+TIMEOUT_S = 4.0
+STUDY_S = 900.0
+GONE_S = 180.0
+"""Ray's agents outlive a driver that was killed by up to two minutes."""
+GO_ON = ("cannot be written", "the first 3 trials all failed", "the workers die as they start")
+"""Of what a run that ended in a line says: the way out is --resume."""
+WORKERS = 2
+ALWAYS = ("raise always", "NaN")
 
 
-EXPERIMENT = Experiment(
-    name="faults",
-    space={"x": Float(0, 1), "a": Categorical(list(range(30))), "epochs": EPOCHS},
-    objective=train,
-    metric="score",
-    retries=50,
-)
+@dataclass(frozen=True)
+class Plan:
+    """A plan of the campaign: flags, how many trials it makes, cells a trial."""
+
+    name: str
+    flags: tuple[str, ...]
+    trials: int
+    cells: int = 1
+
+
+ASHA = Plan("search", ("--trials", "60", "--sampler", "tpe", "--scheduler", "asha"), 60)
+PLANS = {
+    "search": Plan("search", ("--trials", "36", "--sampler", "random", "--scheduler", "none"), 36),
+    "grid": Plan("grid", ("--set", "x=0.1,0.2,0.3"), 36),
+    "cv": Plan("cv", ("--set", "x=0.5", "--data", "digits"), 12, cells=3),
+}
 
 
 class Campaign:
     """One study after another, struck until enough faults were injected."""
 
-    def __init__(self, folder: Path, seed: int, kinds: list[str], results: Path) -> None:
+    def __init__(self, orders: Path, results: Path, seed: int) -> None:
         self.random = random.Random(seed)
-        self.folder, self.kinds, self.results = folder, kinds, results
-        self.times: Counter[str] = Counter()
-        self.lost = self.doubled = self.changed = self.left_behind = 0
-        self.recovered: dict[str, list[float]] = defaultdict(list)
+        self.orders, self.results = orders, results
+        self.times: Counter[tuple[str, str]] = Counter()
+        self.accounts: dict[tuple[str, str], Account] = defaultdict(Account)
+        self.total = Account()
+        self.recovered: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.pending: tuple[str, float] | None = None
+        self.number = 0
+        self.engine = ""
 
-    def study(self, number: int, plan: str) -> None:
-        """Run a study to its end under fire, and check it."""
-        name = f"{plan}-{number}"
-        path = self.results / name
-        command = [sys.executable, "-m", "tuner", "run", "benchmarks.faults:EXPERIMENT",
-                   "--study", name, "--results", str(self.results), "--mode", plan, "--quiet",
-                   "--trial-timeout", str(TIMEOUT_S), "--seed", str(number)]  # fmt: skip
-        command += {
-            "search": ["--trials", "60", "--sampler", "random"],
-            "grid": ["--set", "x=0.1,0.2"],
-            "cv": ["--set", "x=0.5", "--data", "digits"],
-        }[plan]
-        env = {**os.environ, MARKS: str(self.folder), "TF_CPP_MIN_LOG_LEVEL": "3"}
-        finished: dict[int, Any] = {}
-        while True:
-            begun = (path / "study.json").exists()
-            driver = subprocess.Popen(
-                [*command, "--resume"] if begun else command, env=env,
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            )  # fmt: skip
-            self._strike_until_it_ends(driver, path)
-            said = driver.stderr.read() if driver.stderr else ""
-            finished = self._compare(path, finished)
-            if driver.returncode == 0:
-                break
-            if driver.returncode == 2 and "cannot be written" not in said:
-                sys.exit(f"{name}: {said}")
-            if driver.returncode == 1 and "Traceback" in said:
-                sys.exit(f"{name}: {said}")
-        self._check(path, plan)
+    @property
+    def struck(self) -> int:
+        """How many faults were injected, beside the points that always break."""
+        return sum(times for (_, kind), times in self.times.items() if kind not in ALWAYS)
 
-    def _strike_until_it_ends(self, driver: subprocess.Popen[str], path: Path) -> None:
-        process = psutil.Process(driver.pid)
-        log = path / "reports.log"
-        size = _size(log)
-        while driver.poll() is None:  # until it works again, no fault: it would be struck at start
-            if _size(log) > size:
-                kind = self.random.choice(self.kinds)
-                with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-                    time.sleep(self.random.uniform(0, 0.4))
-                    size, struck = _size(log), time.monotonic()
-                    if driver.poll() is None and self._strike(kind, process):
-                        self.times[kind] += 1
-                        self._wait(driver, log, size, kind, struck)
-                size = _size(log)
-            time.sleep(0.02)
-        children = [p for p in psutil.process_iter(["environ"]) if _is_ours(p, self.folder)]
-        _, alive = psutil.wait_procs(children, timeout=120)
-        self.left_behind += len(alive)
+    def study(self, engine: str, plan: Plan, kinds: list[str], cluster: bool = False) -> None:
+        """Run a study to its end under fire, once more in peace, and check it."""
+        self.number += 1
+        self.engine = engine
+        path = self.results / f"{plan.name}-{self.number}"
+        before, account = self.times.copy(), Account()
+        with contextlib.ExitStack() as stack:
+            helper = stack.enter_context(two_nodes()) if cluster else None
+            command = self._command(engine, plan, path.name, helper)
+            ended: dict[int, Any] = {}
+            struck, until = True, time.monotonic() + STUDY_S
+            while True:
+                code, said = self._session(command, path, kinds if struck else [], helper, until)
+                now = self._ended(path, ended)
+                account.changed += count_changed(ended, now)
+                ended = now
+                if code in (0, 1) and "Traceback" not in said:
+                    if not struck:
+                        break
+                    struck, again = False, attempts_of_failed(path)
+                elif code == 1 or (code == 2 and not any(line in said for line in GO_ON)):
+                    sys.exit(f"{path.name}: {said}")
+        epochs = LANE_EPOCHS if engine == "fused" else EPOCHS
+        account.add(audit(path, trials=plan.trials, cells=plan.cells, epochs=epochs))
+        account.lost += self._count_always(engine, plan, path, code, again)
+        kinds_here = [key for key, times in self.times.items() if times > before[key]]
+        for key in kinds_here:
+            self.accounts[key].add(account)
+        self.total.add(account)
+        injected = ", ".join(f"{self.times[k] - before[k]} {k[1]}" for k in kinds_here)
+        print(f"{path.name} on {engine}: {vars(account)} after {injected}", flush=True)
 
-    def _wait(
-        self, driver: subprocess.Popen[str], log: Path, size: int, kind: str, struck: float
+    def _command(self, engine: str, plan: Plan, name: str, helper: Any) -> list[str]:
+        experiment = "LANES" if engine == "fused" else "FUNCTION"
+        place = ["--address", helper[1]] if helper else ["--concurrency", str(WORKERS)]
+        lanes = ["--lanes", "4"] if engine == "fused" else []
+        return [
+            sys.executable, "-m", "tuner", "run", f"benchmarks.faulty:{experiment}", "--study",
+            name, "--results", str(self.results), "--mode", plan.name, "--engine", engine,
+            "--trial-timeout", str(TIMEOUT_S), "--seed", str(self.number), "--quiet",
+            *place, *lanes, *plan.flags,
+        ]  # fmt: skip
+
+    def _session(
+        self, command: list[str], path: Path, kinds: list[str], helper: Any, until: float
+    ) -> tuple[int, str]:
+        """A driver from its start to its end, however it comes; its exit code and its errors."""
+        flags = ["--resume"] if (path / "study.json").exists() else []
+        with tempfile.TemporaryFile("w+") as errors:
+            driver = subprocess.Popen([*command, *flags], stdout=subprocess.DEVNULL, stderr=errors)
+            try:
+                self._strike_until_it_ends(driver, path, kinds, helper, until)
+            finally:
+                driver.kill()
+                driver.wait()
+            errors.seek(0)
+            return driver.returncode, errors.read()
+
+    def _strike_until_it_ends(
+        self,
+        driver: subprocess.Popen[bytes],
+        path: Path,
+        kinds: list[str],
+        helper: Any,
+        until: float,
     ) -> None:
+        log = path / "reports.log"
+        nodes, roots = (helper[0].stdin, [psutil.Process(helper[0].pid)]) if helper else (None, [])
+        run = Run(psutil.Process(driver.pid), path, self.orders, self.random, nodes, roots)
+        size, amid = _size(log), False
         while driver.poll() is None:
-            if _size(log) > size:
-                self.recovered[kind].append(time.monotonic() - struck)
-                return
-            time.sleep(0.02)
+            if time.monotonic() > until:
+                sys.exit(f"{path.name} did not end within {STUDY_S:g} s")
+            works = self._works(run, log, size)
+            if works and self.pending is not None:
+                kind, at = self.pending
+                self.recovered[self.engine, kind].append(time.monotonic() - at)
+                self.pending = None
+            if not kinds or not (works or (amid and _size(log) > size)):
+                time.sleep(0.05)
+                continue
+            kind = self.random.choice(kinds)
+            self._wait(driver, self.random.uniform(0, 1.2))
+            amid = self.random.random() < 0.25
+            size, at = _size(log), time.monotonic()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if driver.poll() is None and {**ON_MACHINE, **ON_CLUSTER}[kind](run):
+                    self.times[self.engine, kind] += 1
+                    self.pending = kind, at
+                    self._wait(driver, 3.0 if kind in ON_CLUSTER else 0.0)
 
-    def _strike(self, kind: str, driver: psutil.Process) -> bool:
-        who, _, name = kind.partition(" ")
-        if who == "driver":
-            driver.send_signal(getattr(signal, f"SIG{name}"))
-            return True
-        if kind == "raise":
-            (self.folder / "raise").touch()
-            return True
-        if kind == "full disk":
-            with _filled(self.results):
-                time.sleep(0.5)
-            return True
-        workers = [p for p in driver.children(recursive=True) if "train" in _title(p)]
-        if not workers:
-            return False
-        self.random.choice(workers).send_signal(getattr(signal, f"SIG{name}"))
-        return True
+    @staticmethod
+    def _wait(driver: subprocess.Popen[bytes], seconds: float) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            driver.wait(seconds)
 
-    def _compare(self, path: Path, before: dict[int, Any]) -> dict[int, Any]:
-        """The finished trials with their reports; those of `before` must be as they were."""
+    @staticmethod
+    def _works(run: Run, log: Path, size: int) -> bool:
+        return _size(log) > size and len(run.workers()) >= WORKERS
+
+    def _ended(self, path: Path, before: dict[int, Any]) -> dict[int, Any]:
         try:
-            results = tuner.load(path)
-        except tuner.TunerError:  # killed before the first table
-            return before
-        ended = results.trials[results.trials["state"] == "COMPLETE"].set_index("trial")
-        reports = results.reports.set_index("trial")
-        now = {
-            trial: (row["value"], row["attempt"], tuple(reports.loc[[trial], "score"]))
-            for trial, row in ended.iterrows()
-        }
-        self.changed += sum(now.get(trial) != kept for trial, kept in before.items())
-        return now
+            return ended_trials(path)
+        except tuner.TunerError:
+            if before:
+                raise
+            return before  # killed before the first table
 
-    def _check(self, path: Path, plan: str) -> None:
-        results = tuner.load(path)
-        cells = 3 if plan == "cv" else 1
-        total = {"search": 60, "grid": 60, "cv": 30}[plan]
-        self.lost += total - results.trials["trial"].nunique()
-        self.lost += int((results.trials["state"] == "RUNNING").sum())
-        self.doubled += int(results.trials["trial"].duplicated().sum())
-        keys = results.reports[["trial", "fold", "epoch"]]
-        self.doubled += int(keys.duplicated().sum())
-        done = results.trials[results.trials["state"] == "COMPLETE"]["trial"]
-        counted = results.reports.groupby("trial").size()
-        self.lost += int((counted.loc[done] != cells * EPOCHS).sum())
+    def _count_always(
+        self, engine: str, plan: Plan, path: Path, code: int, again: dict[int, int]
+    ) -> int:
+        """Count the points that always break; how many of them were not told as they should be."""
+        table = tuner.load(path).trials
+        self.times[engine, "NaN"] += int((table["param_a"] == DIVERGES).sum())
+        failing = int((table["param_a"] == FAILS).sum())
+        self.times[engine, "raise always"] += failing
+        now = attempts_of_failed(path)
+        not_again = sum(now.get(trial, 1 << 30) <= attempt for trial, attempt in again.items())
+        return not_again + (code != int(plan.name != "search" and failing > 0))
 
     def table(self) -> pd.DataFrame:
-        """A row a kind of fault."""
+        """A row a fault and an engine."""
         rows = [
             {
                 "fault": kind,
-                "times": self.times[kind],
-                "recovered_s": median(self.recovered[kind]) if self.recovered[kind] else None,
+                "engine": engine,
+                "times": self.times[engine, kind],
+                **vars(self.accounts[engine, kind]),
+                "recover_s": median(self.recovered[engine, kind] or [float("nan")]),
             }
-            for kind in self.kinds
+            for engine, kind in sorted(self.times, key=lambda key: (key[1], key[0]))
         ]
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows).round(1)
+
+
+def attempts_of_failed(path: Path) -> dict[int, int]:
+    """The attempt of every FAILED trial."""
+    table = tuner.load(path).trials
+    failed = table[table["state"] == "FAILED"]
+    return dict(zip(failed["trial"], failed["attempt"], strict=True))
+
+
+@contextlib.contextmanager
+def two_nodes() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A cluster of two nodes: the process that cuts one at a line of its input, and its address."""
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    helper = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.cut_nodes"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        assert helper.stdout is not None
+        yield helper, helper.stdout.readline().strip()
+    finally:
+        assert helper.stdin is not None
+        helper.stdin.close()
+        helper.wait(60)
+        del os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"]
+
+
+def left_behind(orders: Path) -> list[str]:
+    """The command lines of the campaign's processes that outlive it by more than Ray's agents."""
+    ours = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and process.environ().get(FOLDER) == str(orders):
+                ours.append(process)
+    _, alive = psutil.wait_procs(ours, timeout=GONE_S)
+    return [" ".join(process.cmdline())[:100] for process in alive]
 
 
 def _size(path: Path) -> int:
@@ -207,52 +279,53 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _title(process: psutil.Process) -> str:
-    return " ".join(process.cmdline())
-
-
-def _is_ours(process: psutil.Process, folder: Path) -> bool:
-    try:
-        return process.info["environ"] and process.environ().get(MARKS) == str(folder)
-    except psutil.Error:
-        return False
-
-
-@contextlib.contextmanager
-def _filled(folder: Path) -> Iterator[None]:
-    """All that is left of the folder's disk, taken meanwhile; for a small tmpfs."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    try:
-        yield
-    finally:
-        filler.unlink()
+def run_all(options: argparse.Namespace, campaign: Campaign, until: float) -> None:
+    """Studies in turn over the engines and plans, those on a cluster first."""
+    why_not = impossible(campaign.results)
+    kinds = [k for k in options.kinds if k in ON_MACHINE and k not in why_not]
+    for kind in set(options.kinds) & set(why_not):
+        print(f"skipped: {kind}, as {why_not[kind]}")
+    for engine in options.engines:
+        for _ in range(options.clusters if "node cut" in options.kinds else 0):
+            campaign.study(engine, PLANS[options.plans[0]], list(ON_CLUSTER), cluster=True)
+    while kinds and campaign.struck < options.faults and time.monotonic() < until:
+        turn, engine = divmod(campaign.number, len(options.engines))
+        plan = PLANS[options.plans[turn % len(options.plans)]]
+        if plan.name == "search" and turn // len(options.plans) % 2:
+            plan = ASHA
+        campaign.study(options.engines[engine], plan, kinds)
+        print(f"{campaign.number} studies, {campaign.struck} faults", flush=True)
 
 
 def main() -> None:
-    """The table, and what was lost, doubled, changed and left behind: all of it must be 0."""
+    """The table, and what was lost, duplicated, changed and left behind: all of it must be 0."""
+    every = [*ON_MACHINE, *ON_CLUSTER]
     parser = argparse.ArgumentParser(description="Faults at random moments of real runs.")
     parser.add_argument("--faults", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=60, help="start no study after so many")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plans", nargs="+", default=["search", "grid", "cv"])
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    parser.add_argument("--tmpfs", type=Path, help="a small tmpfs, for the full disk")
+    parser.add_argument("--plans", nargs="+", choices=PLANS, default=list(PLANS))
+    parser.add_argument("--engines", nargs="+", default=["ray_tune", "fused"])
+    parser.add_argument("--kinds", nargs="+", choices=every, default=every)
+    parser.add_argument("--clusters", type=int, default=1, help="studies with node cuts, an engine")
     options = parser.parse_args()
-    kinds = [k for k in options.kinds if k != "full disk" or options.tmpfs]
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # the disk is unmounted then
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="faults") as folder:
-        results = (options.tmpfs or Path(folder)) / "results"
-        campaign = Campaign(Path(folder), options.seed, kinds, results)
-        number = 0
-        while campaign.times.total() < options.faults:
-            campaign.study(number, options.plans[number % len(options.plans)])
-            number += 1
-            print(f"{number} studies, {campaign.times.total()} faults", flush=True)
+        orders, results = Path(folder) / "orders", Path(folder) / "results"
+        orders.mkdir()
+        os.environ[FOLDER] = str(orders)
+        with small_disk(results):
+            campaign = Campaign(orders, results, options.seed)
+            run_all(options, campaign, began + 60 * options.minutes)
+            left = left_behind(orders)
     print(campaign.table().to_string(index=False))
-    said = ("lost", "doubled", "changed", "left_behind")
-    found = {name: getattr(campaign, name) for name in said}
-    print(json.dumps({"studies": number, "faults": campaign.times.total(), **found}))
+    for command in left:
+        print(f"left behind: {command}")
+    found = {**vars(campaign.total), "left_behind": len(left)}
+    totals = {"studies": campaign.number, "faults": campaign.struck}
+    print(json.dumps({**totals, "minutes": round((time.monotonic() - began) / 60, 1), **found}))
     sys.exit(any(found.values()))
 
 

@@ -141,6 +141,20 @@ def test_a_failed_trial_is_run_again_and_only_that(tmp_path: Path) -> None:
     assert len(reports(tmp_path)) == 3
 
 
+def test_points_that_always_fail_are_all_run_again_and_end_the_resumed_run(tmp_path: Path) -> None:
+    def bad(cell: Cell) -> Iterator[Step]:
+        if cell.params["a"] > 1:
+            raise ValueError("bad")
+        yield Step(1, {"val_accuracy": 0.5})
+
+    settled = experiment(space={"a": Categorical([1, 2, 3, 4, 5, 6])}, plan="grid", retries=0)
+    simulate(settled, bad, folder=tmp_path)
+    study = simulate(settled, bad, folder=tmp_path)
+    assert study.abort is None
+    assert study.counts() == {State.COMPLETE: 1, State.FAILED: 5}
+    assert [record.attempt for record in study.records] == [1, 2, 2, 2, 2, 2]
+
+
 def test_more_trials_enlarge_a_finished_study(tmp_path: Path) -> None:
     simulate(experiment(trials=5, scheduler="none"), folder=tmp_path)
     study = simulate(experiment(trials=8, scheduler="none"), folder=tmp_path)

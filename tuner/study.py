@@ -35,7 +35,8 @@ from tuner.trial import Cell, Decision, Ending, Outcome, State
 
 DEATHS_ALLOWED = 2
 FIRST_FAILURES = 3
-"""When the first so many trials all fail, the run stops: more would fail alike."""
+"""When the first so many trials all fail, the run stops: more would fail alike. Not in a study of
+which any trial went well before: --resume may run just those that fail."""
 
 
 class Study:
@@ -339,7 +340,8 @@ class Study:
 
     def _check_first_failures(self, record: Record) -> None:
         self._first_states.append(record.state)
-        if self._first_states == [State.FAILED] * FIRST_FAILURES:
+        went_well = any(r.state not in (State.RUNNING, State.FAILED) for r in self.records)
+        if self._first_states == [State.FAILED] * FIRST_FAILURES and not went_well:
             self.abort = StudyError(
                 f"the first {FIRST_FAILURES} trials all failed, so the run was stopped; "
                 f"the last one's error: {_last_line(record.error)}"
