@@ -38,7 +38,7 @@ from tuner.search_space import Categorical, Constant, SearchSpace
 from tuner.seeds import ask_seed
 
 TPE_BEST, TPE_NEWEST = 100, 400
-"""What TPE is shown of a study with more trials than that. Its ask costs 30 us a trial that it sees,
+"""What TPE is shown of a study of more trials. Its ask costs 30 us a trial that is seen,
 and so would outgrow a short trial; good ones are to it the best 25 at most."""
 
 NEEDS = {"gp": ("torch", "tuner[gp]"), "cmaes": ("cmaes", "cmaes")}
