@@ -9,11 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 
 from tests.brain import experiment, half_diverging, open_study, rising, simulate
-from tuner import sampler
 from tuner.engines.simulated import Step
 from tuner.errors import ExperimentError
 from tuner.experiment import SAMPLERS
@@ -55,21 +53,6 @@ def test_the_same_seed_gives_the_same_points_and_another_seed_others(name: str) 
 
     assert points(1) == points(1)
     assert points(1) != points(2)
-
-
-def test_of_a_long_study_tpe_sees_the_best_and_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampler, "TPE_BEST", 3)
-    monkeypatch.setattr(sampler, "TPE_NEWEST", 5)
-    study = optuna.create_study(direction="maximize")
-    for number in range(20):
-        study.add_trial(optuna.trial.create_trial(value=float(-abs(number - 7))))
-    seen = sampler._Windowed(study)._get_trials()
-    assert [trial.number for trial in seen] == [6, 7, 8, 15, 16, 17, 18, 19]
-    short = optuna.create_study()
-    short.add_trials(study.trials[:8])
-    assert len(sampler._Windowed(short)._get_trials()) == 8
-    ended = simulate(experiment(space=CONDITIONAL, sampler="tpe", trials=30))
-    assert len(ended.records) == 30
 
 
 NEXT_POINT = """

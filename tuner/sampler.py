@@ -14,7 +14,6 @@ between asks, so a resumed study goes on as an undisturbed one would.
 from __future__ import annotations
 
 import copy
-import heapq
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -36,10 +35,6 @@ from tuner.errors import ExperimentError
 from tuner.experiment import Experiment
 from tuner.search_space import Categorical, Constant, SearchSpace
 from tuner.seeds import ask_seed
-
-TPE_BEST, TPE_NEWEST = 100, 400
-"""What TPE is shown of a study of more trials. Its ask costs 30 us a trial that is seen,
-and so would outgrow a short trial; good ones are to it the best 25 at most."""
 
 NEEDS = {"gp": ("torch", "tuner[gp]"), "cmaes": ("cmaes", "cmaes")}
 """The packages that a sampler needs, and how to get them."""
@@ -77,7 +72,7 @@ def caveat(experiment: Experiment) -> str | None:
 def make_sampler(experiment: Experiment, trial: int) -> BaseSampler:
     """The sampler that proposes trial number `trial`."""
     makers: dict[str, Callable[[int], BaseSampler]] = {
-        "tpe": lambda seed: _TPE(seed=seed, multivariate=experiment.multivariate),
+        "tpe": lambda seed: TPESampler(seed=seed, multivariate=experiment.multivariate),
         "random": lambda seed: RandomSampler(seed=seed),
         "cmaes": lambda seed: _CmaEs(
             seed=seed, consider_pruned_trials=True, warn_independent_sampling=False
@@ -95,51 +90,14 @@ def make_sampler(experiment: Experiment, trial: int) -> BaseSampler:
         return makers[experiment.sampler](ask_seed(experiment.seed, trial))
 
 
-class _Shown:
-    """An Optuna study of which a sampler sees other trials than there are."""
+class _Penalised:
+    """An Optuna study in which DIVERGED trials are COMPLETE, with the worst value there is."""
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
-
-
-class _Windowed(_Shown):
-    """An Optuna study of which the best and the newest trials are seen, in their order."""
-
-    def _get_trials(
-        self,
-        deepcopy: bool = True,
-        states: tuple[TrialState, ...] | None = None,
-        use_cache: bool = False,
-    ) -> list[FrozenTrial]:
-        trials = self._study._get_trials(deepcopy=False, states=states, use_cache=use_cache)
-        if len(trials) <= TPE_BEST + TPE_NEWEST:
-            return trials
-        sign = -1.0 if self._study.direction is optuna.study.StudyDirection.MAXIMIZE else 1.0
-        older = [t for t in trials[:-TPE_NEWEST] if t.state is TrialState.COMPLETE]
-        best = heapq.nsmallest(TPE_BEST, older, key=lambda t: sign * t.values[0])
-        return sorted(best, key=lambda t: t.number) + trials[-TPE_NEWEST:]
-
-
-class _TPE(TPESampler):
-    """TPE over a window of the study."""
-
-    def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, Any]:
-        return super().infer_relative_search_space(_Windowed(study), trial)  # type: ignore[arg-type]
-
-    def sample_relative(
-        self, study: Any, trial: FrozenTrial, search_space: dict[str, Any]
-    ) -> dict[str, Any]:
-        return super().sample_relative(_Windowed(study), trial, search_space)  # type: ignore[arg-type]
-
-    def sample_independent(self, study: Any, trial: FrozenTrial, *asked: Any) -> Any:
-        return super().sample_independent(_Windowed(study), trial, *asked)  # type: ignore[arg-type]
-
-
-class _Penalised(_Shown):
-    """An Optuna study in which DIVERGED trials are COMPLETE, with the worst value there is."""
 
     def _get_trials(
         self,
