@@ -224,6 +224,18 @@ def test_a_fit_goes_on_from_its_checkpoint_when_the_driver_dies(
     assert goes_on_after(tmp_path, 1) == [3]
 
 
+def test_a_worker_for_which_no_node_has_place_holds_up_nobody(runtime: Runtime) -> None:
+    """One whose node went as it started waits for another that may never come."""
+    space = {**SPACE, "epochs": 2}
+    settled = experiment(space=space, objective=DECLARED, sampler="random", trials=4)
+    engine = fused.Fused(settled, runtime, HERE, dataset=DIGITS, splits=Splits())
+    engine._kind = engine._kind.options(num_cpus=99)
+    engine.workers.insert(0, engine._new_worker())
+    study = open_study(settled)
+    engine.run(study)
+    assert [record.state for record in study.records] == [State.COMPLETE] * 4
+
+
 def test_what_lanes_cannot_train_is_refused_before_anything_is_asked(runtime: Runtime) -> None:
     def wide(trial: Any) -> Any:
         import keras

@@ -178,10 +178,15 @@ class Fused:
         points can be trained together."""
         self._checked = True
         cells = some_cells(self.experiment, LOOKED_AT if gain else 1)
-        try:
-            reason, forms = ray.get(self.workers[0].actor.look.remote(cells))
-        except ray.exceptions.RayActorError as error:
-            raise EngineError(cause_of_death(str(error))) from None
+        while True:
+            # One that has started: another may wait for a place that went with its node.
+            calls = {worker.call: worker for worker in self.workers}
+            (call,), _ = ray.wait(list(calls), num_returns=1)
+            try:
+                reason, forms = ray.get(calls[call].actor.look.remote(cells))
+                break
+            except ray.exceptions.RayActorError as error:
+                self._replace(calls[call], cause_of_death(str(error)))
         if gain and reason is None and forms > LOOKED_AT // 2:
             reason = f"{forms} of {len(cells)} of its points are networks of different forms"
         if reason is not None:
@@ -292,16 +297,20 @@ class Fused:
             ended = Outcome(Ending.FINISHED, duration_s=message.time_s, host=message.host)
             study.tell(cell, ended)
 
-    def _lost(self, study: Study, worker: Worker, why: str, late: Key | None = None) -> None:
-        """The study has the cells of a dead worker again; a new worker takes its place."""
+    def _replace(self, worker: Worker, why: str) -> None:
+        """A new worker in a dead one's place. Raises EngineError if too many die as they start."""
         self._stillborn += worker.calls == 0
         if self._stillborn > STARTS_ALLOWED:
             raise EngineError(f"the workers die as they start; the last one: {why}")
-        now = time.monotonic()
         self._gone.append(worker.seconds)
         self.workers.remove(worker)
         if not self.workers or not why.startswith(KILLED_FOR_MEMORY):  # fewer need less
             self.workers.append(self._new_worker())
+
+    def _lost(self, study: Study, worker: Worker, why: str, late: Key | None = None) -> None:
+        """The study has the cells of a dead worker again; a new worker takes its place."""
+        self._replace(worker, why)
+        now = time.monotonic()
         for key, cell in list(worker.held.items()):
             ending = Ending.TIMED_OUT if key == late else Ending.DIED
             study.tell(cell, Outcome(ending, why, now - worker.began.get(key, now)))
