@@ -227,7 +227,7 @@ def test_a_fit_goes_on_from_its_checkpoint_when_the_driver_dies(
 def test_a_worker_for_which_no_node_has_place_holds_up_nobody(runtime: Runtime) -> None:
     """One whose node went as it started waits for another that may never come."""
     space = {**SPACE, "epochs": 2}
-    settled = experiment(space=space, objective=DECLARED, sampler="random", trials=4)
+    settled = experiment(space=space, objective=DECLARED, scheduler="none", trials=4)
     engine = fused.Fused(settled, runtime, HERE, dataset=DIGITS, splits=Splits())
     engine._kind = engine._kind.options(num_cpus=99)
     engine.workers.insert(0, engine._new_worker())
