@@ -21,9 +21,9 @@ finished trials and their reports as they were when they finished, and no proces
 | NaN | a point whose metric is NaN: DIVERGED |
 
 The last two don't count towards --faults. "lost", "duplicated" and "changed" count what went wrong
-in the studies that a fault struck;
-"recover_s" is the median of the seconds from it until reports come in again and as many workers
-train as before. A fault in four strikes before that, amid the recovery from the one before.
+in the studies that a fault struck; "recover_s" is the median of the seconds from it until reports
+come in again and as many workers train as before. A fault in four strikes before that, amid the
+recovery from the one before.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.samplers._tpe.sampler import _split_trials
 
 from tests.brain import experiment, half_diverging, open_study, rising, simulate
 from tuner.engines.simulated import Step
@@ -126,6 +127,34 @@ def test_stopped_diverged_and_failed_trials_break_nothing(name: str, mode: str) 
 def test_tpe_has_both_its_forms(multivariate: bool) -> None:
     study = simulate(experiment(space=SPACE, multivariate=multivariate, trials=25, seed=3))
     assert len(study.records) == 25
+
+
+@pytest.mark.parametrize("space", [SPACE, CONDITIONAL], ids=["flat", "conditional"])
+def test_in_a_large_study_tpe_sees_the_best_and_the_newest(
+    space: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its points are those of one that sees all until there are more."""
+    fields = {"space": space, "sampler": "tpe", "seed": 3, "scheduler": "none", "trials": 60}
+    whole = simulate(experiment(**fields), rising).records
+    monkeypatch.setattr("tuner.sampler.TPE_BEST", 8)
+    monkeypatch.setattr("tuner.sampler.TPE_NEWEST", 12)
+    monkeypatch.setattr("tuner.sampler.TPE_SEES", 20)
+    seen, best = [], [0.0]
+
+    def split(*given: Any) -> Any:
+        seen.append(len(given[1]))
+        best.append(max(trial.value for trial in given[1] if trial.value is not None))
+        return _split_trials(*given)
+
+    monkeypatch.setattr("optuna.samplers._tpe.sampler._split_trials", split)
+    some, again = (simulate(experiment(**fields), rising).records for _ in range(2))
+    assert max(seen) == 20
+    half = len(best) // 2
+    assert best[1:half] == sorted(best[1:half])  # the best so far never drops out
+    points = [record.params for record in some]
+    assert points == [record.params for record in again]
+    assert points[:21] == [record.params for record in whole[:21]]
+    assert points != [record.params for record in whole]
 
 
 def test_enqueued_points_come_first_and_the_sampler_fills_what_they_leave_out() -> None:

@@ -9,6 +9,10 @@ between asks, so a resumed study goes on as an undisturbed one would.
 | gp | are not seen | count as COMPLETE with the worst value seen |
 | cmaes | count with their last value | count as COMPLETE with the worst value seen |
 | random, qmc | learn from nothing | learn from nothing |
+
+An ask of TPE's takes time in proportion to the trials that it sees. In a study of more than
+TPE_SEES ended ones it sees the newest TPE_NEWEST, and of those before them the TPE_BEST best by its
+own ranking: what an ask costs then hardly grows any more.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
+from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.cmaes_state import check_state
@@ -38,6 +43,10 @@ from tuner.seeds import ask_seed
 
 NEEDS = {"gp": ("torch", "tuner[gp]"), "cmaes": ("cmaes", "cmaes")}
 """The packages that a sampler needs, and how to get them."""
+TPE_BEST, TPE_NEWEST = 100, 900
+"""Of the best TPE makes its model of good points, 25 at most; of all others that of the rest, where
+the older ones weigh little."""
+TPE_SEES = TPE_BEST + TPE_NEWEST
 
 
 def check_sampler(experiment: Experiment) -> None:
@@ -72,7 +81,7 @@ def caveat(experiment: Experiment) -> str | None:
 def make_sampler(experiment: Experiment, trial: int) -> BaseSampler:
     """The sampler that proposes trial number `trial`."""
     makers: dict[str, Callable[[int], BaseSampler]] = {
-        "tpe": lambda seed: TPESampler(seed=seed, multivariate=experiment.multivariate),
+        "tpe": lambda seed: _TPE(seed=seed, multivariate=experiment.multivariate),
         "random": lambda seed: RandomSampler(seed=seed),
         "cmaes": lambda seed: _CmaEs(
             seed=seed, consider_pruned_trials=True, warn_independent_sampling=False
@@ -90,8 +99,8 @@ def make_sampler(experiment: Experiment, trial: int) -> BaseSampler:
         return makers[experiment.sampler](ask_seed(experiment.seed, trial))
 
 
-class _Penalised:
-    """An Optuna study in which DIVERGED trials are COMPLETE, with the worst value there is."""
+class _View:
+    """An Optuna study of which a sampler sees what `shown` makes of its trials."""
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
@@ -99,19 +108,41 @@ class _Penalised:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
 
+    def shown(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        raise NotImplementedError
+
     def _get_trials(
         self,
         deepcopy: bool = True,
         states: tuple[TrialState, ...] | None = None,
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
-        trials = self._study._get_trials(deepcopy=False, use_cache=use_cache)
-        values = [t.value for t in trials if t.value is not None and not t.constraints]
-        if values:
-            high_is_bad = self._study.direction is optuna.study.StudyDirection.MINIMIZE
-            worst = max(values) if high_is_bad else min(values)
-            trials = [_with_value(t, worst) if t.constraints else t for t in trials]
+        trials = self.shown(self._study._get_trials(deepcopy=False, use_cache=use_cache))
         return [t for t in trials if states is None or t.state in states]
+
+
+class _Penalised(_View):
+    """DIVERGED trials are COMPLETE, with the worst value there is."""
+
+    def shown(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        values = [t.value for t in trials if t.value is not None and not t.constraints]
+        if not values:
+            return trials
+        high_is_bad = self._study.direction is optuna.study.StudyDirection.MINIMIZE
+        worst = max(values) if high_is_bad else min(values)
+        return [_with_value(t, worst) if t.constraints else t for t in trials]
+
+
+class _Windowed(_View):
+    """A large study shows TPE_SEES of its ended trials, and all that run."""
+
+    def shown(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        ended = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+        if len(ended) <= TPE_SEES:
+            return trials
+        best, _ = _split_trials(self._study, ended[:-TPE_NEWEST], TPE_BEST)
+        running = [t for t in trials if t.state is TrialState.RUNNING]
+        return [*best, *ended[-TPE_NEWEST:], *running]
 
 
 def _with_value(trial: FrozenTrial, value: float) -> FrozenTrial:
@@ -123,24 +154,35 @@ def _with_value(trial: FrozenTrial, value: float) -> FrozenTrial:
     return told
 
 
-class _SeesPenalised(BaseSampler):
-    """Mixin: the sampler sees a study in which divergence has a price."""
+class _Sees(BaseSampler):
+    """Mixin: the sampler sees a `view` of the study."""
+
+    view: type[_View]
 
     def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, Any]:
-        return super().infer_relative_search_space(_Penalised(study), trial)  # type: ignore[safe-super, arg-type]
+        return super().infer_relative_search_space(self.view(study), trial)  # type: ignore[safe-super, arg-type]
 
     def sample_relative(
         self, study: Any, trial: FrozenTrial, search_space: dict[str, Any]
     ) -> dict[str, Any]:
-        return super().sample_relative(_Penalised(study), trial, search_space)  # type: ignore[safe-super, arg-type]
+        return super().sample_relative(self.view(study), trial, search_space)  # type: ignore[safe-super, arg-type]
 
 
-class _CmaEs(_SeesPenalised, CmaEsSampler):
+class _TPE(_Sees, TPESampler):
+    view = _Windowed
+
+    def sample_independent(self, study: Any, *asked: Any) -> Any:
+        return super().sample_independent(self.view(study), *asked)  # type: ignore[arg-type]
+
+
+class _CmaEs(_Sees, CmaEsSampler):
+    view = _Penalised
+
     def _concat_optimizer_attrs(self, optimizer_attrs: dict[str, str]) -> str:
         pickled = super()._concat_optimizer_attrs(optimizer_attrs)
         check_state(bytes.fromhex(pickled))
         return pickled
 
 
-class _GP(_SeesPenalised, GPSampler):
-    pass
+class _GP(_Sees, GPSampler):
+    view = _Penalised
