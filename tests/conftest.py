@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],  # machines are shared
 )
 hypothesis.settings.load_profile("tuner")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job is deaf to Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # and so would all be that tests start
 
 MARK = "TUNER_TEST_SESSION"
 """Set for these tests alone and inherited by all that they start, Ray's daemons included, which
