@@ -313,7 +313,7 @@ def main() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     signal.signal(
         signal.SIGINT, signal.default_int_handler
-    )  # a shell's background job is deaf to it
+    )  # in a shell's background it is deaf
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # the disk is unmounted then
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="faults") as folder:
