@@ -311,9 +311,7 @@ def main() -> None:
     parser.add_argument("--clusters", type=int, default=1, help="studies with node cuts, an engine")
     options = parser.parse_args()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # in a shell's background it is deaf
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in a shell's background it is deaf
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # the disk is unmounted then
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="faults") as folder:
