@@ -15,6 +15,7 @@ from tuner.engines.simulated import VirtualClock, run
 from tuner.errors import ResultsError, StudyError
 from tuner.ledger import Ledger, shown_url, url_storage
 from tuner.loading import Loaded, Source
+from tuner.record import Record
 from tuner.results import Results, load
 from tuner.resume import restore
 from tuner.search_space import Categorical, Float
@@ -184,3 +185,27 @@ def test_a_trial_begins_when_its_work_does_and_resuming_does_not_move_it(tmp_pat
     again = open_study(settled, tmp_path)
     again.recorder.close(again.records)
     assert pd.read_parquet(tmp_path / "trials.parquet")["started_at"].equals(trials["started_at"])
+
+
+def test_no_trial_seems_to_have_ended_without_its_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is written when: a killed run's tables hold whole trials."""
+    ticks = iter(range(1 << 20))
+    monkeypatch.setattr("time.monotonic", lambda: 0.9 * next(ticks))
+    clock = VirtualClock()
+    study = open_study(experiment(scheduler="none", trials=40), tmp_path, clock)
+    seen = []
+
+    def look(record: Record) -> None:
+        trials = pd.read_parquet(tmp_path / "trials.parquet").set_index("trial")
+        rows = pd.read_parquet(tmp_path / "reports.parquet").groupby("trial").size()
+        ended = trials[trials["state"] == "COMPLETE"]["epochs"]
+        assert rows.reindex(ended.index, fill_value=0).tolist() == ended.tolist()
+        seen.append(len(ended))
+
+    study.save()
+    study.on_change = look
+    run(study, rising, workers=3, clock=clock)
+    study.recorder.close(study.records)
+    assert len(set(seen)) > 3
