@@ -68,7 +68,7 @@ class Recorder:
         started = time.monotonic()
         if not now and started < self._next_write:
             return
-        self.store.write(now=True)  # first: no trial may seem to have ended without its reports
+        self.store.write()  # first: no trial may seem to have ended without its reports
         table = trials_table(records, self._space, self._engine)
         put_parquet(self._folder / TRIALS_FILE, table)
         # At most a twentieth of the driver's time goes into rewriting.

@@ -8,7 +8,6 @@ until it is full; then it stays as it is and the log starts anew: what is rewrit
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,7 +61,6 @@ class ReportStore:
         self._open: dict[CellKey, list[Report]] = {}
         self._ready: list[Report] = []
         self._changed = False
-        self._next_write = 0.0
         self._read_parts()
         for report in self._read_log():
             self._hold(report)
@@ -118,22 +116,18 @@ class ReportStore:
             if not self._part_path(number).exists():
                 self._write_part(number, [])
 
-    def write(self, *, now: bool = False) -> None:
-        """Bring the table up to date, if it is due (`now`: in any case)."""
-        started = time.monotonic()
-        if not self._changed or not (now or started >= self._next_write):
+    def write(self) -> None:
+        """Bring the table up to date."""
+        if not self._changed:
             return
         self._write_part(self._part, self._ready)
         self._changed = False
         if len(self._ready) >= ROWS_A_PART:
             self._start_part()
-        # At most a twentieth of the driver's time goes into rewriting.
-        ended = time.monotonic()
-        self._next_write = ended + max(2.0, 20 * (ended - started))
 
     def close(self) -> None:
         """Write what is due and close the log."""
-        self.write(now=True)
+        self.write()
         self._log.close()
 
     def _hold(self, report: Report) -> None:
