@@ -16,7 +16,7 @@ from tests.brain import experiment, half_diverging, open_study, rising, simulate
 from tuner.engines.simulated import Step
 from tuner.errors import ExperimentError
 from tuner.experiment import SAMPLERS
-from tuner.sampler import caveat, check_sampler
+from tuner.sampler import _Windowed, caveat, check_sampler
 from tuner.search_space import Categorical, Float, Int
 from tuner.trial import Cell, State
 
@@ -155,6 +155,22 @@ def test_in_a_large_study_tpe_sees_the_best_and_the_newest(
     assert points == [record.params for record in again]
     assert points[:21] == [record.params for record in whole[:21]]
     assert points != [record.params for record in whole]
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_the_best_are_those_that_tpe_itself_would_pick(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled = experiment(space=SPACE, mode=mode, scheduler="none", sampler="random", trials=90)
+    study = simulate(settled, half_diverging).ledger._study
+    monkeypatch.setattr("tuner.sampler.TPE_NEWEST", 20)
+    for best in (10, 60):  # fewer than the COMPLETE ones, and more
+        monkeypatch.setattr("tuner.sampler.TPE_BEST", best)
+        monkeypatch.setattr("tuner.sampler.TPE_SEES", best + 20)
+        trials = study.get_trials(deepcopy=False)
+        picked, _ = _split_trials(study, trials[:70], best)
+        shown = [trial.number for trial in _Windowed(study).shown(trials)]
+        assert sorted(shown) == sorted([*(t.number for t in picked), *range(70, 90)])
 
 
 def test_enqueued_points_come_first_and_the_sampler_fills_what_they_leave_out() -> None:

@@ -12,14 +12,16 @@ between asks, so a resumed study goes on as an undisturbed one would.
 
 An ask of TPE's takes time in proportion to the trials that it sees. In a study of more than
 TPE_SEES ended ones it sees the newest TPE_NEWEST, and of those before them the TPE_BEST best by its
-own ranking: what an ask costs then hardly grows any more.
+own ranking: what an ask costs then grows by the look at them all only, 1 ms for each 1,000.
 """
 
 from __future__ import annotations
 
 import copy
+import heapq
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
@@ -100,7 +102,10 @@ def make_sampler(experiment: Experiment, trial: int) -> BaseSampler:
 
 
 class _View:
-    """An Optuna study of which a sampler sees what `shown` makes of its trials."""
+    """An Optuna study of which a sampler sees what `shown` makes of its trials.
+
+    It looks once: an ask goes by what was told when it began.
+    """
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
@@ -111,14 +116,17 @@ class _View:
     def shown(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         raise NotImplementedError
 
+    @cached_property
+    def _seen(self) -> list[FrozenTrial]:
+        return self.shown(self._study._get_trials(deepcopy=False))
+
     def _get_trials(
         self,
         deepcopy: bool = True,
         states: tuple[TrialState, ...] | None = None,
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
-        trials = self.shown(self._study._get_trials(deepcopy=False, use_cache=use_cache))
-        return [t for t in trials if states is None or t.state in states]
+        return [t for t in self._seen if states is None or t.state in states]
 
 
 class _Penalised(_View):
@@ -140,7 +148,14 @@ class _Windowed(_View):
         ended = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
         if len(ended) <= TPE_SEES:
             return trials
-        best, _ = _split_trials(self._study, ended[:-TPE_NEWEST], TPE_BEST)
+        older = ended[:-TPE_NEWEST]
+        complete = [t for t in older if t.state is TrialState.COMPLETE]
+        if len(complete) < TPE_BEST:
+            best, _ = _split_trials(self._study, older, TPE_BEST)
+        else:  # the same, faster: COMPLETE comes first
+            high_is_good = self._study.direction is optuna.study.StudyDirection.MAXIMIZE
+            pick = heapq.nlargest if high_is_good else heapq.nsmallest
+            best = pick(TPE_BEST, complete, key=lambda t: t.values[0])
         running = [t for t in trials if t.state is TrialState.RUNNING]
         return [*best, *ended[-TPE_NEWEST:], *running]
 
@@ -155,24 +170,29 @@ def _with_value(trial: FrozenTrial, value: float) -> FrozenTrial:
 
 
 class _Sees(BaseSampler):
-    """Mixin: the sampler sees a `view` of the study."""
+    """Mixin: a sampler that is made for one ask sees a `view` of the study."""
 
     view: type[_View]
+    _viewed: _View | None = None
+
+    def _look(self, study: Any) -> Any:
+        self._viewed = self._viewed or self.view(study)
+        return self._viewed
 
     def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, Any]:
-        return super().infer_relative_search_space(self.view(study), trial)  # type: ignore[safe-super, arg-type]
+        return super().infer_relative_search_space(self._look(study), trial)  # type: ignore[safe-super]
 
     def sample_relative(
         self, study: Any, trial: FrozenTrial, search_space: dict[str, Any]
     ) -> dict[str, Any]:
-        return super().sample_relative(self.view(study), trial, search_space)  # type: ignore[safe-super, arg-type]
+        return super().sample_relative(self._look(study), trial, search_space)  # type: ignore[safe-super]
 
 
 class _TPE(_Sees, TPESampler):
     view = _Windowed
 
     def sample_independent(self, study: Any, *asked: Any) -> Any:
-        return super().sample_independent(self.view(study), *asked)  # type: ignore[arg-type]
+        return super().sample_independent(self._look(study), *asked)
 
 
 class _CmaEs(_Sees, CmaEsSampler):
