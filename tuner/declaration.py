@@ -66,6 +66,13 @@ def build_model(declaration: KerasModel, trial: Trial) -> keras.Model:
     return model
 
 
+def forget_builds() -> None:
+    """Let go of what Keras keeps of every model that is built: 0.36 MB each of a tiny one."""
+    import keras
+
+    keras.backend.clear_session(free_memory=False)
+
+
 def create_weights(model: keras.Model, x_train: Any) -> None:
     """Build a model that waits to see its samples."""
     import keras

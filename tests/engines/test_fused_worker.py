@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,6 +164,15 @@ def test_a_cell_has_the_same_numbers_whatever_trains_beside_it() -> None:
         results.append(taken)
     assert results[0] == results[1]
     assert len(results[0]) == 3
+
+
+def test_a_worker_holds_no_more_after_many_trials() -> None:
+    lanes, params = worker(), {"rate": 0.1, "batch_size": 8, "plain": False}
+    held = []
+    for n in range(75):
+        lanes.work([Cell(n, 1, 0, params, n, 1)], [])
+        held.append(psutil.Process().memory_info().rss / 2**20)
+    assert held[-1] - held[29] < 8  # 45 models that were kept would be 16 MB
 
 
 Reports = list[tuple[int, dict[str, float]]]

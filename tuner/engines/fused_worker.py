@@ -130,7 +130,11 @@ class LaneWorker:
             if key in self.plain:
                 self.plain.pop(key).stop()
         self._keep()
+        from tuner.declaration import forget_builds
+
         with self._timed("build"):
+            if cells and not self.plain:  # not amid a `fit`, which goes on in the next call
+                forget_builds()
             messages = [message for cell in cells if (message := self._take(cell)) is not None]
         messages += self._lanes_epoch()
         if self.plain:
