@@ -120,6 +120,8 @@ class LaneWorker:
         The epochs' reports come back, and the outcomes of the cells that had their last one or
         whose declaration raised; and where this worker's seconds went.
         """
+        from tuner.declaration import forget_builds
+
         for key in freed:
             self.said.pop(key, None)
             self.waiting.pop(key, None)
@@ -130,8 +132,6 @@ class LaneWorker:
             if key in self.plain:
                 self.plain.pop(key).stop()
         self._keep()
-        from tuner.declaration import forget_builds
-
         with self._timed("build"):
             if cells and not self.plain:  # not amid a `fit`, which goes on in the next call
                 forget_builds()
