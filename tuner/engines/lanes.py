@@ -77,12 +77,11 @@ class Lane:
     val_batch_size: int
     optimizer: keras.optimizers.Optimizer
     epochs: int = 0
-    steps: int = 0
 
     @property
-    def steps_an_epoch(self) -> int:
-        """Batches of an epoch, the last one smaller than the others included."""
-        return -(-len(self.train) // self.batch_size)
+    def steps(self) -> int:
+        """Updates that it has had: each epoch's batches, the last and smaller one included."""
+        return self.epochs * -(-len(self.train) // self.batch_size)
 
     @property
     def shape(self) -> Hashable:
@@ -184,7 +183,7 @@ class Lanes:
         assert held is not None
         new = [[tf.constant(next(values)) for _ in part] for part in self._trained]
         self._put(tf.constant(lane), *new, [number[lane] for number in self._numbers])
-        held.epochs, held.steps = epochs, epochs * held.steps_an_epoch
+        held.epochs = epochs
 
     @property
     def _trained(self) -> tuple[list[Any], list[Any], list[Any]]:
@@ -222,7 +221,6 @@ class Lanes:
         reports = {}
         for k, lane in busy.items():
             lane.epochs += 1
-            lane.steps += lane.steps_an_epoch
             lane.optimizer.iterations.assign(lane.steps)
             report = {name: float(column[k]) for name, column in values.items()}
             reports[k] = {**report, "learning_rate": float(lane.optimizer.learning_rate)}
@@ -253,8 +251,7 @@ class Lanes:
         """Write one lane's variables. (`v[k].assign` would slow down every later epoch.)"""
         import tensorflow as tf
 
-        state = (self._weights, self._others, self._slots, self._numbers)
-        for variables, values in zip(state, new, strict=True):
+        for variables, values in zip((*self._trained, self._numbers), new, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 at = tf.reshape(lane, (1, 1))
                 variable.assign(tf.tensor_scatter_nd_update(variable.value(), at, value[None]))
@@ -297,10 +294,7 @@ class Lanes:
         import tensorflow as tf
 
         x, y = tf.gather(self._x, rows), tf.gather(self._y, rows)
-        state = [
-            [v.value() for v in part]
-            for part in (self._weights, self._others, self._slots, self._numbers)
-        ]
+        state = [[v.value() for v in part] for part in (*self._trained, self._numbers)]
         weights, others, slots, numbers = state
         # The tape is outside of the map: inside, recurrent layers cannot be differentiated.
         with tf.GradientTape() as tape:
@@ -311,11 +305,8 @@ class Lanes:
             total = tf.reduce_sum(losses)
         gradients = tape.gradient(total, weights)
         new_weights, new_slots = self._updates(slots, gradients, weights, numbers)
-        for variables, values in (
-            (self._weights, new_weights),
-            (self._others, new_others),
-            (self._slots, new_slots),
-        ):
+        new = new_weights, new_others, new_slots
+        for variables, values in zip(self._trained, new, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
         return self._counted(sums, losses, y, predicted, rows)
