@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import ray
 
-from tuner.checkpoint import CheckpointFile
-from tuner.engines.fused_worker import Key, LaneActor, Message
+from tuner.engines.fused_worker import Key, LaneActor, Message, checkpoint_of
 from tuner.engines.proposals import Proposals
 from tuner.engines.ray_adapters import (
     KILLED_FOR_MEMORY,
@@ -293,7 +292,7 @@ class Fused:
             del worker.held[message.key]
             worker.freed.append(message.key)
             # Its worker does so too, but may be ended before it hears of the last one's stop.
-            CheckpointFile(self._job.folder(cell), cell, "lanes").remove()
+            checkpoint_of(self._job, cell).remove()
             ended = Outcome(Ending.FINISHED, duration_s=message.time_s, host=message.host)
             study.tell(cell, ended)
 

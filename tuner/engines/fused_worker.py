@@ -127,7 +127,7 @@ class LaneWorker:
             self.waiting.pop(key, None)
             if key in self.busy:
                 lane, _ = self.busy.pop(key)
-                self._checkpoint(self._held(lane).trial.cell).remove()
+                checkpoint_of(self.job, self._held(lane).trial.cell).remove()
                 self._lanes.free(lane)
             if key in self.plain:
                 self.plain.pop(key).stop()
@@ -172,7 +172,7 @@ class LaneWorker:
         """Write the checkpoints that are due, of the lanes that the study has let go on."""
         for lane, _ in self.busy.values():
             held = self._held(lane)
-            checkpoint = self._checkpoint(held.trial.cell)
+            checkpoint = checkpoint_of(self.job, held.trial.cell)
             if checkpoint.due(held.epochs):
                 with self._timed("checkpoint"):
                     checkpoint.write(held.trial.reports, self._lanes.state(lane))
@@ -180,7 +180,7 @@ class LaneWorker:
     def _go_on(self, key: Key, lane: int, trial: Trial) -> list[Message]:
         """Let a lane go on from its cell's checkpoint, if it has one; the reports made anew."""
         with captured() as said:
-            found = self._checkpoint(trial.cell).read(lambda: self._lanes.state(lane))
+            found = checkpoint_of(self.job, trial.cell).read(lambda: self._lanes.state(lane))
         self.said[key].text += said.text
         if found is None:
             return []
@@ -188,9 +188,6 @@ class LaneWorker:
         trial.reports.extend(found.reports)
         self.busy[key] = (lane, time.monotonic() - found.reports[-1][2])
         return [Message(key, *report, host=self.host) for report in found.reports]
-
-    def _checkpoint(self, cell: Cell) -> CheckpointFile:
-        return CheckpointFile(self.job.folder(cell), cell, "lanes", self.job.checkpoint_every)
 
     def _plain_epoch(self, key: Key) -> Message:
         said = self.plain[key].epoch()
@@ -256,7 +253,7 @@ class LaneWorker:
                 batch_size=batch_size_of(self.declaration, trial),
             )
         except Exception as error:  # noqa: BLE001  # whatever a user's code raises
-            self._checkpoint(cell).remove()
+            checkpoint_of(self.job, cell).remove()
             outcome = self._outcome(Ending.RAISED, failure_text(error))
             return Message(key, outcome=replace(outcome, log=self.said.pop(key, Captured()).text))
         return None
@@ -306,7 +303,7 @@ class LaneWorker:
         outcome = self._outcome(ending, error, time.monotonic() - began)
         if held is not None:
             outcome = replace(outcome, read_epochs=held.trial.read_epochs)
-            self._checkpoint(held.trial.cell).remove()
+            checkpoint_of(self.job, held.trial.cell).remove()
         lanes.free(lane)
         return Message(key, outcome=replace(outcome, log=self.said.pop(key, Captured()).text))
 
@@ -330,6 +327,11 @@ class LaneActor(LaneWorker):
         worker_setup.warm_up()
         super().__init__(job, dataset, lanes, ray.util.get_node_ip_address())
         self.seconds["start"] = time.monotonic() - began
+
+
+def checkpoint_of(job: Job, cell: Cell) -> CheckpointFile:
+    """The checkpoint of a cell that is trained in lanes."""
+    return CheckpointFile(job.folder(cell), cell, "lanes", job.checkpoint_every)
 
 
 def _unasked(epoch: int, metrics: dict[str, float], time_s: float) -> Decision:
