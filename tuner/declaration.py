@@ -90,6 +90,13 @@ def has_one_output(model: keras.Model) -> bool:
     return len(getattr(model, "outputs", None) or ()) == 1
 
 
+def overrides(model: keras.Model, names: Sequence[str]) -> bool:
+    """Whether a model's class has one of these methods of its own, in place of Keras'."""
+    import keras
+
+    return any(getattr(type(model), name) is not getattr(keras.Model, name) for name in names)
+
+
 def create_variables(model: keras.Model, targets: Any) -> None:
     """Create a compiled model's optimizer and metric variables, all that `fit` would create.
 

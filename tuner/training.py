@@ -26,6 +26,7 @@ from tuner.declaration import (
     check_schedule,
     create_variables,
     epochs_of,
+    forget_builds,
     hooks_batches,
     loss_of,
     metrics_of,
@@ -213,9 +214,7 @@ def clear_worker() -> None:
     A graph that outlives its cell cannot be differentiated anew after this.
     """
     if "keras" in sys.modules:
-        import keras
-
-        keras.backend.clear_session(free_memory=False)
+        forget_builds()
         _forget_custom_gradients()
     gc.collect()
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tuner.declaration import has_one_output
+from tuner.declaration import has_one_output, overrides
 
 if TYPE_CHECKING:
     import keras
@@ -44,12 +44,8 @@ def is_plain(model: keras.Model) -> bool:
 
 def has_own_step(model: keras.Model) -> bool:
     """Whether a model's class defines steps of its own, with whatever they remember."""
-    import keras
-
-    return any(
-        getattr(type(model), name) is not getattr(keras.Model, name)
-        for name in ("train_step", "test_step", "make_train_function", "make_test_function")
-    )
+    steps = ("train_step", "test_step", "make_train_function", "make_test_function")
+    return overrides(model, steps)
 
 
 def set_epoch_functions(model: keras.Model) -> None:

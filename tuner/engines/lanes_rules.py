@@ -9,7 +9,7 @@ import json
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
-from tuner.declaration import has_one_output, metrics_of, optimizer_of
+from tuner.declaration import has_one_output, metrics_of, optimizer_of, overrides
 from tuner.engines.lanes_optimizer import form_of
 
 if TYPE_CHECKING:
@@ -33,11 +33,7 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
 
     if declaration.callbacks is not None:
         return "it has callbacks of its own"
-    own_step = any(
-        getattr(type(model), name) is not getattr(keras.Model, name)
-        for name in ("train_step", "test_step", "compute_loss", "compute_metrics")
-    )
-    if own_step:
+    if overrides(model, ("train_step", "test_step", "compute_loss", "compute_metrics")):
         return f"{type(model).__name__} has a training step, loss or metrics of its own"
     if not has_one_output(model) or len(model.inputs) != 1:
         return "it has several inputs or outputs, or tells none"
