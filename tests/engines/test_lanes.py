@@ -11,6 +11,7 @@ import pytest
 
 from tuner.declaration import build_model
 from tuner.engines.lanes import Lanes, Rows, data_order, pool_of
+from tuner.engines.lanes_random import dropout, frugal_dropout, teach_random_numbers
 from tuner.engines.lanes_rules import form, why_not
 from tuner.experiment import KerasModel
 from tuner.folds import Data
@@ -119,10 +120,11 @@ def fitted(declaration: KerasModel, one: Trial, epochs: int, order: Any = in_ord
     history: list[dict[str, float]] = []
     for epoch in range(epochs):
         rows = order(one.seed, epoch, TRAIN)
-        ran = model.fit(
-            X[rows], Y[rows], batch_size=declaration.batch_size(one.params),  # type: ignore[operator]
-            shuffle=False, verbose=0, validation_data=(X[VAL], Y[VAL]),
-        )  # fmt: skip
+        with frugal_dropout():  # whose masks are others than Keras', or all else could not be told
+            ran = model.fit(
+                X[rows], Y[rows], batch_size=declaration.batch_size(one.params),  # type: ignore[operator]
+                shuffle=False, verbose=0, validation_data=(X[VAL], Y[VAL]),
+            )  # fmt: skip
         history.append({name: values[0] for name, values in ran.history.items()})
     return model, history
 
@@ -205,10 +207,57 @@ def test_another_batch_size_and_other_folds_need_no_new_trace() -> None:
         report = lanes.epoch()[0]
         model = build_model(declaration, one)
         model.compile(declaration.optimizer(one), declaration.loss, metrics=["accuracy"])
-        ran = model.fit(X[rows], Y[rows], batch_size=size, shuffle=False, verbose=0)
+        with frugal_dropout():
+            ran = model.fit(X[rows], Y[rows], batch_size=size, shuffle=False, verbose=0)
         assert report["loss"] == pytest.approx(ran.history["loss"][0], abs=1e-9)
         assert apart(lanes, 0, model) < 1e-9
     assert lanes._train.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.25, 0.2, 0.9, 1 - 1e-9])
+def test_dropout_drops_at_the_rate_and_scales_the_rest(rate: float) -> None:
+    import tensorflow as tf
+
+    n = 2**20
+    x = tf.ones((2, n // 2), tf.float64)
+    dropped = dropout(x, rate, tf.constant([1, 2]), tf.shape(x)).numpy()
+    expected = min(rate, 1 - 2**-16)  # of 16 bits a number
+    spread = math.sqrt(n * expected * (1 - expected))
+    assert abs((dropped == 0).sum() - n * expected) < 4 * spread + 1
+    assert np.allclose(dropped[dropped != 0], 1 / (1 - rate))
+    again, other = (dropout(x, rate, tf.constant([1, s]), tf.shape(x)).numpy() for s in (2, 3))
+    assert (dropped == again).all()
+    # Independent masks are both nonzero at the square of the share that is kept.
+    both = ((dropped != 0) & (other != 0)).sum()
+    assert abs(both - n * (1 - expected) ** 2) < 4 * math.sqrt(n) * (1 - expected) + 1
+
+
+def test_dropout_draws_the_masks_that_a_lane_alone_draws_and_one_mask_for_all_steps() -> None:
+    import tensorflow as tf
+
+    teach_random_numbers()
+    x, seeds = tf.ones((3, 5, 4)), tf.constant([[1, 2], [3, 4], [5, 6]])
+    shape = tf.constant([5, 1])
+    mapped = tf.function(
+        lambda: tf.vectorized_map(lambda p: dropout(p[0], 0.3, p[1], shape), (x, seeds))
+    )()
+    alone = [dropout(x[k], 0.3, seeds[k], shape).numpy() for k in range(3)]
+    assert (mapped.numpy() == np.stack(alone)).all()
+    assert all((one == one[:, :1]).all() for one in alone)
+
+
+def test_dropout_is_the_usual_one_again_outside_of_lanes() -> None:
+    import keras
+    import tensorflow as tf
+
+    usual = tf.nn.experimental.stateless_dropout
+    layer, x = keras.layers.Dropout(0.5, seed=1), np.ones((4, 64))
+    expected = usual(x, 0.5, [1, 2], noise_shape=[4, 64]).numpy()
+    with frugal_dropout():
+        layer(x, training=True)
+        rate = tf.constant(0.5, tf.float64)  # a tensor is no number of 256ths
+        assert (tf.nn.experimental.stateless_dropout(x, rate, [1, 2]).numpy() == expected).all()
+    assert tf.nn.experimental.stateless_dropout is usual
 
 
 def test_single_precision_agrees_over_twenty_steps() -> None:

@@ -11,7 +11,7 @@ update is the optimizer's own, `stateless_apply`, vectorised too. Learning rate,
 other numbers of an optimizer and its schedule are tensors with one value a lane. The epoch is a
 loop in the graph over samples that stay in memory, gathered by each lane's own order.
 
-Numbers are those of `fit` but for rounding, dropout masks included. The nearest work is HFTA (Wang
+Numbers are those of `fit` but for rounding and the masks of dropout. The nearest work is HFTA (Wang
 et al., "Horizontally Fused Training Array", MLSys 2021) for PyTorch.
 """
 
@@ -21,7 +21,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,14 +36,9 @@ from tuner.declaration import (
     targets_of,
     validation_batch_size,
 )
-from tuner.engines.lanes_optimizer import (
-    RATE,
-    gains_by_xla,
-    lane_optimizer,
-    numbers_of,
-    set_numbers,
-)
-from tuner.engines.lanes_rules import teach_random_numbers, vectorises
+from tuner.engines.lanes_optimizer import RATE, lane_optimizer, numbers_of, set_numbers
+from tuner.engines.lanes_random import frugal_dropout, teach_random_numbers
+from tuner.engines.lanes_rules import vectorises
 
 if TYPE_CHECKING:
     import keras
@@ -131,9 +125,8 @@ class Lanes:
         self._train = tf.function(self._train_epoch, input_signature=rows, autograph=False)
         self._judge = tf.function(self._validation, input_signature=rows, autograph=False)
         self._put = tf.function(self._scatter, autograph=False)
-        self._updates = partial(self._each, self._update)
-        if gains_by_xla(template):
-            self._updates = tf.function(self._updates, autograph=False, jit_compile=True)
+        # By XLA an update is one pass over the weights, in place, and not up to nine.
+        self._apply = tf.function(self._updates, autograph=False, jit_compile=True)
         self.seconds: dict[str, float] = defaultdict(float)
 
     # ------------------------------------------------------------------------------- lanes
@@ -271,9 +264,10 @@ class Lanes:
         """One lane's loss as `compile` defines it, regularisers included."""
         import tensorflow as tf
 
-        predicted, others, extra = self.model.stateless_call(
-            weights, others, x, training=training, return_losses=True
-        )
+        with frugal_dropout():
+            predicted, others, extra = self.model.stateless_call(
+                weights, others, x, training=training, return_losses=True
+            )
         loss = self.model._compile_loss(y, predicted)
         return tf.add_n([loss, *(tf.cast(e, loss.dtype) for e in extra)]), others, predicted
 
@@ -289,13 +283,20 @@ class Lanes:
         set_numbers(self.optimizer, dict(zip(self.numbers, numbers, strict=True)))
         return self.optimizer.stateless_apply(slots, gradients, weights)
 
+    def _updates(self, gradients: Any) -> None:
+        """The optimizer's update of every lane."""
+        values = ([v.value() for v in p] for p in (self._slots, self._weights, self._numbers))
+        slots, weights, numbers = values
+        new_weights, new_slots = self._each(self._update, slots, gradients, weights, numbers)
+        _assign(self._weights, new_weights)
+        _assign(self._slots, new_slots)
+
     def _step(self, rows: Any, sums: Any) -> Any:
         """One batch of every lane: rows [K, B] of the pool."""
         import tensorflow as tf
 
         x, y = tf.gather(self._x, rows), tf.gather(self._y, rows)
-        state = [[v.value() for v in part] for part in (*self._trained, self._numbers)]
-        weights, others, slots, numbers = state
+        weights, others = ([v.value() for v in p] for p in (self._weights, self._others))
         # The tape is outside of the map: inside, recurrent layers cannot be differentiated.
         with tf.GradientTape() as tape:
             tape.watch(weights)
@@ -303,12 +304,8 @@ class Lanes:
                 lambda w, o, a, b: self._loss(w, o, a, b, True), weights, others, x, y
             )
             total = tf.reduce_sum(losses)
-        gradients = tape.gradient(total, weights)
-        new_weights, new_slots = self._updates(slots, gradients, weights, numbers)
-        new = new_weights, new_others, new_slots
-        for variables, values in zip(self._trained, new, strict=True):
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
+        self._apply(tape.gradient(total, weights))
+        _assign(self._others, new_others)
         return self._counted(sums, losses, y, predicted, rows)
 
     def _look(self, rows: Any, sums: Any) -> Any:
@@ -379,3 +376,8 @@ def _values(variables: Any) -> list[Any]:
     import tensorflow as tf
 
     return [tf.convert_to_tensor(variable.value) for variable in variables]
+
+
+def _assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -121,15 +121,6 @@ def lane_optimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Op
     return made
 
 
-def gains_by_xla(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Whether XLA should make one loop of an optimizer's update.
-
-    Rules with roots and divisions pass nine times over the weights otherwise, a quarter of a step;
-    SGD's few products gain nothing.
-    """
-    return type(optimizer).__name__ != "SGD"
-
-
 def set_numbers(optimizer: keras.optimizers.Optimizer, numbers: dict[str, Any]) -> None:
     """Let an optimizer take these tensors for its numbers, while a graph is made."""
     for name, tensor in numbers.items():
