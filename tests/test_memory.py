@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import tuner
-from tuner.engines.ray_adapters import cause_of_death
+from tuner.engines.deaths import cause_of_death
 from tuner.errors import EngineError
 from tuner.runtime import count_fitting, fitting
 

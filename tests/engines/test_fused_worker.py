@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tuner.datasets import Dataset
 from tuner.engines.fused_worker import LaneWorker
-from tuner.engines.ray_worker import Job
+from tuner.engines.job import Job
 from tuner.engines.shipping import pickled
 from tuner.experiment import KerasModel
 from tuner.folds import Splits

@@ -19,8 +19,9 @@ from tests.engines.scripted import ScriptedStudy, cells
 from tests.engines.small_network import plain_sgd, small_network
 from tuner.datasets import Dataset
 from tuner.engines import ray_internals
+from tuner.engines.deaths import cause_of_death
 from tuner.engines.proposals import Proposals
-from tuner.engines.ray_adapters import AskTell, Flights, cause_of_death
+from tuner.engines.ray_adapters import AskTell, Flights
 from tuner.engines.ray_tune import run
 from tuner.engines.shipping import needs_keras
 from tuner.errors import EngineError

@@ -15,16 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import ray
 
+from tuner.engines.deaths import KILLED_FOR_MEMORY, cause_of_death
 from tuner.engines.fused_worker import Key, LaneActor, Message, checkpoint_of
+from tuner.engines.job import NODES_S, WARM_UP_S, Job, Study
 from tuner.engines.proposals import Proposals
-from tuner.engines.ray_adapters import (
-    KILLED_FOR_MEMORY,
-    NODES_S,
-    WARM_UP_S,
-    Study,
-    cause_of_death,
-)
-from tuner.engines.ray_worker import Job
 from tuner.engines.shipping import pickled, user_paths
 from tuner.errors import EngineError, TunerError
 from tuner.experiment import GRID, Experiment, KerasModel, cells_per_trial

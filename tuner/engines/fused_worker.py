@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.checkpoint import CheckpointFile
+from tuner.engines.job import Job, objective_of
 from tuner.engines.plain_cell import PlainCell
-from tuner.engines.ray_worker import Job, objective_of
 from tuner.experiment import KerasModel
 from tuner.failures import failure_text
 from tuner.folds import cell_data, cell_rows, judged_on_test

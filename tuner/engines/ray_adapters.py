@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import ray
 from ray.tune.progress_reporter import TrialProgressCallback
@@ -16,24 +15,17 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from tuner.engines import ray_internals
+from tuner.engines.deaths import KILLED_FOR_MEMORY, cause_of_death
+from tuner.engines.job import NODES_S, WARM_UP_S, Study
 from tuner.engines.proposals import Proposals
 from tuner.engines.ray_worker import CELL, KEY
-from tuner.experiment import Experiment
 from tuner.trial import Cell, Decision, Ending, Outcome
 
 ASK_WAIT_S = 0.05
 """How long a slow ask may hold up the reports of other workers, at a time."""
-WARM_UP_S = 60.0
-"""What a worker's first cell may take beyond its time limit: it imports TensorFlow first."""
-NODES_S = 3.0
-"""How often to look whether nodes of a cluster came or went."""
 START_S = 30.0
 """How long a cell waits for a worker that starts, before it takes one that stands idle."""
 PENDING = "PENDING"
-DEATH_CHARACTERS = 500
-LOW_MEMORY = "node running low on memory"
-"""What Ray says when it ends a worker lest the system end another process."""
-KILLED_FOR_MEMORY = "the worker was killed for memory"
 KEPT_TRIALS = 1000
 """How many ended trials Tune may remember."""
 
@@ -45,20 +37,6 @@ T = TypeVar("T")
 class Landed(Exception):
     """Ends Tune's loop by its way for errors: it frees the workers, and spares us a snapshot and
     an analysis of every trial."""
-
-
-class Study(Protocol):
-    """What the engine needs of a study."""
-
-    experiment: Experiment
-
-    @property
-    def finished(self) -> bool: ...
-    def ask(self) -> Cell | None: ...
-    def report(
-        self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float
-    ) -> Decision: ...
-    def tell(self, cell: Cell, outcome: Outcome) -> None: ...
 
 
 @dataclass
@@ -282,16 +260,3 @@ def _worker_id(flight: Flight) -> str:
     """The id of the actor that runs a cell; empty while it has none."""
     actor = flight.tune_trial and ray_internals.actor_of(flight.tune_trial)
     return "" if actor is None else str(actor._actor_id.hex())
-
-
-def cause_of_death(said: str) -> str:
-    """One line for the user out of the page that Ray writes about a worker that died."""
-    said = " ".join(said.split())
-    if LOW_MEMORY in said:
-        used = re.search(r"was (\S+ used / \S+ limit)", said)
-        return f"{KILLED_FOR_MEMORY}: {used[1] if used else 'no memory was left'}, on its node"
-    _, found, detail = said.partition("Worker exit detail: ")
-    if found:
-        reason = detail.partition(" Some common causes")[0]
-        return f"the worker died (killed, crashed, or out of memory): {reason}"
-    return f"the worker died: {said[-DEATH_CHARACTERS:]}"

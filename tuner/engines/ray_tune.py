@@ -17,9 +17,10 @@ import ray
 from ray import tune
 
 from tuner.engines import ray_internals
+from tuner.engines.job import Job, Study
 from tuner.engines.proposals import Proposals
-from tuner.engines.ray_adapters import AskTell, Flights, Landed, Reports, Study, Sweep
-from tuner.engines.ray_worker import CellWorker, Job
+from tuner.engines.ray_adapters import AskTell, Flights, Landed, Reports, Sweep
+from tuner.engines.ray_worker import CellWorker
 from tuner.engines.shipping import needs_keras, pickled, user_paths
 from tuner.folds import Splits
 from tuner.loading import Source

@@ -9,27 +9,23 @@ from __future__ import annotations
 
 import gc
 import queue
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
 
+from tuner.engines.job import Job, objective_of
 from tuner.failures import failure_text
-from tuner.schema import cell_folder
 from tuner.trial import Cell, Decision, Ending, Outcome
 from tuner.worker_log import captured
 
 if TYPE_CHECKING:
     from tuner.datasets import Dataset
-    from tuner.experiment import Objective
-    from tuner.folds import Data, Splits
-    from tuner.loading import Source
+    from tuner.folds import Data
 
 KEY = "tuner"
 """The one key of a result; what it holds is no business of Tune's."""
@@ -38,34 +34,6 @@ ALIVE_S = 1.0
 """How often a worker that waits for its training looks whether that is still alive."""
 FOLDS_BYTES = 1 << 30
 """How much memory a worker may spend on the folds that it has cut already."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What every worker of a run needs; put into the object store once.
-
-    `source` says where to load the objective; `objective` is the pickled function itself, for an
-    experiment made in memory. `paths` are the driver's folders of modules; `files` is the folder
-    below which each cell has its own, its checkpoints among them.
-    """
-
-    source: Source
-    objective: bytes | None
-    metric: str
-    paths: tuple[str, ...]
-    splits: Splits
-    cpus: float
-    gpus: float
-    keras: bool
-    files: Path | None = None
-    checkpoint_every: int | None = None
-
-    def folder(self, cell: Cell) -> Path | None:
-        """Where a cell's own files lie."""
-        if self.files is None:
-            return None
-        fold = cell.fold if self.splits.plan == "cv" else None
-        return cell_folder(self.files, cell.trial, fold)
 
 
 class CellWorker(tune.Trainable):
@@ -186,16 +154,3 @@ class _Training:
         kept = max(1, FOLDS_BYTES // max(1, size))
         # A search asks for fold 0 alone; a cross-validation for each again and again.
         return lru_cache(maxsize=kept)(lambda fold: cell_data(dataset, self.job.splits, fold))
-
-
-def objective_of(job: Job) -> Objective:
-    """The objective of a run, loaded or unpickled in this worker."""
-    from ray import cloudpickle
-
-    from tuner.loading import load_source
-
-    sys.path.extend(path for path in job.paths if path not in sys.path)
-    if job.objective is not None:
-        objective: Objective = cloudpickle.loads(job.objective)
-        return objective
-    return load_source(job.source).objective
