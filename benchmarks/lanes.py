@@ -77,7 +77,7 @@ def measure(data: str, kind: str, batch: int, dropout: float, lanes: list[int]) 
     from tuner.declaration import build_model, create_variables
     from tuner.engines.lanes import Lanes, pool_of
     from tuner.experiment import KerasModel
-    from tuner.folds import Data
+    from tuner.folds import Data, Part
     from tuner.trial import Cell, Decision, Trial
     from tuner.whole_epoch import whole_epochs
 
@@ -90,7 +90,7 @@ def measure(data: str, kind: str, batch: int, dropout: float, lanes: list[int]) 
         optimizer=lambda trial: keras.optimizers.SGD(0.05, momentum=0.8),
         batch_size=batch,
     )
-    cut = Data(x, y, x[:1], y[:1], 10)
+    cut = Data(Part(x, y), Part(x[:1], y[:1]), 10)
 
     def trial(number: int) -> Trial:
         cell = Cell(number, 1, 0, {}, seed=number, epochs=9)

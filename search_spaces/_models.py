@@ -23,7 +23,7 @@ def mlp(trial: Trial) -> keras.Model:
 
     initializer = trial.get("initializer", "glorot_uniform")
     dropout = trial.get("dropout", 0.0)
-    model = keras.Sequential([keras.Input(trial.data.x_train.shape[1:]), layers.Flatten()])
+    model = keras.Sequential([keras.Input(trial.data.input_shape), layers.Flatten()])
     for _ in range(2):
         model.add(layers.Dense(64, "relu", kernel_initializer=initializer))
         if dropout:
@@ -46,4 +46,4 @@ def batch_size(params: Mapping[str, Any]) -> int:
 
 def updates_per_epoch(trial: Trial) -> int:
     """How many batches an epoch has, the last and smaller one included."""
-    return math.ceil(len(trial.data.x_train) / batch_size(trial))
+    return math.ceil(len(trial.data.train) / batch_size(trial))

@@ -36,7 +36,7 @@ def build(trial: Trial) -> keras.Model:
     initializer = trial["initializer"]
     return keras.Sequential(
         [
-            keras.Input(trial.data.x_train.shape[1:]),
+            keras.Input(trial.data.input_shape),
             layers.Flatten(),
             layers.Dense(64, "relu", kernel_initializer=initializer),
             layers.Dense(64, "relu", kernel_initializer=initializer),

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from tuner.datasets import load
-from tuner.folds import Data, Splits, cell_data
+from tuner.folds import Data, Part, Splits, cell_data
 from tuner.training import clear_worker, run_cell
 from tuner.trial import Cell, Decision, Outcome, Trial
 
@@ -23,7 +23,9 @@ def digits() -> Data:
     """A small, fixed part of the digits: 300 samples to train on, 100 to validate."""
     data = cell_data(load("digits"), Splits(seed=0))
     return Data(
-        data.x_train[:300], data.y_train[:300], data.x_val[:100], data.y_val[:100], data.n_classes
+        Part(data.x_train[:300], data.y_train[:300]),
+        Part(data.x_val[:100], data.y_val[:100]),
+        data.n_classes,
     )
 
 

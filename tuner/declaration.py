@@ -60,7 +60,7 @@ def build_model(declaration: KerasModel, trial: Trial) -> keras.Model:
                 "build returned a compiled model; leave compile out, and declare optimizer, loss "
                 "and metrics beside build"
             )
-        create_weights(model, trial.data.x_train)
+        create_weights(model, trial.data.train.x)
     finally:
         keras.config.set_dtype_policy(policy)
     return model

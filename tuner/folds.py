@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -30,14 +31,51 @@ SEED_LIMIT = 2**32
 
 
 @dataclass(frozen=True, eq=False)
-class Data:
-    """What a cell sees as `trial.data`; `n_classes` is None for a regression."""
+class Part:
+    """Samples `x`, `y` of a dataset: these rows of them, or all."""
 
-    x_train: Array
-    y_train: Array
-    x_val: Array
-    y_val: Array
+    x: Array
+    y: Array
+    rows: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.y if self.rows is None else self.rows)
+
+    def cut(self, array: Array) -> Array:
+        return array if self.rows is None else array[self.rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What a cell sees as `trial.data`; `n_classes` is None for a regression.
+
+    Arrays are cut when they are first asked for, and kept. A network can be built without:
+    `input_shape` is a sample's, and `len(data.train)` counts samples.
+    """
+
+    train: Part
+    val: Part
     n_classes: int | None
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self.train.x.shape[1:]
+
+    @cached_property
+    def x_train(self) -> Array:
+        return self.train.cut(self.train.x)
+
+    @cached_property
+    def y_train(self) -> Array:
+        return self.train.cut(self.train.y)
+
+    @cached_property
+    def x_val(self) -> Array:
+        return self.val.cut(self.val.x)
+
+    @cached_property
+    def y_val(self) -> Array:
+        return self.val.cut(self.val.y)
 
 
 @dataclass(frozen=True)
@@ -56,9 +94,9 @@ def cell_data(dataset: Dataset, splits: Splits, fold: int = 0) -> Data:
     """The data of one cell. Raises DatasetError where the samples do not suffice."""
     x, y = dataset.x_train, dataset.y_train
     if judged_on_test(splits):
-        return Data(x, y, dataset.x_test, dataset.y_test, dataset.n_classes)
-    train, val = cell_rows(dataset, splits, fold)
-    return Data(x[train], y[train], x[val], y[val], dataset.n_classes)
+        return Data(Part(x, y), Part(dataset.x_test, dataset.y_test), dataset.n_classes)
+    train, val = (Part(x, y, rows) for rows in cell_rows(dataset, splits, fold))
+    return Data(train, val, dataset.n_classes)
 
 
 def judged_on_test(splits: Splits) -> bool:

@@ -22,7 +22,7 @@ from tuner.evaluation import test_metrics
 from tuner.experiment import Experiment, KerasModel, last_epoch
 from tuner.failures import failure_text
 from tuner.files import put_bytes
-from tuner.folds import SEED_LIMIT, Data, Splits, cell_data
+from tuner.folds import SEED_LIMIT, Data, Part, Splits, cell_data
 from tuner.loading import Loaded, Source
 from tuner.loading import load as load_experiment
 from tuner.model_files import MODEL_FILE, import_quietly, save_model
@@ -233,7 +233,7 @@ def _all_training_data(dataset: Dataset, settled: Experiment) -> Data:
         seed=settled.seed,
     )
     part = cell_data(dataset, splits)
-    return replace(part, x_train=dataset.x_train, y_train=dataset.y_train)
+    return replace(part, train=Part(dataset.x_train, dataset.y_train))
 
 
 def _trained(settled: Experiment, trial: Trial) -> keras.Model:

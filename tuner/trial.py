@@ -177,7 +177,10 @@ class Trial(Mapping[str, Any]):
 
     @cached_property
     def data(self) -> Data:
-        """This cell's `x_train`, `y_train`, `x_val`, `y_val`. Raises DatasetError without data."""
+        """This cell's `x_train`, `y_train`, `x_val`, `y_val`, `input_shape` and `n_classes`.
+
+        Raises DatasetError without data.
+        """
         return self._load_data()
 
     @cached_property

@@ -57,7 +57,7 @@ def network(trial: Any) -> Any:
     classes = trial.data.n_classes
     return keras.Sequential(
         [
-            keras.Input(trial.data.x_train.shape[1:]),
+            keras.Input(trial.data.input_shape),
             keras.layers.Flatten(),
             keras.layers.Dense(16, activation="relu"),
             keras.layers.Dense(classes, activation="softmax"),

@@ -38,7 +38,7 @@ def network(trial: Any) -> Any:
 
     return keras.Sequential(
         [
-            keras.Input(trial.data.x_train.shape[1:]),
+            keras.Input(trial.data.input_shape),
             keras.layers.Flatten(),
             keras.layers.Dense(trial.params.get("width", 8), activation="relu"),
             keras.layers.Dense(trial.data.n_classes, activation="softmax"),

@@ -14,7 +14,7 @@ from tuner.engines.lanes import Lanes, Rows, data_order, pool_of
 from tuner.engines.lanes_random import dropout, frugal_dropout, teach_random_numbers
 from tuner.engines.lanes_rules import form, why_not
 from tuner.experiment import KerasModel
-from tuner.folds import Data
+from tuner.folds import Data, Part
 from tuner.trial import Cell, Decision, Trial
 
 N_TRAIN, N_VAL, CLASSES = 150, 53, 3
@@ -94,7 +94,7 @@ def declared(optimizer: str = "sgd", build: Any = mlp, **fields: Any) -> KerasMo
 
 
 def trial(number: int, rate: float = 0.05, m: float = 0.5, **params: Any) -> Trial:
-    data = Data(X[TRAIN], Y[TRAIN], X[VAL], Y[VAL], CLASSES)
+    data = Data(Part(X, Y, TRAIN), Part(X, Y, VAL), CLASSES)
     cell = Cell(number, 1, 0, {"rate": rate, "m": m, **params}, seed=100 + number, epochs=3)
     return Trial(cell, lambda *report: Decision.CONTINUE, lambda: data)
 
