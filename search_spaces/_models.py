@@ -23,13 +23,13 @@ def mlp(trial: Trial) -> keras.Model:
 
     initializer = trial.get("initializer", "glorot_uniform")
     dropout = trial.get("dropout", 0.0)
-    model = keras.Sequential([keras.Input(trial.data.input_shape), layers.Flatten()])
+    stack = [keras.Input(trial.data.input_shape), layers.Flatten()]
     for _ in range(2):
-        model.add(layers.Dense(64, "relu", kernel_initializer=initializer))
+        stack.append(layers.Dense(64, "relu", kernel_initializer=initializer))
         if dropout:
-            model.add(layers.Dropout(dropout))
-    model.add(layers.Dense(trial.data.n_classes, "softmax", kernel_initializer=initializer))
-    return model
+            stack.append(layers.Dropout(dropout))
+    stack.append(layers.Dense(trial.data.n_classes, "softmax", kernel_initializer=initializer))
+    return keras.Sequential(stack)
 
 
 def sgd(trial: Trial) -> keras.optimizers.Optimizer:

@@ -33,6 +33,9 @@ Key = tuple[int, int]
 """A cell's trial and fold."""
 FORMS_KEPT = 3
 """Programs that a worker keeps for networks of other forms, which may come again."""
+BUILDS_KEPT = 50
+"""Of how many networks Keras may keep its traces, 0.36 MB each: to forget them takes TensorFlow's
+kernels along, and a quarter of a second."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class LaneWorker:
         self.plain: dict[Key, PlainCell] = {}
         self.said: dict[Key, Captured] = {}
         self.unfit: set[Any] = set()
+        self.built = 0
         self.group: Any = None
         self.seconds: dict[str, float] = defaultdict(float)
 
@@ -133,8 +137,10 @@ class LaneWorker:
                 self.plain.pop(key).stop()
         self._keep()
         with self._timed("build"):
-            if cells and not self.plain:  # not amid a `fit`, which goes on in the next call
+            self.built += len(cells)
+            if self.built >= BUILDS_KEPT and not self.plain:  # a `fit` goes on in the next call
                 forget_builds()
+                self.built = 0
             messages = [message for cell in cells if (message := self._take(cell)) is not None]
         messages += self._lanes_epoch()
         if self.plain:

@@ -114,7 +114,7 @@ class Lanes:
         self._fresh_slots = _values(self.optimizer.variables)
         self._metrics = self.model.metrics
         self._zeros = [[tf.zeros_like(v) for v in _values(m.variables)] for m in self._metrics]
-        self._x, self._y = tf.constant(pool.x), tf.constant(pool.y)
+        self._x, self._y = _shared(pool.x), _shared(pool.y)
         self._weights = self._stacked(_values(self.model.trainable_variables))
         self._others = self._stacked(_values(self.model.non_trainable_variables))
         self._slots = self._stacked(self._fresh_slots)
@@ -376,6 +376,15 @@ def _values(variables: Any) -> list[Any]:
     import tensorflow as tf
 
     return [tf.convert_to_tensor(variable.value) for variable in variables]
+
+
+def _shared(array: npt.NDArray[Any]) -> Any:
+    """An array as a tensor, on a CPU in the same memory: `tf.constant` copies it, mostly twice."""
+    import tensorflow as tf
+
+    if tf.config.list_logical_devices("GPU"):
+        return tf.constant(array)
+    return tf.function(lambda: tf.numpy_function(lambda: array, [], array.dtype), autograph=False)()
 
 
 def _assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
