@@ -5,6 +5,7 @@ Ray 2.60 has no public way to any of these. `tests/engines/test_ray_tune.py` pin
 
 from __future__ import annotations
 
+import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,16 +13,23 @@ from typing import Any
 
 from tuner.errors import EngineError
 
+NODE_S = 30.0
+NODE_POLL_S = 0.02
+"""How long a starting Ray is waited for, and how often it is looked at."""
+
 
 def check() -> None:
     """Raise EngineError if this version of Ray lacks something that tuner takes from it."""
-    from ray._private import node, parameter, ray_constants, worker
+    from ray._private import node, parameter, ray_constants, services, state, worker
 
     wanted: list[tuple[Any, str]] = [
         (worker, "_worker_logs_enabled"),
         (ray_constants, "ENABLE_RAY_CLUSTER"),
         (parameter, "RayParams"),
         (node.Node, "start_api_server"),
+        (services, "get_node"),
+        (services, "_get_gcs_client_options"),
+        (state.GlobalState, "_initialize_global_state"),
     ]
     missing = [f"{owner.__name__}.{part}" for owner, part in wanted if not hasattr(owner, part)]
     if missing:
@@ -147,14 +155,21 @@ def local_start() -> Iterator[None]:
 
     Ray turns "127.0.0.1" into the machine's address, and then listens everywhere, unless it is
     told that this machine takes part in no cluster, as it is on macOS and Windows. Its autoscaler,
-    log monitor and API server cost 1.4 s of CPU at the start, 250 MB, and 1 s at the end.
+    log monitor and API server cost 1.4 s of CPU at the start, 250 MB, and 1 s at the end. And it
+    asks for its new node once a second, where that is there after half of one.
     """
-    from ray._private import node, parameter, ray_constants
+    from ray._private import node, parameter, ray_constants, services
 
     cluster = ray_constants.ENABLE_RAY_CLUSTER
     params: Any = parameter.RayParams
-    server = node.Node.start_api_server
+    server, get_node = node.Node.start_api_server, services.get_node
+
+    def get_soon(gcs_address: str, node_id: str) -> Any:
+        _wait_for_node(gcs_address, node_id)
+        return get_node(gcs_address, node_id)
+
     ray_constants.ENABLE_RAY_CLUSTER = False
+    services.get_node = get_soon
     vars(parameter)["RayParams"] = partial(params, no_monitor=True, include_log_monitor=False)
     setattr(node.Node, "start_api_server", lambda self, **options: None)  # noqa: B010
     try:
@@ -163,3 +178,17 @@ def local_start() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = cluster
         vars(parameter)["RayParams"] = params
         setattr(node.Node, "start_api_server", server)  # noqa: B010
+        services.get_node = get_node
+
+
+def _wait_for_node(gcs_address: str, node_id: str) -> None:
+    """Wait until a node that was just started is known; after half a minute Ray's own way asks."""
+    from ray._private import services, state
+
+    found = state.GlobalState()
+    found._initialize_global_state(services._get_gcs_client_options(gcs_address))
+    end = time.monotonic() + NODE_S
+    while time.monotonic() < end:
+        if any(one["NodeID"] == node_id and one["Alive"] for one in found.node_table()):
+            return
+        time.sleep(NODE_POLL_S)
