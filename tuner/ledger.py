@@ -16,8 +16,6 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from tuner.errors import ResultsError, StudyError
 from tuner.files import cut_unfinished_line
@@ -61,6 +59,8 @@ def journal_storage(folder: Path) -> BaseStorage:
 
 def url_storage(url: str) -> BaseStorage:
     """The database behind an Optuna RDB URL. Raises StudyError if it cannot be opened."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     shown_url(url)
     try:
         return RDBStorage(url)
@@ -70,6 +70,8 @@ def url_storage(url: str) -> BaseStorage:
 
 def unreachable(url: str, error: Exception) -> str:
     """A line that says why a database cannot be opened, without the password."""
+    from sqlalchemy import make_url
+
     shown = shown_url(url)
     if isinstance(error, ImportError):
         driver = getattr(error, "name", None) or str(error)
@@ -83,6 +85,9 @@ def unreachable(url: str, error: Exception) -> str:
 
 def shown_url(url: str) -> str:
     """The URL without its password. Raises StudyError for what is no database URL."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         return make_url(url).render_as_string(hide_password=True)
     except ArgumentError:

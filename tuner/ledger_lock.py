@@ -8,21 +8,21 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
-
-import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
+from typing import TYPE_CHECKING, Any
 
 from tuner.errors import StudyError
 from tuner.ledger import unreachable
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 CHECK_S = 10.0
 """How often to ask whether the connection that holds the lock still stands."""
 KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
 """Of libpq's drivers: a network that fell silent is noticed in half a minute, not in hours."""
 
-_TAKE = sa.text("SELECT pg_try_advisory_lock(:key)")
-_HOLDER = sa.text(
+_TAKE = "SELECT pg_try_advisory_lock(:key)"
+_HOLDER = (
     "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
     "JOIN pg_database d ON d.oid = l.database WHERE d.datname = current_database() "
     "AND l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 "
@@ -47,14 +47,16 @@ def ledger_locked(
     if url is None or not url.startswith("postgresql"):
         yield
         return
+    import sqlalchemy as sa
+
     key = int.from_bytes(hashlib.sha256(f"tuner {study}".encode()).digest()[:8]) >> 1
     try:
         connection = _connection(url)
     except (ImportError, sa.exc.SQLAlchemyError) as error:
         raise StudyError(unreachable(url, error)) from None
     with connection:
-        if not connection.scalar(_TAKE, {"key": key}):
-            holder = connection.scalar(_HOLDER, {"key": key}) or "another process"
+        if not connection.scalar(sa.text(_TAKE), {"key": key}):
+            holder = connection.scalar(sa.text(_HOLDER), {"key": key}) or "another process"
             raise StudyError(f"study {study!r} is being run by {holder}; wait for it, or end it")
         over = threading.Event()
         watch = threading.Thread(target=_watch, args=(connection, over, study, on_loss))
@@ -67,6 +69,9 @@ def ledger_locked(
 
 
 def _connection(url: str) -> sa.Connection:
+    import sqlalchemy as sa
+    from sqlalchemy.pool import NullPool
+
     name = f"process {os.getpid()} on {socket.gethostname()}"[:63]
     arguments: dict[str, Any] = {"application_name": name}
     if sa.make_url(url).get_dialect().driver in ("psycopg", "psycopg2"):
@@ -84,6 +89,8 @@ def _watch(
     on_loss: Callable[[StudyError], None],
 ) -> None:
     """Until `over`: ask through the connection, and say when it no longer answers."""
+    import sqlalchemy as sa
+
     while not over.wait(CHECK_S):
         try:
             connection.scalar(sa.text("SELECT 1"))

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import SQLAlchemyError
 
 from tuner.errors import ResultsError
 
@@ -17,7 +16,7 @@ def writing(path: Path) -> Iterator[None]:
     """Say in a ResultsError what the disk, or the ledger's database, refused meanwhile."""
     try:
         yield
-    except (OSError, SQLAlchemyError, StorageInternalError) as error:
+    except (OSError, StorageInternalError, _database_error()) as error:
         if isinstance(error, ConnectionError):  # of a network, and no file
             raise
         reason = getattr(error, "strerror", None) or " ".join(str(error).partition("\n")[0].split())
@@ -25,3 +24,9 @@ def writing(path: Path) -> Iterator[None]:
             f"study {path} cannot be written ({reason}); what was reported is kept: mend that, and "
             "go on with --resume"
         ) from error
+
+
+def _database_error() -> type[Exception]:
+    from sqlalchemy.exc import SQLAlchemyError  # a tenth of a second, at every start
+
+    return SQLAlchemyError

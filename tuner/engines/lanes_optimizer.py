@@ -75,7 +75,9 @@ def numbers_of(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
     """The numbers that may differ by lane: by name, a schedule's with a prefix."""
     config = optimizer.get_config()
     numbers = {
-        name: float(config[name]) for name in NUMBERS if isinstance(config.get(name), int | float)
+        name: float(config[name])
+        for name in NUMBERS
+        if isinstance(config.get(name), int | float) and not _is_off(optimizer, name)
     }
     rate = config[RATE]
     if isinstance(rate, dict):
@@ -88,11 +90,19 @@ def numbers_of(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
     return numbers
 
 
+def _is_off(optimizer: keras.optimizers.Optimizer, name: str) -> bool:
+    """RMSprop mostly has no momentum, and is twice as fast without a slot for it.
+
+    Searches of SGD's momentum have zeros among others, which share lanes.
+    """
+    return type(optimizer).__name__ == "RMSprop" and name == "momentum" and not optimizer.momentum
+
+
 def form_of(optimizer: keras.optimizers.Optimizer) -> str:
     """All of an optimizer that its lanes must share, as text."""
     config = dict(optimizer.get_config())
-    for name in (*NUMBERS, RATE, "name"):
-        if isinstance(config.get(name), int | float | str):
+    for name in (*numbers_of(optimizer), "name"):
+        if name in config:
             config[name] = "a number"
     if isinstance(config[RATE], dict):
         rate = config[RATE]
@@ -115,8 +125,8 @@ def lane_optimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Op
     mixin = type("LaneMixin", (keras.optimizers.Optimizer,), parts)
     kind: Any = type(f"Lane{own.__name__}", (own, mixin), {})
     made = kind.from_config(optimizer.get_config())
-    for name in NUMBERS:
-        if isinstance(getattr(made, name, None), int | float):
+    for name in numbers_of(optimizer):
+        if name in NUMBERS:
             setattr(made, name, NONZERO)
     return made
 
