@@ -6,7 +6,9 @@
 An MLP with dropout, RMSprop, batches of 128, 10 epochs: 8 initializers on 3 folds of MNIST's 60,000
 samples, 24 trainings. Each contender is a process of its own, timed whole, from its start to its
 end; one after another, in the same run. Each of them trains on the same folds and keeps the same
-table, mean and standard deviation of the validation accuracy.
+table, mean and standard deviation of the validation accuracy. "Training alone" is what a training
+takes one core, fit and judgement, as GridSearchCV and tuner's workers measure it; tuner's start and
+compilation, once a worker, are in the line above it.
 
 - tuner: `python -m tuner run initializers --mode cv`
 - tuner_search_cv: `tuner.sklearn.TunerSearchCV`
@@ -24,6 +26,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +35,7 @@ from search_spaces.lr_momentum import INITIALIZERS
 PEERS = Path(__file__).parent / "peers"
 CONTENDERS = ("tuner", "tuner_search_cv", "grid_search_cv", "ray_tune_cv")
 Table = dict[str, tuple[float, float]]
+TRAININGS = 3 * len(INITIALIZERS)
 
 
 def main() -> None:
@@ -48,12 +52,21 @@ def main() -> None:
     print(f"{os.cpu_count()} CPUs, load {load}; seconds are of the whole process", flush=True)
     walls: dict[str, float] = {}
     tables: dict[str, Table] = {}
+    alone: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         data = cut(options.data, options.samples, Path(folder))
         for name in options.only:
-            walls[name], tables[name] = contest(name, data, options, Path(folder) / name)
+            walls[name], done = contest(name, data, options, Path(folder) / name)
+            tables[name] = done["table"]
+            if "training_s" in done:
+                alone[name] = done["training_s"]
             print(f"{name:16} {walls[name]:8.1f} s", flush=True)
     show_ratios(walls)
+    for name, seconds in alone.items():
+        print(f"training alone, {name}: {seconds:.2f} s")
+    if set(alone) >= {"tuner", "grid_search_cv"}:
+        ratio = alone["grid_search_cv"] / alone["tuner"]
+        print(f"training alone, grid_search_cv / tuner: {ratio:.2f}")
     show_tables(tables)
 
 
@@ -70,20 +83,19 @@ def cut(data: Path, samples: int | None, folder: Path) -> Path:
 
 def contest(
     name: str, data: Path, options: argparse.Namespace, folder: Path
-) -> tuple[float, Table]:
-    """Run one contender: its seconds, and its table."""
+) -> tuple[float, dict[str, Any]]:
+    """Run one contender: its seconds, and its "table", some with "training_s" beside it."""
     folder.mkdir()
     table, epochs = folder / "table.json", str(options.epochs)
     command = [sys.executable, str(PEERS / f"{name}.py"), str(data), str(table), epochs]
     if name == "tuner":
         command = [sys.executable, "-m", "tuner", "run", "initializers", "--mode", "cv"]
         command += ["--data", str(data), "--epochs", epochs, "--engine", options.engine]
-        command += ["--results", str(folder), "--quiet"]
+        command += ["--results", str(folder), "--json"]
     started = time.monotonic()
     done = subprocess.run(
         command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         check=False,
@@ -91,16 +103,23 @@ def contest(
     seconds = time.monotonic() - started
     if done.returncode != 0:
         sys.exit(f"{name} failed:\n{done.stderr[-4000:]}")
-    return seconds, tuner_table(folder) if name == "tuner" else json.loads(table.read_text())
+    if name == "tuner":
+        return seconds, tuner_table(folder, json.loads(done.stdout)["worker_seconds"])
+    return seconds, json.loads(table.read_text())
 
 
-def tuner_table(folder: Path) -> Table:
-    """The table that a study of `initializers` left in its folder."""
+def tuner_table(folder: Path, spent: dict[str, float]) -> dict[str, Any]:
+    """The table that a study of `initializers` left in its folder, and where its time went."""
     import tuner
 
+    shares = ", ".join(f"{what} {seconds:.1f}" for what, seconds in spent.items())
+    print(f"seconds of tuner's workers: {shares or 'not told by this engine'}", flush=True)
     trials = tuner.load(folder / "initializers").trials
     columns = (trials[name] for name in ("param_initializer", "value", "value_std"))
-    return {name: (mean, std) for name, mean, std in zip(*columns, strict=True)}
+    table = {name: (mean, std) for name, mean, std in zip(*columns, strict=True)}
+    if not spent:
+        return {"table": table}
+    return {"table": table, "training_s": (spent["train"] + spent["validate"]) / TRAININGS}
 
 
 def show_ratios(walls: dict[str, float]) -> None:

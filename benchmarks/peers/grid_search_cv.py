@@ -65,8 +65,9 @@ def main(data, table, epochs):
             results["params"], results["mean_test_score"], results["std_test_score"], strict=True
         )
     }
+    times = results["mean_fit_time"] + results["mean_score_time"]
     with open(table, "w") as file:
-        json.dump(rows, file)
+        json.dump({"table": rows, "training_s": float(times.mean())}, file)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def main(data, table, epochs):
             scores[result.config["initializer"]].append(result.metrics["accuracy"])
     rows = {name: [np.mean(values), np.std(values)] for name, values in scores.items()}
     with open(table, "w") as file:
-        json.dump(rows, file)
+        json.dump({"table": rows}, file)
 
 
 if __name__ == "__main__":

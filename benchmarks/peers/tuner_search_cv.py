@@ -26,7 +26,7 @@ def main(data, table, epochs):
         )
     }
     with open(table, "w") as file:
-        json.dump(rows, file)
+        json.dump({"table": rows}, file)
 
 
 if __name__ == "__main__":

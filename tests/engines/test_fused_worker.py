@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.datasets import Dataset
-from tuner.engines.fused_worker import LaneWorker
+from tuner.engines.fused_worker import BUILDS_KEPT, LaneWorker
 from tuner.engines.job import Job
 from tuner.engines.shipping import pickled
 from tuner.experiment import KerasModel
@@ -169,10 +169,10 @@ def test_a_cell_has_the_same_numbers_whatever_trains_beside_it() -> None:
 def test_a_worker_holds_no_more_after_many_trials() -> None:
     lanes, params = worker(), {"rate": 0.1, "batch_size": 8, "plain": False}
     held = []
-    for n in range(75):
+    for n in range(3 * BUILDS_KEPT):
         lanes.work([Cell(n, 1, 0, params, n, 1)], [])
         held.append(psutil.Process().memory_info().rss / 2**20)
-    assert held[-1] - held[29] < 8  # 45 models that were kept would be 16 MB
+    assert held[-1] - held[BUILDS_KEPT] < 8  # a hundred models that were kept would be 36 MB
 
 
 Reports = list[tuple[int, dict[str, float]]]
