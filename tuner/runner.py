@@ -271,6 +271,8 @@ def run_study(
             content |= described
             with writing(path):
                 write_study_json(path, content)
+            import pandas  # noqa: F401  # PyArrow will, at its first table; Ray is still starting
+
             runtime.ready()  # what Ray refuses is said before a trial is asked for
             engine = choose(
                 settled,
