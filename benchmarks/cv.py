@@ -42,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The initializer table, by tuner and its peers.")
     parser.add_argument("--data", type=Path, default=os.environ.get("TUNER_MNIST"))
     parser.add_argument("--engine", default="auto", help="auto, ray_tune or fused")
+    parser.add_argument("--lanes", type=int, help="lanes a worker of the fused engine; 6 else")
     parser.add_argument("--samples", type=int, help="train on the first so many samples only")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS)
@@ -92,6 +93,7 @@ def contest(
         command = [sys.executable, "-m", "tuner", "run", "initializers", "--mode", "cv"]
         command += ["--data", str(data), "--epochs", epochs, "--engine", options.engine]
         command += ["--results", str(folder), "--json"]
+        command += [] if options.lanes is None else ["--lanes", str(options.lanes)]
     started = time.monotonic()
     done = subprocess.run(
         command,
