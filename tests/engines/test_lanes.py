@@ -78,6 +78,7 @@ def optimizers() -> dict[str, Callable[[Any], Any]]:
         "nesterov": lambda t: SGD(t["rate"], momentum=t["m"], nesterov=True),
         "decay": lambda t: SGD(InverseTimeDecay(t["rate"], 1, t["m"] / 10), momentum=t["m"]),
         "rmsprop": lambda t: RMSprop(t["rate"], rho=0.9 - t["m"] / 10),
+        "rmsprop momentum": lambda t: RMSprop(t["rate"], momentum=0.1 + t["m"] / 2),
         "adam": lambda t: Adam(t["rate"], beta_1=0.8 + t["m"] / 10),
         "adamw": lambda t: AdamW(t["rate"], weight_decay=0.01 + t["m"] / 10),
         "nadam": lambda t: Nadam(t["rate"]),
@@ -142,6 +143,7 @@ def apart(lanes: Lanes, lane: int, model: Any) -> float:
     ("optimizer", "build", "shuffled"),
     [
         *((name, mlp, False) for name in ("nesterov", "rmsprop", "adam", "adamw", "nadam")),
+        ("rmsprop momentum", mlp, False),
         ("decay", mlp, True),
         ("sgd", convolutional, True),
     ],
@@ -360,5 +362,7 @@ def test_trials_of_one_form_share_lanes() -> None:
 
     assert of() == of(rate=0.9, m=0.0) == of(batch_size=7)
     assert of() != of("nesterov")
+    assert of("rmsprop") == of("rmsprop", rate=0.9) != of("rmsprop momentum")
+    assert of("rmsprop momentum") == of("rmsprop momentum", m=0.9)
     assert of() != of("decay")
     assert of() != of(build=convolutional)

@@ -91,7 +91,7 @@ def numbers_of(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
 
 
 def _is_off(optimizer: keras.optimizers.Optimizer, name: str) -> bool:
-    """RMSprop mostly has no momentum, and is twice as fast without a slot for it.
+    """RMSprop mostly has no momentum, and a slot for it costs one more pass over the weights.
 
     Searches of SGD's momentum have zeros among others, which share lanes.
     """
