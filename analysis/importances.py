@@ -10,8 +10,8 @@ import pandas as pd
 
 from analysis.loading import Tables, the_study
 from tuner.errors import ResultsError
-from tuner.results import row_params
-from tuner.search_space import SearchSpace
+from tuner.results.results import row_params
+from tuner.search_space.space import SearchSpace
 
 EVALUATORS = ("fanova", "ped_anova")
 

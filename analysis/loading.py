@@ -2,8 +2,9 @@
 
     trials, reports, studies = analysis.load("results/*")
 
-The tables are those of the studies' folders (`tuner.schema` has their columns and units) with a
-column `study` in front, a name that is unique among what was loaded. `studies` has one row a study:
+The tables are those of the studies' folders (`tuner.store.layout` has their columns and units) with
+a column `study` in front, a name that is unique among what was loaded. `studies` has one row a
+study:
 
     study           string, name of the study; with part of its path where two share a name
     path            string, where it lies
@@ -37,7 +38,7 @@ import pyarrow.parquet as pq
 
 from analysis.places import Place, find
 from tuner.errors import ResultsError
-from tuner.schema import (
+from tuner.store.layout import (
     FORMAT,
     PARAM_PREFIX,
     REPORT_COLUMNS_FIRST,

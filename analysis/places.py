@@ -10,8 +10,8 @@ from typing import Any
 from fsspec.implementations.local import LocalFileSystem
 
 from tuner.errors import ResultsError
-from tuner.filesystems import filesystem
-from tuner.schema import STUDY_FILE
+from tuner.store.layout import STUDY_FILE
+from tuner.store.uris import filesystem
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from analysis.styles import (
     text_of,
 )
 from tuner.errors import ResultsError
-from tuner.schema import PARAM_PREFIX
+from tuner.store.layout import PARAM_PREFIX
 
 CURVES = 300
 """Learning curves drawn at most: the best and the newest; a page with more is slow to open."""

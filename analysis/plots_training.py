@@ -25,7 +25,7 @@ from analysis.plots import (
 )
 from analysis.styles import BLUE, ORANGE, STATE_COLOURS, styled, text_of
 from tuner.errors import ResultsError
-from tuner.schema import PARAM_PREFIX
+from tuner.store.layout import PARAM_PREFIX
 
 IMPORTANCE_TRIALS = 10
 """COMPLETE trials from which a report dares to speak of importance."""

@@ -22,15 +22,17 @@ import pandas as pd
 
 from tuner.engines.simulated import Step, VirtualClock, run
 from tuner.errors import ResultsError
-from tuner.experiment import Experiment
-from tuner.ledger import Ledger
-from tuner.record import Record
-from tuner.results import Results
-from tuner.scheduler import make_scheduler
-from tuner.schema import REPORT_COLUMNS_FIRST, REPORT_COLUMNS_LAST
-from tuner.search_space import Categorical, SearchSpace
-from tuner.study import Study
-from tuner.trial import Cell, State, Trial
+from tuner.experiment.experiment import Experiment
+from tuner.results.results import Results
+from tuner.schedulers.registry import make_scheduler
+from tuner.search_space.axes import Categorical
+from tuner.search_space.space import SearchSpace
+from tuner.store.layout import REPORT_COLUMNS_FIRST, REPORT_COLUMNS_LAST
+from tuner.store.ledger import Ledger
+from tuner.study.record import Record
+from tuner.study.study import Study
+from tuner.trial.cells import Cell, State
+from tuner.trial.trial import Trial
 
 ONE_EPOCH = "one-epoch"
 FRONT = ["scheduler", "sampler", "eta", "workers", "seed"]

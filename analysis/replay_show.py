@@ -12,8 +12,8 @@ from rich.table import Table
 
 from analysis.replay import ONE_EPOCH, bands, record, simulate, summarise
 from tuner.errors import ExperimentError
-from tuner.experiment import SAMPLERS, SCHEDULERS
-from tuner.results import load
+from tuner.experiment.experiment import SAMPLERS, SCHEDULERS
+from tuner.results.results import load
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"]
 """Okabe and Ito's palette, which the colour-blind can tell apart."""

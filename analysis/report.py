@@ -23,7 +23,7 @@ from analysis.plots_training import suited
 from analysis.summaries import overview, summary
 from tuner.errors import ResultsError
 from tuner.files import put_bytes
-from tuner.schema import PARAM_PREFIX
+from tuner.store.layout import PARAM_PREFIX
 
 ROWS = 50
 """Trials in the table of a study: the best; the Parquet file has them all."""

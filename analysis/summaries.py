@@ -1,7 +1,7 @@
 """What a study found and what it cost: a leaderboard, totals, cross-validation scores, pivots.
 
 Each function takes the tables of `analysis.load` and returns a new DataFrame. Columns of the
-trials table (`tuner.schema`) keep their names, dtypes and units.
+trials table (`tuner.store.layout`) keep their names, dtypes and units.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import pandas as pd
 
 from analysis.loading import Tables, params_of, the_study
 from tuner.errors import ResultsError
-from tuner.schema import PARAM_PREFIX
-from tuner.trial import State
+from tuner.store.layout import PARAM_PREFIX
+from tuner.trial.cells import State
 
 
 def summary(tables: Tables) -> pd.DataFrame:

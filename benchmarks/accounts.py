@@ -12,7 +12,7 @@ import optuna
 
 import tuner
 from benchmarks.faulty import DIVERGES, FAILS
-from tuner.ledger import FOLD, journal_storage
+from tuner.store.ledger import FOLD, journal_storage
 
 ENDED = ("COMPLETE", "STOPPED", "DIVERGED")
 

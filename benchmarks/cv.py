@@ -11,7 +11,7 @@ takes one core, fit and judgement, as GridSearchCV and tuner's workers measure i
 compilation, once a worker, are in the line above it.
 
 - tuner: `python -m tuner run initializers --mode cv`
-- tuner_search_cv: `tuner.sklearn.TunerSearchCV`
+- tuner_search_cv: `tuner.sklearn.search.TunerSearchCV`
 - grid_search_cv: scikit-learn's GridSearchCV(n_jobs=-1) over Keras' SKLearnClassifier
 - ray_tune_cv: a plain Ray Tune script, as its documentation has it
 """

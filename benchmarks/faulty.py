@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.experiment import Experiment, KerasModel
-from tuner.search_space import Categorical, Float
+from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.search_space.axes import Categorical, Float
 
 if TYPE_CHECKING:
     import keras
 
-    from tuner.trial import Trial
+    from tuner.trial.trial import Trial
 
 FOLDER = "FAULTS_FOLDER"
 FAILS, DIVERGES = 7, 3

@@ -67,19 +67,21 @@ def build(kind: str, dropout: float) -> Callable[[Any], Any]:
 
 def measure(data: str, kind: str, batch: int, dropout: float, lanes: list[int]) -> dict[str, float]:
     """One row, in this process."""
-    from tuner.worker_setup import limit_threads
+    from tuner.training.process import limit_threads
 
     limit_threads(1)
     import keras
     import psutil
     import tensorflow as tf
 
-    from tuner.declaration import build_model, create_variables
-    from tuner.engines.lanes import Lanes, pool_of
-    from tuner.experiment import KerasModel
-    from tuner.folds import Data, Part
-    from tuner.trial import Cell, Decision, Trial
-    from tuner.whole_epoch import whole_epochs
+    from tuner.data.splits import Data, Part
+    from tuner.experiment.experiment import KerasModel
+    from tuner.lanes.lane import pool_of
+    from tuner.lanes.lanes import Lanes
+    from tuner.training.declared import build_model, create_variables
+    from tuner.training.whole_epoch import whole_epochs
+    from tuner.trial.cells import Cell, Decision
+    from tuner.trial.trial import Trial
 
     tf.get_logger().setLevel("ERROR")
     with np.load(data) as arrays:

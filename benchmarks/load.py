@@ -23,15 +23,16 @@ import pandas as pd
 
 import analysis
 from tuner.engines.simulated import Step, VirtualClock, run
-from tuner.experiment import Experiment, settle
-from tuner.ledger import Ledger
-from tuner.loading import Loaded, Source
-from tuner.recorder import Recorder
-from tuner.search_space import Float, SearchSpace
-from tuner.study import Study
-from tuner.study_file import describe
-from tuner.study_folder import write_study_json
-from tuner.trial import Cell
+from tuner.experiment.experiment import Experiment
+from tuner.experiment.loading import Loaded, Source
+from tuner.experiment.settle import settle
+from tuner.search_space.axes import Float
+from tuner.search_space.space import SearchSpace
+from tuner.store.ledger import Ledger
+from tuner.store.study_json import describe, write_study_json
+from tuner.store.tables import Recorder
+from tuner.study.study import Study
+from tuner.trial.cells import Cell
 
 
 def values(trial: int, epochs: int) -> np.ndarray:

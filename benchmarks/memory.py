@@ -22,7 +22,7 @@ import tuner
 if TYPE_CHECKING:
     import keras
 
-    from tuner.trial import Trial
+    from tuner.trial.trial import Trial
 
 LOG = "MEMORY_LOG"
 POINTS = 10

@@ -16,12 +16,12 @@ from typing import Any
 
 import tuner
 from tuner.engines.simulated import Step, VirtualClock, run
-from tuner.experiment import settle
-from tuner.ledger import Ledger
-from tuner.loading import load
-from tuner.results import Results
-from tuner.study import Study
-from tuner.trial import Cell
+from tuner.experiment.loading import load
+from tuner.experiment.settle import settle
+from tuner.results.results import Results
+from tuner.store.ledger import Ledger
+from tuner.study.study import Study
+from tuner.trial.cells import Cell
 
 RULES = ("none", "forgiving", "aggressive")
 

@@ -20,11 +20,13 @@ from importlib.util import find_spec
 import numpy as np
 
 from tuner.engines.simulated import Step, VirtualClock, run
-from tuner.experiment import SAMPLERS, Experiment, settle
-from tuner.ledger import Ledger
-from tuner.search_space import Categorical, Float, Int
-from tuner.study import Study
-from tuner.trial import Cell, Trial
+from tuner.experiment.experiment import SAMPLERS, Experiment
+from tuner.experiment.settle import settle
+from tuner.search_space.axes import Categorical, Float, Int
+from tuner.store.ledger import Ledger
+from tuner.study.study import Study
+from tuner.trial.cells import Cell
+from tuner.trial.trial import Trial
 
 BEST = 0.975
 EPOCHS = 27

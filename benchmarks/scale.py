@@ -33,14 +33,14 @@ def brain(trials: int, sampler: str, folder: Path) -> tuple[float, float]:
     """The study, simulated, as a run has it; its seconds, and those of writing its table once."""
     import tuner
     from tuner.engines.simulated import Step, VirtualClock, run
-    from tuner.experiment import settle
-    from tuner.files import put_parquet
-    from tuner.ledger import Ledger, journal_storage
-    from tuner.recorder import Recorder
-    from tuner.search_space import SearchSpace
-    from tuner.study import Study
-    from tuner.tables import trials_table
-    from tuner.trial import Cell
+    from tuner.experiment.settle import settle
+    from tuner.search_space.space import SearchSpace
+    from tuner.store.ledger import Ledger, journal_storage
+    from tuner.store.parquet import put_parquet
+    from tuner.store.tables import Recorder
+    from tuner.store.trials_table import trials_table
+    from tuner.study.study import Study
+    from tuner.trial.cells import Cell
 
     fields: dict[str, Any] = {"sampler": sampler, "scheduler": "none", "trials": trials}
     experiment = tuner.Experiment(

@@ -18,7 +18,7 @@ import pandas as pd
 
 import tuner
 from analysis.replay import record, simulate, summarise
-from tuner.search_space import Categorical
+from tuner.search_space.axes import Categorical
 
 SAMPLES = 12_000
 TEST_SAMPLES = 2_000

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from search_spaces._models import batch_size, mlp, sgd
-from tuner.experiment import Experiment, KerasModel
-from tuner.search_space import Categorical, Float, Int
+from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.search_space.axes import Categorical, Float, Int
 
 
 def epochs(params: Mapping[str, Any]) -> int:

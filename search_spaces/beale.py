@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tuner.experiment import Experiment
-from tuner.search_space import Float
+from tuner.experiment.experiment import Experiment
+from tuner.search_space.axes import Float
 
 if TYPE_CHECKING:
-    from tuner.trial import Trial
+    from tuner.trial.trial import Trial
 
 LOW, HIGH = -4.5, 4.5
 

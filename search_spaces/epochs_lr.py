@@ -8,8 +8,8 @@ points that differ in it alone share one training to the longest.
 from __future__ import annotations
 
 from search_spaces._models import batch_size, mlp, sgd
-from tuner.experiment import Experiment, KerasModel
-from tuner.search_space import Float, Int
+from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.search_space.axes import Float, Int
 
 EXPERIMENT = Experiment(
     name="epochs_lr",

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from search_spaces._models import batch_size, mlp
 from search_spaces.lr_momentum import INITIALIZERS
-from tuner.experiment import Experiment, KerasModel
-from tuner.search_space import Categorical
+from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.search_space.axes import Categorical
 
 if TYPE_CHECKING:
     import keras
 
-    from tuner.trial import Trial
+    from tuner.trial.trial import Trial
 
 
 def optimizer(trial: Trial) -> keras.optimizers.Optimizer:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from search_spaces._models import batch_size, mlp, sgd
-from tuner.experiment import Experiment, KerasModel
-from tuner.search_space import Categorical, Float, Int
+from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.search_space.axes import Categorical, Float, Int
 
 if TYPE_CHECKING:
-    from tuner.trial import Trial
+    from tuner.trial.trial import Trial
 
 
 def loss(trial: Trial) -> str:

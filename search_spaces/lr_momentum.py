@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tuner.experiment import Experiment, KerasModel
-from tuner.search_space import Categorical, Float, Int
+from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.search_space.axes import Categorical, Float, Int
 
 if TYPE_CHECKING:
     import keras
 
-    from tuner.trial import Trial
+    from tuner.trial.trial import Trial
 
 INITIALIZERS = [
     "random_uniform",

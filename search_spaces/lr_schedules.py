@@ -17,13 +17,13 @@ import math
 from typing import TYPE_CHECKING
 
 from search_spaces._models import batch_size, mlp, updates_per_epoch
-from tuner.experiment import Experiment, KerasModel
-from tuner.search_space import Categorical, Float, Int
+from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.search_space.axes import Categorical, Float, Int
 
 if TYPE_CHECKING:
     import keras
 
-    from tuner.trial import Trial
+    from tuner.trial.trial import Trial
 
 SCHEDULES = ["constant", "inverse_time", "exponential", "step", "warm_restarts"]
 

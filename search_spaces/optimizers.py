@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from search_spaces._models import batch_size, mlp
-from tuner.experiment import Experiment, KerasModel
-from tuner.search_space import Categorical, Float, Int
+from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.search_space.axes import Categorical, Float, Int
 
 if TYPE_CHECKING:
     import keras
 
-    from tuner.trial import Trial
+    from tuner.trial.trial import Trial
 
 
 def optimizer(trial: Trial) -> keras.optimizers.Optimizer:

@@ -15,13 +15,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from search_spaces._models import batch_size, mlp, updates_per_epoch
-from tuner.experiment import Experiment, KerasModel
-from tuner.search_space import Categorical, Int
+from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.search_space.axes import Categorical, Int
 
 if TYPE_CHECKING:
     import keras
 
-    from tuner.trial import Trial
+    from tuner.trial.trial import Trial
 
 
 def optimizer(trial: Trial) -> keras.optimizers.Optimizer:

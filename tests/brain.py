@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from tuner.engines.simulated import Curve, Step, VirtualClock, run
-from tuner.experiment import Experiment, settle
-from tuner.ledger import Ledger, journal_storage
-from tuner.recorder import Recorder
-from tuner.resume import restore
-from tuner.search_space import Float, Int, SearchSpace
-from tuner.study import Study
-from tuner.trial import Cell
+from tuner.experiment.experiment import Experiment
+from tuner.experiment.settle import settle
+from tuner.search_space.axes import Float, Int
+from tuner.search_space.space import SearchSpace
+from tuner.store.ledger import Ledger, journal_storage
+from tuner.store.tables import Recorder
+from tuner.study.restore import restore
+from tuner.study.study import Study
+from tuner.trial.cells import Cell
 
 SPACE: dict[str, Any] = {"x": Float(0.0, 1.0), "epochs": Int(1, 9)}
 

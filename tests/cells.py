@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from tuner.datasets import load
-from tuner.folds import Data, Part, Splits, cell_data
-from tuner.training import clear_worker, run_cell
-from tuner.trial import Cell, Decision, Outcome, Trial
+from tuner.data.datasets import load
+from tuner.data.splits import Data, Part, Splits, cell_data
+from tuner.training.process import clear_worker
+from tuner.training.run_cell import run_cell
+from tuner.trial.cells import Cell, Decision, Outcome
+from tuner.trial.trial import Trial
 
 # Before TensorFlow starts anywhere in the test run: what is compared must be computed alike.
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"

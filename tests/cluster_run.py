@@ -61,7 +61,8 @@ def epochs_on(node: str) -> int:
 
 PROBE = """
 import sys
-from tuner import address, errors
+from tuner import errors
+from tuner.cluster import address
 address.PROBE_S = 60.0  # machines are shared
 try:
     address.check_address(sys.argv[1])

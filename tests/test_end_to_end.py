@@ -18,9 +18,9 @@ import pandas as pd
 import pytest
 
 import tuner
-from tuner.ledger import journal_storage
-from tuner.loading import load as load_experiment
-from tuner.schema import REPORT_LOG_FILE
+from tuner.experiment.loading import load as load_experiment
+from tuner.store.layout import REPORT_LOG_FILE
+from tuner.store.ledger import journal_storage
 
 NOT_THE_SAME = ["host", "started_at", "duration_s", "peak_rss_mb"]
 

@@ -11,28 +11,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-RAY = ("tuner/runtime.py", "tuner/engines/")
+RAY = ("tuner/cluster/", "tuner/engines/")
 KERAS = (
-    "tuner/keras_callback.py",
-    "tuner/training.py",
-    "tuner/declaration.py",
-    "tuner/worker_setup.py",
-    "tuner/whole_epoch.py",
-    "tuner/datasets.py",
-    "tuner/refit.py",
-    "tuner/model_files.py",
-    "tuner/model_files.py",
-    "tuner/engines/lanes",
+    "tuner/trial/keras_callback.py",
+    "tuner/training/",
+    "tuner/data/datasets.py",
+    "tuner/models/",
+    "tuner/lanes/",
     "search_spaces/",
 )
 SCHEMA = (
-    "tuner.schema.",
+    "tuner.store.layout.",
     "tuner.errors.",
     "tuner.files.",
-    "tuner.filesystems.",
-    "tuner.results.row_params.",
-    "tuner.search_space.SearchSpace.",
-    "tuner.trial.State.",
+    "tuner.store.uris.",
+    "tuner.results.results.row_params.",
+    "tuner.search_space.space.SearchSpace.",
+    "tuner.trial.cells.State.",
 )
 SEARCH_SPACES = sorted((ROOT / "search_spaces").glob("*.py"))
 IMPORTS = (ast.Import, ast.ImportFrom)
@@ -76,21 +71,20 @@ def outside(found: set[str], allowed: tuple[str, ...]) -> set[str]:
 
 def test_only_engines_and_runtime_import_ray() -> None:
     found = importers("ray")
-    assert "tuner/engines/ray_tune.py" in found
+    assert "tuner/engines/ray_tune/engine.py" in found
     assert outside(found, RAY) == set()
 
 
 def test_only_what_trains_imports_keras() -> None:
     found = importers("keras", "tensorflow")
-    assert "tuner/training.py" in found
+    assert "tuner/training/run_cell.py" in found or "tuner/training/fit.py" in found
     assert outside(found, KERAS) == set()
 
 
 def test_the_brain_imports_no_engine() -> None:
-    brain = {"study", "resume", "ledger", "sampler", "scheduler", "record", "recorder", "sharing"}
-    for name in brain:
-        used = set(imports(ROOT / "tuner" / f"{name}.py"))
-        assert not any(module.startswith("tuner.engines") for module in used), name
+    for room in ("study", "store", "samplers", "schedulers", "search_space"):
+        for path in (ROOT / "tuner" / room).rglob("*.py"):
+            assert not any(name.startswith("tuner.engines") for name in imports(path)), path
 
 
 def test_lanes_know_no_ray() -> None:
@@ -114,7 +108,7 @@ def test_search_spaces_are_light_to_import(path: Path) -> None:
 def test_help_and_list_import_nothing_heavy(arguments: list[str]) -> None:
     program = (
         "import sys\n"
-        "from tuner.cli import main\n"
+        "from tuner.cli.app import main\n"
         f"sys.argv = ['tuner', *{arguments!r}]\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n    assert not end.code, end.code\n"

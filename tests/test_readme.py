@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from tuner.cli import app
+from tuner.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -9,22 +9,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import TunerError
-from tuner.experiment import Experiment, KerasModel
-from tuner.search_space import Categorical, Constant, Float, Int, SearchSpace
-from tuner.trial import Trial
+from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.search_space.axes import Categorical, Constant, Float, Int
+from tuner.search_space.space import SearchSpace
+from tuner.trial.trial import Trial
 
 if TYPE_CHECKING:
-    from tuner.datasets import Dataset
-    from tuner.results import Results, load
-    from tuner.runner import run
+    from tuner.data.datasets import Dataset
+    from tuner.results.results import Results, load
+    from tuner.runner.run import run
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "Dataset": "tuner.datasets",
-    "Results": "tuner.results",
-    "load": "tuner.results",
-    "run": "tuner.runner",
+    "Dataset": "tuner.data.datasets",
+    "Results": "tuner.results.results",
+    "load": "tuner.results.results",
+    "run": "tuner.runner.run",
 }
 
 __all__ = [

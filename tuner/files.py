@@ -7,33 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from tuner.errors import ResultsError
-
 
 def put_bytes(path: Path, content: bytes) -> None:
     """Write a whole file under a hidden name, then rename it into place."""
     with _hidden(path) as hidden:
         hidden.write_bytes(content)
-
-
-def read_parquet(path: Path) -> pa.Table:
-    """A Parquet file. Raises ResultsError for one that is broken."""
-    try:
-        return pq.read_table(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        reason = " ".join(str(error).partition("\n")[0].split())
-        raise ResultsError(
-            f"{path} cannot be read ({reason}); `tuner repair STUDY_DIR` makes it anew"
-        ) from None
-
-
-def put_parquet(path: Path, table: pa.Table) -> None:
-    """Write a whole Parquet file under a hidden name, then rename it into place."""
-    with _hidden(path) as hidden:
-        pq.write_table(table, hidden)
 
 
 def cut_unfinished_line(path: Path) -> bool:

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 from grid_search_cv import INITIALIZERS, build
 
-from tuner.sklearn import TunerSearchCV
+from tuner.sklearn.search import TunerSearchCV
 
 
 def main(data, table, epochs):

@@ -7,10 +7,9 @@ from typing import Any
 
 from tests.brain import experiment, half_diverging, simulate
 from tuner.engines.simulated import Curve
-from tuner.loading import Loaded, Source
-from tuner.results import Results, load
-from tuner.study_file import describe
-from tuner.study_folder import write_study_json
+from tuner.experiment.loading import Loaded, Source
+from tuner.results.results import Results, load
+from tuner.store.study_json import describe, write_study_json
 
 
 def saved(path: Path, curve: Curve = half_diverging, *, workers: int = 3, **fields: Any) -> Results:

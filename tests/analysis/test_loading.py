@@ -16,8 +16,8 @@ import analysis
 from tests.analysis.studies import saved
 from tests.brain import rising
 from tuner.errors import ResultsError
-from tuner.schema import REPORT_COLUMNS_FIRST, REPORT_COLUMNS_LAST, TRIAL_COLUMNS
-from tuner.search_space import Categorical, Float, Int
+from tuner.search_space.axes import Categorical, Float, Int
+from tuner.store.layout import REPORT_COLUMNS_FIRST, REPORT_COLUMNS_LAST, TRIAL_COLUMNS
 
 
 @pytest.fixture(scope="module")

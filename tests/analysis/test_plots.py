@@ -17,8 +17,8 @@ from tests.analysis.studies import saved
 from tests.brain import rising
 from tuner.engines.simulated import Step
 from tuner.errors import ResultsError
-from tuner.search_space import Categorical, Float, Int
-from tuner.trial import Cell
+from tuner.search_space.axes import Categorical, Float, Int
+from tuner.trial.cells import Cell
 
 SPACE = {
     "x": Float(0.0, 1.0),

@@ -14,9 +14,9 @@ from analysis.replay_show import show_simulation
 from tests.analysis.studies import saved
 from tuner.engines.simulated import Step
 from tuner.errors import ExperimentError, ResultsError
-from tuner.results import Results
-from tuner.search_space import Float
-from tuner.trial import Cell
+from tuner.results.results import Results
+from tuner.search_space.axes import Float
+from tuner.trial.cells import Cell
 
 GRID = {"x": Float(0.0, 1.0, grid=[i / 20 for i in range(21)]), "epochs": 9}
 

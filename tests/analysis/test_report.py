@@ -17,11 +17,11 @@ from analysis.report import write_report
 from tests.analysis.studies import saved
 from tests.brain import half_diverging
 from tests.brain import rising as rising_curve
-from tuner.cli import app
+from tuner.cli.app import app
 from tuner.engines.simulated import Step
 from tuner.errors import ResultsError
-from tuner.search_space import Categorical, Float
-from tuner.trial import Cell
+from tuner.search_space.axes import Categorical, Float
+from tuner.trial.cells import Cell
 
 EVIL = "<script>document.title='executed'</script>"
 IMAGE = "<img src=x onerror=alert(1)>"

@@ -17,9 +17,9 @@ from tests.analysis.studies import saved
 from tests.brain import never, rising
 from tuner.engines.simulated import Step
 from tuner.errors import ResultsError
-from tuner.experiment import KerasModel
-from tuner.search_space import Categorical, Float, Int
-from tuner.trial import Cell
+from tuner.experiment.experiment import KerasModel
+from tuner.search_space.axes import Categorical, Float, Int
+from tuner.trial.cells import Cell
 
 
 def folds(cell: Cell) -> list[Step]:

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tuner.experiment import Experiment
-from tuner.trial import Cell, Decision, Outcome
+from tuner.experiment.experiment import Experiment
+from tuner.trial.cells import Cell, Decision, Outcome
 
 Report = tuple[int, Mapping[str, float]]
 

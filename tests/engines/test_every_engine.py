@@ -13,11 +13,12 @@ import pytest
 from tests.brain import experiment, open_study
 from tuner.engines.simulated import Step, VirtualClock
 from tuner.engines.simulated import run as run_simulated
-from tuner.experiment import Experiment
-from tuner.loading import Source
-from tuner.search_space import Categorical, Float, Int
-from tuner.study import Study
-from tuner.trial import Cell, Decision, State, Trial
+from tuner.experiment.experiment import Experiment
+from tuner.experiment.loading import Source
+from tuner.search_space.axes import Categorical, Float, Int
+from tuner.study.study import Study
+from tuner.trial.cells import Cell, Decision, State
+from tuner.trial.trial import Trial
 
 Run = Callable[[Experiment, Path], Study]
 ENGINES = ["simulated", "ray_tune"]
@@ -75,8 +76,8 @@ def steps_of(objective: Callable[[Any], Any], metric: str) -> Callable[[Cell], I
 @pytest.fixture(scope="module")
 def engines() -> Iterator[dict[str, Run]]:
     """Every engine as a function that runs a whole study in a folder; one Ray for all tests."""
-    from tuner.engines import ray_tune
-    from tuner.runtime import connect
+    from tuner.cluster.session import connect
+    from tuner.engines.ray_tune import engine as ray_tune
 
     with connect(concurrency=2) as runtime:
 

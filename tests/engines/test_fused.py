@@ -16,18 +16,19 @@ import pandas as pd
 import pytest
 
 from tests.brain import abandon, experiment, open_study
-from tuner.datasets import load as load_dataset
-from tuner.engines import fused, ray_tune
+from tuner.cluster.session import Runtime, connect
+from tuner.data.datasets import load as load_dataset
+from tuner.data.splits import Splits, cell_data, cell_rows, judged_on_test
 from tuner.engines.choice import Chosen, choose
-from tuner.engines.fused import lanes_of, some_cells
+from tuner.engines.fused import engine as fused
+from tuner.engines.fused.eligible import lanes_of, some_cells
+from tuner.engines.ray_tune import engine as ray_tune
 from tuner.errors import ExperimentError, TunerError
-from tuner.experiment import KerasModel
-from tuner.folds import Splits, cell_data, cell_rows, judged_on_test
-from tuner.loading import Source
-from tuner.runtime import Runtime, connect
-from tuner.search_space import Categorical, Float, Int
-from tuner.study import Study
-from tuner.trial import State
+from tuner.experiment.experiment import KerasModel
+from tuner.experiment.loading import Source
+from tuner.search_space.axes import Categorical, Float, Int
+from tuner.study.study import Study
+from tuner.trial.cells import State
 
 HERE = Source("object", __name__)
 DIGITS = load_dataset("digits")

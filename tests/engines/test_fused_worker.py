@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner.datasets import Dataset
-from tuner.engines.fused_worker import BUILDS_KEPT, LaneWorker
-from tuner.engines.job import Job
+from tuner.data.datasets import Dataset
+from tuner.data.splits import Splits
+from tuner.engines.contract import Job
+from tuner.engines.fused.worker import BUILDS_KEPT, LaneWorker
 from tuner.engines.shipping import pickled
-from tuner.experiment import KerasModel
-from tuner.folds import Splits
-from tuner.loading import Source
-from tuner.trial import Cell, Ending
+from tuner.experiment.experiment import KerasModel
+from tuner.experiment.loading import Source
+from tuner.trial.cells import Cell, Ending
 
 LANES = 3
 

@@ -12,15 +12,16 @@ import pandas as pd
 import pytest
 
 from tests.brain import experiment, open_study
-from tuner.datasets import load as load_dataset
-from tuner.engines import fused, ray_tune
-from tuner.experiment import KerasModel
-from tuner.folds import Splits
-from tuner.loading import Source
-from tuner.runtime import connect
-from tuner.search_space import Categorical, Float, Int
-from tuner.study import Study
-from tuner.trial import State
+from tuner.cluster.session import connect
+from tuner.data.datasets import load as load_dataset
+from tuner.data.splits import Splits
+from tuner.engines.fused import engine as fused
+from tuner.engines.ray_tune import engine as ray_tune
+from tuner.experiment.experiment import KerasModel
+from tuner.experiment.loading import Source
+from tuner.search_space.axes import Categorical, Float, Int
+from tuner.study.study import Study
+from tuner.trial.cells import State
 
 ENGINES: dict[str, Any] = {"ray_tune": ray_tune.run, "fused": fused.run}
 DIGITS = load_dataset("digits")

@@ -17,19 +17,19 @@ import pytest
 
 from tests.engines.scripted import ScriptedStudy, cells
 from tests.engines.small_network import plain_sgd, small_network
-from tuner.datasets import Dataset
-from tuner.engines import ray_internals
-from tuner.engines.deaths import cause_of_death
-from tuner.engines.proposals import Proposals
-from tuner.engines.ray_adapters import AskTell, Flights
-from tuner.engines.ray_tune import run
+from tuner.cluster import ray_internals
+from tuner.cluster.session import Runtime, connect
+from tuner.data.datasets import Dataset
+from tuner.data.splits import Splits, cell_data
+from tuner.engines.ask_ahead import Proposals
+from tuner.engines.ray_tune.adapters import AskTell, Flights
+from tuner.engines.ray_tune.engine import run
 from tuner.engines.shipping import needs_keras
+from tuner.engines.worker_death import cause_of_death
 from tuner.errors import EngineError
-from tuner.experiment import KerasModel
-from tuner.folds import Splits, cell_data
-from tuner.loading import Source
-from tuner.runtime import Runtime, connect
-from tuner.trial import Cell, Decision, Ending
+from tuner.experiment.experiment import KerasModel
+from tuner.experiment.loading import Source
+from tuner.trial.cells import Cell, Decision, Ending
 
 HERE = Source("object", __name__)
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tuner.engines import fused
-from tuner.engines.job import Study
-from tuner.experiment import Experiment
+from tuner.engines.contract import Study
+from tuner.engines.fused.eligible import Unfit, lanes_of, no_gain, why_not
+from tuner.engines.fused.engine import Fused
+from tuner.experiment.experiment import Experiment
 
 if TYPE_CHECKING:
-    from tuner.loading import Source
-    from tuner.runtime import Runtime
+    from tuner.cluster.session import Runtime
+    from tuner.experiment.loading import Source
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,15 @@ def choose(experiment: Experiment, runtime: Runtime, source: Source, **given: An
     if experiment.engine == "ray_tune":
         return Chosen("ray_tune", "asked for", plain)
     if experiment.engine == "fused":
-        lanes = fused.lanes_of(experiment)
-        engine = fused.Fused(experiment, runtime, source, **given)
+        lanes = lanes_of(experiment)
+        engine = Fused(experiment, runtime, source, **given)
         return Chosen("fused", "asked for", engine.run, lanes, lambda: engine.seconds)
-    reason = fused.why_not(experiment, given["dataset"]) or fused.no_gain(experiment)
+    reason = why_not(experiment, given["dataset"]) or no_gain(experiment)
     if reason is None:
-        engine = fused.Fused(experiment, runtime, source, **given)
+        engine = Fused(experiment, runtime, source, **given)
         try:
             engine.check(gain=True)
-        except fused.Unfit as error:
+        except Unfit as error:
             reason = error.reason
         else:
             why = "its trials are networks of one declaration, which train together"
@@ -60,6 +61,6 @@ def choose(experiment: Experiment, runtime: Runtime, source: Source, **given: An
 
 
 def _ray_tune(study: Study, **given: Any) -> None:
-    from tuner.engines import ray_tune  # half a second, which the fused engine need not wait for
+    from tuner.engines.ray_tune import engine  # half a second, which fused need not wait for
 
-    ray_tune.run(study, **given)
+    engine.run(study, **given)

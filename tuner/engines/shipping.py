@@ -12,7 +12,7 @@ from typing import Any
 
 from ray import cloudpickle
 
-from tuner.experiment import KerasModel, Objective
+from tuner.experiment.experiment import KerasModel, Objective
 
 _IMPORTS_KERAS = re.compile(r"^\s*(import|from)\s+(keras|tensorflow|tf_keras)\b", re.MULTILINE)
 

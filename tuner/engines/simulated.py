@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
-from tuner.study import Study
-from tuner.trial import Cell, Decision, Ending, Outcome
+from tuner.engines.contract import Study
+from tuner.trial.cells import Cell, Decision, Ending, Outcome
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tuner.data.datasets import Dataset, fingerprint_of, from_arrays, load
+from tuner.errors import DatasetError
+
+RNG = np.random.default_rng(0)
+
+
+def arrays(**changes: Any) -> dict[str, Any]:
+    made = {
+        "x_train": RNG.integers(0, 256, (12, 4, 4), dtype=np.uint8),
+        "y_train": np.arange(12) % 3,
+        "x_test": RNG.integers(0, 256, (6, 4, 4), dtype=np.uint8),
+        "y_test": np.arange(6) % 3,
+    }
+    return {**made, **changes}
+
+
+def saved(path: Path, **changes: Any) -> str:
+    given = {key: value for key, value in arrays(**changes).items() if value is not None}
+    np.savez(path / "own.npz", **given)
+    return str(path / "own.npz")
+
+
+def test_digits_are_scaled_images_with_a_fixed_test_part() -> None:
+    digits = load("digits")
+    assert digits.x_train.shape == (1437, 8, 8)
+    assert digits.x_test.shape == (360, 8, 8)
+    assert digits.x_train.dtype == np.float32
+    assert digits.y_train.dtype == np.int64
+    assert (digits.x_train.min(), digits.x_train.max()) == (0.0, 1.0)
+    assert digits.n_classes == 10
+    assert digits.fingerprint == load("digits").fingerprint == "3a4bf0797cd5449f"
+    shares = np.bincount(digits.y_test) / np.bincount(digits.y_train)
+    assert shares == pytest.approx(np.full(10, 0.25), abs=0.01)
+
+
+def test_npz_in_keras_layout_is_scaled_and_named(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    dataset = load(path)
+    assert dataset.name == path
+    assert dataset.x_train.dtype == np.float32
+    assert dataset.x_train.shape == (12, 4, 4)
+    assert dataset.x_train.max() <= 1.0
+    assert dataset.y_train.tolist() == [0, 1, 2] * 4
+    assert dataset.n_classes == 3
+
+
+def test_floats_keep_their_values_and_other_integers_too() -> None:
+    x = RNG.normal(size=(12, 5)) * 300
+    dataset = from_arrays("own", **arrays(x_train=x, x_test=x[:6].astype(np.int32)))
+    np.testing.assert_array_equal(dataset.x_train, x.astype(np.float32))
+    np.testing.assert_array_equal(dataset.x_test, x[:6].astype(np.int32).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([0, 1, 2] * 4, np.uint8),
+        np.array([[0], [1], [2]] * 4),
+        np.eye(3, dtype=np.float32)[[0, 1, 2] * 4],
+        np.eye(3, dtype=np.int64)[[0, 1, 2] * 4],
+    ],
+    ids=["uint8", "column", "one-hot floats", "one-hot integers"],
+)
+def test_labels_in_every_form_become_int64(labels: Any) -> None:
+    dataset = from_arrays("own", **arrays(y_train=labels, y_test=labels[:6]))
+    assert dataset.y_train.tolist() == [0, 1, 2] * 4
+    assert dataset.y_train.dtype == np.int64
+    assert dataset.n_classes == 3
+
+
+def test_booleans_are_two_classes() -> None:
+    y = np.arange(12) % 2 == 0
+    assert from_arrays("own", **arrays(y_train=y, y_test=y[:6])).n_classes == 2
+
+
+def test_float_targets_are_a_regression() -> None:
+    y = RNG.normal(size=12)
+    dataset = from_arrays("own", **arrays(y_train=y, y_test=y[:6]))
+    assert dataset.n_classes is None
+    assert dataset.y_train.dtype == np.float32
+    assert dataset.y_train.shape == (12,)
+
+
+def test_fingerprint_tells_values_shapes_and_dtypes_apart() -> None:
+    x = np.zeros((4, 2), np.float32)
+    prints = [
+        fingerprint_of({"x": x}),
+        fingerprint_of({"x": x + 1}),
+        fingerprint_of({"x": x.reshape(2, 4)}),
+        fingerprint_of({"x": x.astype(np.int32)}),
+        fingerprint_of({"y": x}),
+    ]
+    assert len(set(prints)) == len(prints)
+    assert all(len(text) == 16 for text in prints)
+    assert fingerprint_of({"x": np.asfortranarray(x)}) == prints[0]
+
+
+def as_pairs() -> Any:
+    made = arrays()
+    return (made["x_train"], made["y_train"]), (made["x_test"], made["y_test"])
+
+
+def as_four() -> Any:
+    return tuple(arrays().values())
+
+
+def as_dict() -> Any:
+    return arrays()
+
+
+def as_dataset() -> Dataset:
+    return from_arrays("mine", **arrays())
+
+
+@pytest.mark.parametrize("function", [as_pairs, as_four, as_dict, as_dataset])
+def test_a_function_returns_any_usual_form(function: Any) -> None:
+    dataset = load(function)
+    assert dataset.name == ("mine" if function is as_dataset else function.__name__)
+    assert dataset.x_train.shape == (12, 4, 4)
+    assert dataset.n_classes == 3
+
+
+def test_a_dataset_travels_by_pickle() -> None:
+    dataset = pickle.loads(pickle.dumps(as_dataset()))
+    np.testing.assert_array_equal(dataset.x_train.shape, (12, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x_test": None, "y_test": None}, r"own\.npz: lacks x_test, y_test; Keras' layout has"),
+        ({"x_train": np.array([[1], [1, 2]], object)}, "x_train holds Python objects"),
+        ({"x_train": np.array([["a"] * 3] * 12)}, "x_train has dtype <U1; it must hold numbers"),
+        ({"y_train": np.arange(11) % 3}, "x_train has 12 samples and y_train 11"),
+        ({"x_test": np.zeros((0, 4, 4))}, r"x_test is empty, of shape \(0, 4, 4\)"),
+        ({"x_train": np.zeros(12)}, r"x_train has shape \(12,\); it must be"),
+        ({"x_train": np.full((12, 4, 4), np.nan)}, "x_train holds NaN or infinity"),
+        ({"x_train": np.full((12, 4, 4), 1e300)}, "x_train holds numbers beyond float32"),
+        ({"x_test": np.zeros((6, 5, 4))}, r"x_test has samples of shape \(5, 4\) and x_train"),
+        ({"y_train": np.arange(12) % 3 + 1}, "3 labels from 1 to 3; they must be 0 to 2"),
+        ({"y_train": np.arange(12) % 2 * 2}, "2 labels from 0 to 2; they must be 0 to 1"),
+        ({"y_train": np.zeros(12, int)}, "y_train holds one class only, 0"),
+        ({"y_test": np.arange(6)}, "y_test holds label 3, which y_train lacks"),
+        ({"y_test": np.linspace(0, 1, 6)}, "both must be labels, or both numbers"),
+        ({"y_train": np.ones((12, 3), int)}, r"y_train has shape \(12, 3\); labels are"),
+    ],
+)
+def test_a_bad_npz_is_refused_by_key_and_rule(tmp_path: Path, changes: Any, message: str) -> None:
+    path = saved(tmp_path, **changes)
+    with pytest.raises(DatasetError, match=message) as caught:
+        load(path)
+    assert path in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
+def test_a_file_that_is_no_npz_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "own.npz"
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"own\.npz: is no readable \.npz") as caught:
+        load(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_single_array_is_no_npz(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    with pytest.raises(DatasetError, match=r"x\.npy: is no readable \.npz"):
+        load(str(tmp_path / "x.npy"))
+
+
+def raises() -> Any:
+    raise RuntimeError("the server\nsaid no")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("mnits", "dataset 'mnits' is unknown; take digits, mnist, fashion_mnist, or the path"),
+        ("/nowhere/own.npz", "/nowhere/own.npz: no such file"),
+        (17, "dataset 17 is neither a name, a path nor a function"),
+        (raises, "dataset function raises raised RuntimeError: the server said no"),
+        (lambda: [1, 2], "returned list; return a Dataset, a dict with x_train"),
+        (lambda: {"x_train": 1}, "returned dict; return a Dataset"),
+    ],
+)
+def test_what_is_no_dataset_is_refused(spec: Any, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        load(spec)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_an_unreachable_download_is_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras.datasets
+
+    def refuse() -> None:
+        print("Downloading data ...")
+        raise OSError("URL fetch failure on https://example.invalid:\nno route")
+
+    monkeypatch.setattr(getattr(keras.datasets, name), "load_data", refuse)
+    with pytest.raises(DatasetError, match=rf"'{name}' cannot be had .*--data PATH\.npz") as caught:
+        load(name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif("TUNER_MNIST" not in os.environ, reason="TUNER_MNIST names no mnist.npz")
+def test_mnist_from_a_file() -> None:
+    mnist = load(os.environ["TUNER_MNIST"])
+    assert mnist.x_train.shape == (60000, 28, 28)
+    assert mnist.x_train.max() == 1.0
+    assert mnist.n_classes == 10

@@ -1,0 +1,56 @@
+"""Optuna's dashboard: what it is given to show, and the lines where it can't."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+
+from tests.brain import experiment, simulate
+from tuner.cli.app import run_command
+from tuner.engines.simulated import Step
+from tuner.errors import StudyError
+from tuner.runner.dashboard import watched_storage
+from tuner.search_space.axes import Float
+from tuner.store.layout import FORMAT
+from tuner.store.study_json import write_study_json
+
+
+@pytest.fixture
+def study_dir(tmp_path: Path) -> Path:
+    settled = experiment(space={"x": Float(0, 1)}, scheduler="none", trials=3)
+    folder = tmp_path / "searched"
+    folder.mkdir()
+    write_study_json(folder, {"format": FORMAT, "name": "searched", "storage": None})
+    simulate(settled, lambda cell: [Step(1, {"val_accuracy": cell.params["x"]})], folder=folder)
+    return folder
+
+
+def test_the_ledger_is_shown_and_cannot_be_written(study_dir: Path) -> None:
+    before = (study_dir / "journal.log").read_bytes()
+    storage = watched_storage(study_dir, None)
+    name = optuna.get_all_study_names(storage)[0]
+    study = optuna.load_study(study_name=name, storage=storage)
+    assert len(study.trials) == 3
+    with pytest.raises(StudyError, match="only shows a study"):
+        study.ask()
+    assert (study_dir / "journal.log").read_bytes() == before
+
+
+def test_without_the_extra_one_line_says_how_to_get_it(
+    study_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tuner.runner.dashboard.find_spec", lambda name: None)
+    assert run_command(["dashboard", str(study_dir)]) == 2
+    assert capsys.readouterr().err == (
+        "tuner: the dashboard needs optuna-dashboard: pip install 'tuner[dashboard]'\n"
+    )
+    assert "optuna_dashboard" not in sys.modules
+
+
+def test_a_folder_without_a_ledger_is_refused(study_dir: Path) -> None:
+    (study_dir / "journal.log").unlink()
+    with pytest.raises(StudyError, match=r"journal\.log is missing"):
+        watched_storage(study_dir, None)

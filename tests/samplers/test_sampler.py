@@ -1,0 +1,200 @@
+"""One suite that every sampler passes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.samplers._tpe.sampler import _split_trials
+
+from tests.brain import experiment, half_diverging, open_study, rising, simulate
+from tuner.engines.simulated import Step
+from tuner.errors import ExperimentError
+from tuner.experiment.experiment import SAMPLERS
+from tuner.samplers.registry import caveat, check_sampler
+from tuner.samplers.tpe import _Windowed
+from tuner.search_space.axes import Categorical, Float, Int
+from tuner.trial.cells import Cell, State
+
+GP = pytest.mark.skipif(find_spec("torch") is None, reason="sampler gp needs torch")
+ALL = [pytest.param(name, marks=GP if name == "gp" else ()) for name in SAMPLERS]
+LEARNING = [p for p in ALL if p.values[0] not in ("random", "qmc")]
+
+SPACE: dict[str, Any] = {"x": Float(0.0, 1.0), "y": Float(1e-3, 1.0, log=True), "epochs": 9}
+CONDITIONAL: dict[str, Any] = {
+    "kind": Categorical(["a", "b"]),
+    "x": Float(0.0, 1.0),
+    "depth": Int(1, 5, when={"kind": "a"}),
+    "rate": Float(0.0, 1.0, when={"kind": ["b"]}),
+    "epochs": 3,
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_points_lie_in_a_conditional_space(name: str) -> None:
+    study = simulate(experiment(space=CONDITIONAL, sampler=name, trials=25))
+    kinds = {record.params["kind"] for record in study.records}
+    assert kinds == {"a", "b"}
+    for record in study.records:
+        params = record.params
+        assert ("depth" in params) == (params["kind"] == "a")
+        assert ("rate" in params) == (params["kind"] == "b")
+        assert all(study.space[key].holds(value) for key, value in params.items())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_same_seed_gives_the_same_points_and_another_seed_others(name: str) -> None:
+    def points(seed: int) -> list[dict[str, Any]]:
+        study = simulate(experiment(space=SPACE, sampler=name, trials=15, seed=seed))
+        return [record.params for record in study.records]
+
+    assert points(1) == points(1)
+    assert points(1) != points(2)
+
+
+NEXT_POINT = """
+import sys
+from pathlib import Path
+from tests.brain import experiment, open_study
+from tests.samplers.test_sampler import SPACE
+
+settled = experiment(space=SPACE, sampler=sys.argv[1], trials=20, seed=4, scheduler="none")
+print(open_study(settled, Path(sys.argv[2])).ask().params)
+"""
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_study_resumed_in_a_new_process_gets_the_point_that_an_undisturbed_one_gets(
+    name: str, tmp_path: Path
+) -> None:
+    fields = {"space": SPACE, "sampler": name, "seed": 4, "scheduler": "none"}
+    simulate(experiment(**fields, trials=14), half_diverging, folder=tmp_path)
+    undisturbed = simulate(experiment(**fields, trials=15), half_diverging)
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", NEXT_POINT, name, str(tmp_path)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == str(undisturbed.records[14].params)
+
+
+@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("scheduler", ["none", "asha"])
+def test_it_stays_away_from_the_half_that_diverges(name: str, scheduler: str) -> None:
+    late = []
+    for seed in range(5):
+        fields = {"space": SPACE, "sampler": name, "seed": seed, "scheduler": scheduler}
+        study = simulate(experiment(**fields, trials=50), half_diverging)
+        late += [record.params["x"] > 0.5 for record in study.records[20:]]
+    assert sum(late) / len(late) < 0.4
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_it_finds_better_points_than_chance(name: str) -> None:
+    def late_mean(sampler: str) -> float:
+        values = []
+        for seed in range(4):
+            fields = {"space": SPACE, "sampler": sampler, "seed": seed, "scheduler": "none"}
+            study = simulate(experiment(**fields, trials=40), rising)
+            values += [record.value or 0.0 for record in study.records[20:]]
+        return sum(values) / len(values)
+
+    assert late_mean(name) > late_mean("random")
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_stopped_diverged_and_failed_trials_break_nothing(name: str, mode: str) -> None:
+    def mixed(cell: Cell) -> Iterator[Step]:
+        if cell.trial % 7 == 6:
+            raise ValueError("no")
+        yield from half_diverging(cell)
+
+    fields = {"space": SPACE, "sampler": name, "mode": mode, "eta": 2, "retries": 0, "seed": 1}
+    study = simulate(experiment(**fields, trials=40), mixed, workers=3)
+    assert set(study.counts()) == {State.COMPLETE, State.STOPPED, State.DIVERGED, State.FAILED}
+
+
+@pytest.mark.parametrize("multivariate", [True, False])
+def test_tpe_has_both_its_forms(multivariate: bool) -> None:
+    study = simulate(experiment(space=SPACE, multivariate=multivariate, trials=25, seed=3))
+    assert len(study.records) == 25
+
+
+@pytest.mark.parametrize("space", [SPACE, CONDITIONAL], ids=["flat", "conditional"])
+def test_in_a_large_study_tpe_sees_the_best_and_the_newest(
+    space: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its points are those of one that sees all until there are more."""
+    fields = {"space": space, "sampler": "tpe", "seed": 3, "scheduler": "none", "trials": 60}
+    whole = simulate(experiment(**fields), rising).records
+    monkeypatch.setattr("tuner.samplers.tpe.TPE_BEST", 8)
+    monkeypatch.setattr("tuner.samplers.tpe.TPE_NEWEST", 12)
+    monkeypatch.setattr("tuner.samplers.tpe.TPE_SEES", 20)
+    seen, best = [], [0.0]
+
+    def split(*given: Any) -> Any:
+        seen.append(len(given[1]))
+        best.append(max(trial.value for trial in given[1] if trial.value is not None))
+        return _split_trials(*given)
+
+    monkeypatch.setattr("optuna.samplers._tpe.sampler._split_trials", split)
+    some, again = (simulate(experiment(**fields), rising).records for _ in range(2))
+    assert max(seen) == 20
+    half = len(best) // 2
+    assert best[1:half] == sorted(best[1:half])  # the best so far never drops out
+    points = [record.params for record in some]
+    assert points == [record.params for record in again]
+    assert points[:21] == [record.params for record in whole[:21]]
+    assert points != [record.params for record in whole]
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_the_best_are_those_that_tpe_itself_would_pick(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled = experiment(space=SPACE, mode=mode, scheduler="none", sampler="random", trials=90)
+    study = simulate(settled, half_diverging).ledger._study
+    monkeypatch.setattr("tuner.samplers.tpe.TPE_NEWEST", 20)
+    for best in (10, 60):  # fewer than the COMPLETE ones, and more
+        monkeypatch.setattr("tuner.samplers.tpe.TPE_BEST", best)
+        monkeypatch.setattr("tuner.samplers.tpe.TPE_SEES", best + 20)
+        trials = study.get_trials(deepcopy=False)
+        picked, _ = _split_trials(study, trials[:70], best)
+        shown = [trial.number for trial in _Windowed(study).shown(trials)]
+        assert sorted(shown) == sorted([*(t.number for t in picked), *range(70, 90)])
+
+
+def test_enqueued_points_come_first_and_the_sampler_fills_what_they_leave_out() -> None:
+    settled = experiment(space=SPACE, trials=4)
+    study = open_study(settled)
+    study.proposals.enqueued = [{"x": 0.25, "y": 0.5}, {"y": 0.125}]
+    points = [cell.params for _ in range(4) if (cell := study.ask()) is not None]
+    assert (points[0]["x"], points[0]["y"]) == (0.25, 0.5)
+    assert points[1]["y"] == 0.125
+    assert 0 <= points[1]["x"] <= 1
+    assert points[2]["y"] != 0.125
+
+
+def test_a_missing_package_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuner.samplers.registry.find_spec", lambda name: None)
+    with pytest.raises(ExperimentError, match=r"sampler 'gp' needs the package torch; pip install"):
+        check_sampler(experiment(sampler="gp"))
+
+
+def test_what_a_sampler_cannot_learn_from_is_said() -> None:
+    assert "learns nothing from STOPPED" in (caveat(experiment(sampler="gp")) or "")
+    assert "last value" in (caveat(experiment(sampler="cmaes")) or "")
+    assert caveat(experiment(sampler="tpe")) is None
+    assert caveat(experiment(sampler="gp", scheduler="none")) is None
+    said = caveat(experiment(sampler="cmaes", space=CONDITIONAL, scheduler="none"))
+    assert said == "cmaes draws categorical and conditional axes at random: kind, depth, rate"

@@ -1,0 +1,279 @@
+"""Ray's start and end: a local Ray of our own, or a connection to a running cluster.
+
+    with connect(concurrency=None, cpus_per_trial=1.0) as runtime:   # Ray starts meanwhile
+        ...                                                          # load data, open the study
+        ray_tune.run(study, runtime, ...)
+
+A local Ray listens on 127.0.0.1 only, behind a random token that no file holds, writes below a
+temporary folder that is removed at the end, and prints nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from tuner.cluster.address import check_address
+from tuner.cluster.resources import (
+    _amount,
+    _asked,
+    _local_options,
+    count_fitting,
+    fitting,
+    gpu_nodes_to_spare,
+)
+from tuner.errors import EngineError
+
+LONGEST_TEMP = 40
+"""Ray's sockets lie 65 characters below the temporary folder, and a path may have 107."""
+
+NODE_LABEL = "ray.io/node-id"
+"""By which Ray selects nodes."""
+
+ENVIRONMENT = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a user's relative paths mean what they say
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files a trial, and twice the time
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C returns normally, after 10 s
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "1e9",  # a slow study is no news
+}
+LOCAL_ENVIRONMENT = {
+    # With a token there Ray's start makes no file in HOME. The same for the whole process, since
+    # Ray keeps the first that it sees. RAY_AUTH_MODE is left to Ray, which reads it on import.
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    # Workers of the empty runtime environment, which Tune's never are.
+    "RAY_prestart_worker_first_driver": "0",
+    # The raylet and its store start at once, and if one is the first by a hair, it waits so long.
+    "RAY_raylet_client_connect_timeout_milliseconds": "20",
+    "RAY_raylet_client_num_connect_attempts": "500",
+}
+
+
+class Runtime:
+    """A Ray that is starting or has started. `ready` waits for it."""
+
+    def __init__(
+        self,
+        concurrency: int | None,
+        cpus_per_trial: float,
+        gpus_per_trial: float,
+        memory_per_trial: float = 0.0,
+        *,
+        local: bool = True,
+    ) -> None:
+        self.local = local
+        self.memory_per_trial = memory_per_trial
+        self.cpus_per_trial = cpus_per_trial
+        self.gpus_per_trial = gpus_per_trial
+        self._concurrency = concurrency
+        self._given = concurrency is not None
+        self._error: EngineError | None = None
+        self._started = threading.Event()
+
+    def ready(self) -> None:
+        """Wait until Ray runs. Raises EngineError if it cannot start or has no place."""
+        self._started.wait()
+        if threading.current_thread() is threading.main_thread():
+            # Ray's start has put a handler of its own over Python's, which prints a stack.
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+        if self._error is not None:
+            raise self._error
+
+    @property
+    def concurrency(self) -> int:
+        """How many trials run at a time. Waits, and raises, as `ready` does."""
+        self.ready()
+        assert self._concurrency is not None
+        return self._concurrency
+
+    @property
+    def grows(self) -> bool:
+        """Whether trials follow the cluster's nodes as they come and go: none said how many."""
+        return not self._given and not self.local
+
+    def slots(self) -> int:
+        """How many trials fit the nodes that are there now; none may."""
+        import ray
+
+        return count_fitting(ray.nodes(), *self._needs)
+
+    @property
+    def bundle(self) -> dict[str, float]:
+        """What a trial takes of a node, by Ray's names."""
+        return _asked(*self._needs)
+
+    @property
+    def _needs(self) -> tuple[float, float, float]:
+        return self.cpus_per_trial, self.gpus_per_trial, self.memory_per_trial
+
+    def labels(self) -> dict[str, str]:
+        """Ray's label selector of the nodes to use: not those whose GPUs others need."""
+        import ray
+
+        spared = gpu_nodes_to_spare(ray.nodes(), *self._needs)
+        return {NODE_LABEL: f"!in({','.join(spared)})"} if spared else {}
+
+    def hold(self, options: Mapping[str, Any], end: threading.Event) -> None:
+        """Start Ray, see what it has place for, and shut it down at `end`.
+
+        One thread for all of it: Linux kills Ray's processes when the thread that started them
+        ends. An error waits for `ready`.
+        """
+        import ray
+
+        self._start(options)
+        end.wait()
+        ray.shutdown(wait_for_processes=True)
+
+    def _start(self, options: Mapping[str, Any]) -> None:
+        import ray
+
+        try:
+            ray.init(**options)
+            slots = fitting(ray.nodes(), *self._needs)
+            if self._concurrency is None:
+                self._concurrency = slots
+            elif (
+                (self.gpus_per_trial or self.memory_per_trial)
+                and "num_cpus" in options
+                and self._concurrency > slots
+            ):
+                wanted = " and ".join(_amount(*one) for one in self.bundle.items())
+                raise EngineError(
+                    f"concurrency {self._concurrency} with {wanted} a trial needs more GPUs or "
+                    f"memory than there are: {slots} such trials fit; lower one of them"
+                )
+        except EngineError as error:
+            self._error = error
+        except Exception as error:  # noqa: BLE001  # raised again by `ready`
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self._error = EngineError(f"Ray cannot start ({options['address']}): {reason}")
+        finally:
+            self._started.set()
+
+
+@contextmanager
+def connect(
+    concurrency: int | None = None,
+    cpus_per_trial: float = 1.0,
+    gpus_per_trial: float = 0.0,
+    memory_per_trial: float | None = None,
+    address: str | None = None,
+) -> Iterator[Runtime]:
+    """Start a local Ray, or connect to the cluster at `address` ("host:port" or "auto").
+
+    Ray starts in the background: `Runtime.ready` waits for it. Without `concurrency` as many
+    trials run as fit the CPUs, GPUs and memory (MB a trial). On a machine of one's own a given
+    `concurrency` may ask for more CPUs than there are. Leaving disconnects, ends the local Ray and
+    restores os.environ.
+    Raises EngineError, here or from `ready`.
+    """
+    options: dict[str, Any] = {
+        "include_dashboard": None if address else False,
+        "log_to_driver": False,
+        "logging_level": "ERROR",
+    }
+    settings = dict(ENVIRONMENT)
+    with ExitStack() as stack:
+        if address is None:
+            settings |= {key: os.environ.get(key, own) for key, own in LOCAL_ENVIRONMENT.items()}
+            options |= _local_options(concurrency, cpus_per_trial, gpus_per_trial)
+            options["_temp_dir"] = stack.enter_context(_temp_folder())
+        else:
+            check_address(address)
+            options["address"] = address
+        stack.enter_context(_environment(settings))
+        stack.enter_context(_signals())
+        stack.enter_context(_ray(local=address is None))
+        needs = cpus_per_trial, gpus_per_trial, memory_per_trial or 0.0
+        runtime = Runtime(concurrency, *needs, local=address is None)
+        end = threading.Event()
+        holder = threading.Thread(target=runtime.hold, args=(options, end), name="ray")
+        holder.start()
+        stack.callback(holder.join)
+        stack.callback(end.set)
+        yield runtime
+
+
+# ------------------------------------------------------------------- what there is place for
+
+
+# ----------------------------------------------------------------------- what is put back
+
+
+@contextmanager
+def _ray(*, local: bool) -> Iterator[None]:
+    """Ray imported, silent and checked."""
+    import ray
+
+    from tuner.cluster import ray_internals
+
+    if ray.is_initialized():
+        raise EngineError("this process is connected to Ray already; call ray.shutdown() first")
+    ray_internals.check()
+    ray_internals.silence()
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    with ExitStack() as stack:
+        if local:
+            stack.enter_context(ray_internals.local_start())
+        yield
+
+
+@contextmanager
+def _temp_folder() -> Iterator[str]:
+    """A folder short enough for the paths of Ray's sockets."""
+    base = tempfile.gettempdir()
+    folder = tempfile.mkdtemp(prefix="tuner-", dir=base if len(base) < LONGEST_TEMP else "/tmp")
+    try:
+        yield folder
+    finally:
+        # Ray's agents may still write their last lines.
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """os.environ with `settings`; afterwards as it was, what Ray itself set included."""
+    before = dict(os.environ)
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for key in set(os.environ) | set(before):
+            if key.startswith(("RAY_", "TUNE_")) or key == "PYTHONBREAKPOINT":
+                if key in before:
+                    os.environ[key] = before[key]
+                else:
+                    os.environ.pop(key, None)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM does as Ctrl-C does; Tune's handlers are put back.
+
+    Ray's own handler, a SystemExit, ends the process in the middle of whatever Ray waits for.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    names = [signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
+    before = {name: signal.getsignal(name) for name in names}
+    if before[signal.SIGTERM] is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

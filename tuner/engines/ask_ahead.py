@@ -1,0 +1,59 @@
+"""Asking ahead: a slow sampler thinks while the workers train."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+from tuner.trial.cells import Cell
+
+
+class Asks(Protocol):
+    """The part of a study that proposes."""
+
+    def ask(self) -> Cell | None: ...
+
+
+class Proposals:
+    """Cells from `study.ask`, one of them ahead where `ahead` is true.
+
+    Only one, and none for a run that is sequential or deterministic: the more is asked ahead, the
+    less of what was told does a proposal know.
+    """
+
+    def __init__(self, study: Asks, *, ahead: bool) -> None:
+        self._study = study
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ask") if ahead else None
+        self._next: Future[Cell | None] | None = None
+
+    def take(self, wait_s: float | None) -> Cell | None:
+        """The next cell; None where there is none, or where it takes longer than `wait_s`.
+
+        Raises what `study.ask` raised.
+        """
+        if self._thread is None:
+            return self._study.ask()
+        asked_ahead = self._next is not None
+        cell = self._result(wait_s)
+        if cell is None and asked_ahead and self._next is None:
+            cell = self._result(wait_s)  # there was none when it was asked; there may be one now
+        if cell is not None:
+            self._next = self._thread.submit(self._study.ask)
+        return cell
+
+    def _result(self, wait_s: float | None) -> Cell | None:
+        assert self._thread is not None
+        self._next = self._next or self._thread.submit(self._study.ask)
+        try:
+            cell = self._next.result(wait_s)
+        except TimeoutError:
+            if not self._next.done():
+                return None
+            raise  # the study's own
+        self._next = None
+        return cell
+
+    def close(self) -> None:
+        """End the thread, after the ask in progress."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,310 @@
+"""The worker's side of the fused engine: an actor that trains cells in lanes, an epoch a call."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuner.data.splits import cell_data, cell_rows, judged_on_test
+from tuner.engines.contract import Job, objective_of
+from tuner.engines.fused.messages import Key, Message, Waiting, checkpoint_of
+from tuner.engines.fused.plain_cell import PlainCell
+from tuner.experiment.experiment import KerasModel
+from tuner.tracebacks import failure_text
+from tuner.training.output import Captured, captured
+from tuner.trial.cells import Cell, Decision, Ending, Outcome
+from tuner.trial.trial import Trial
+
+if TYPE_CHECKING:
+    from tuner.data.datasets import Dataset
+    from tuner.lanes.lane import Lane
+    from tuner.lanes.lanes import Lanes
+
+FORMS_KEPT = 3
+"""Programs that a worker keeps for networks of other forms, which may come again."""
+BUILDS_KEPT = 50
+"""Of how many networks Keras may keep its traces, 0.36 MB each: to forget them takes TensorFlow's
+kernels along, and a quarter of a second."""
+
+
+class LaneWorker:
+    """Trains up to `lanes` cells at a time. One call at a time, from the driver.
+
+    What cannot be trained in lanes is trained by `fit`, a cell after the other, an epoch a call.
+    """
+
+    def __init__(self, job: Job, dataset: Dataset, lanes: int, host: str = "") -> None:
+        from tuner.lanes.lane import pool_of
+
+        declaration = objective_of(job)
+        assert isinstance(declaration, KerasModel)  # the driver saw to it
+        self.declaration, self.job, self.count = declaration, job, lanes
+        self.dataset = dataset
+        self.host = host
+        x, y = dataset.x_train, dataset.y_train
+        if judged_on_test(job.splits):
+            x, y = np.concatenate([x, dataset.x_test]), np.concatenate([y, dataset.y_test])
+        self.pool = pool_of(declaration, x, y, dataset.n_classes)
+        # A search asks for fold 0 alone; a cross-validation for each again and again.
+        self.data = lru_cache(maxsize=None)(lambda fold: cell_data(dataset, job.splits, fold))
+        self.rows = lru_cache(maxsize=None)(self._rows)
+        self.programs: dict[Any, Lanes] = {}
+        self.waiting: dict[Key, Waiting] = {}
+        self.busy: dict[Key, tuple[int, float]] = {}
+        self.plain: dict[Key, PlainCell] = {}
+        self.said: dict[Key, Captured] = {}
+        self.unfit: set[Any] = set()
+        self.built = 0
+        self.group: Any = None
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def look(self, cells: Sequence[Cell]) -> tuple[str | None, int]:
+        """Why the first of some cells cannot be trained in lanes, and how many forms they have.
+
+        What raises is no reason: it will end its trials, on whatever engine.
+        """
+        from tuner.lanes.rules import form, why_not
+        from tuner.training.declared import build_model
+
+        reasons, forms = [], set()
+        for cell in cells:
+            trial = self._trial(cell)
+            try:
+                model = build_model(self.declaration, trial)
+                reasons.append(why_not(self.declaration, trial, model))
+                forms.add(form(self.declaration, trial, model))
+            except Exception:  # noqa: BLE001  # told when a trial meets it
+                continue
+        return next(iter(reasons), None), len(forms)
+
+    def work(
+        self, cells: Sequence[Cell], freed: Sequence[Key]
+    ) -> tuple[list[Message], dict[str, float]]:
+        """Let go of the freed cells, take the new ones, train an epoch of what has a lane.
+
+        The epochs' reports come back, and the outcomes of the cells that had their last one or
+        whose declaration raised; and where this worker's seconds went.
+        """
+        from tuner.training.declared import forget_builds
+
+        for key in freed:
+            self.said.pop(key, None)
+            self.waiting.pop(key, None)
+            if key in self.busy:
+                lane, _ = self.busy.pop(key)
+                checkpoint_of(self.job, self._held(lane).trial.cell).remove()
+                self._lanes.free(lane)
+            if key in self.plain:
+                self.plain.pop(key).stop()
+        self._keep()
+        with self._timed("build"):
+            self.built += len(cells)
+            if self.built >= BUILDS_KEPT and not self.plain:  # a `fit` goes on in the next call
+                forget_builds()
+                self.built = 0
+            messages = [message for cell in cells if (message := self._take(cell)) is not None]
+        messages += self._lanes_epoch()
+        if self.plain:
+            with self._timed("fit"):
+                messages.append(self._plain_epoch(next(iter(self.plain))))
+        return messages, dict(self.seconds)
+
+    def _lanes_epoch(self) -> list[Message]:
+        try:
+            messages = self._fill()
+            if not self.busy:
+                return messages
+            before = dict(self._lanes.seconds)
+            reports = self._lanes.epoch()
+            for what, seconds in self._lanes.seconds.items():
+                self.seconds[what] += seconds - before.get(what, 0.0)
+        except Exception as error:  # noqa: BLE001  # it ends these cells, not the worker
+            program = self.programs.pop(self.group[0], None)
+            if program is not None and program.traced:
+                return [self._ended(key, failure_text(error), program) for key in list(self.busy)]
+            # A layer of a user's own, say, of which no rule knew that it is none for lanes.
+            self.unfit.add(self.group[0])
+            cells = [w.trial.cell for w in self.waiting.values() if w.form in self.unfit]
+            held = [] if program is None else [lane for lane in program.lanes if lane is not None]
+            for cell in [*(lane.trial.cell for lane in held), *cells]:
+                self._train_plainly(cell)
+                self.waiting.pop((cell.trial, cell.fold), None)
+            self.busy.clear()
+            return []
+        for key, (lane, _) in list(self.busy.items()):
+            messages += self._reported(key, reports[lane], self._held(lane))
+        return messages
+
+    def _keep(self) -> None:
+        """Write the checkpoints that are due, of the lanes that the study has let go on."""
+        for lane, _ in self.busy.values():
+            held = self._held(lane)
+            checkpoint = checkpoint_of(self.job, held.trial.cell)
+            if checkpoint.due(held.epochs):
+                with self._timed("checkpoint"):
+                    checkpoint.write(held.trial.reports, self._lanes.state(lane))
+
+    def _go_on(self, key: Key, lane: int, trial: Trial) -> list[Message]:
+        """Let a lane go on from its cell's checkpoint, if it has one; the reports made anew."""
+        with captured() as said:
+            found = checkpoint_of(self.job, trial.cell).read(lambda: self._lanes.state(lane))
+        self.said[key].text += said.text
+        if found is None:
+            return []
+        self._lanes.go_on(lane, found.arrays, found.epoch)
+        trial.reports.extend(found.reports)
+        self.busy[key] = (lane, time.monotonic() - found.reports[-1][2])
+        return [Message(key, *report, host=self.host) for report in found.reports]
+
+    def _plain_epoch(self, key: Key) -> Message:
+        said = self.plain[key].epoch()
+        if isinstance(said, Outcome):
+            del self.plain[key]
+            return Message(key, outcome=replace(said, host=self.host))
+        return Message(key, *said, host=self.host)
+
+    def _train_plainly(self, cell: Cell) -> None:
+        self.plain[cell.trial, cell.fold] = PlainCell(
+            self.declaration,
+            self.job.metric,
+            cell,
+            lambda: self.data(cell.fold),
+            self.job.folder(cell),
+            self.job.checkpoint_every,
+        )
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[what] += time.monotonic() - began
+
+    @property
+    def _lanes(self) -> Lanes:
+        return self.programs[self.group[0]]
+
+    def _held(self, lane: int) -> Lane:
+        held = self._lanes.lanes[lane]
+        assert held is not None  # it is busy
+        return held
+
+    def _rows(self, fold: int) -> tuple[Any, Any]:
+        train, val = cell_rows(self.dataset, self.job.splits, fold)
+        return train.astype(np.int32), val.astype(np.int32)
+
+    def _trial(self, cell: Cell) -> Trial:
+        return Trial(cell, _unasked, lambda: self.data(cell.fold), self.job.folder(cell))
+
+    def _take(self, cell: Cell) -> Message | None:
+        from tuner.lanes.rules import form, why_not
+        from tuner.training.declared import batch_size_of, build_model, epochs_of
+
+        key = (cell.trial, cell.fold)
+        try:
+            trial = self._trial(cell)
+            with captured() as said:
+                self.said[key] = said
+                model = build_model(self.declaration, trial)
+            epochs_of(trial)
+            shape = form(self.declaration, trial, model)
+            if shape in self.unfit or why_not(self.declaration, trial, model) is not None:
+                self._train_plainly(cell)
+                return Message(key)
+            self.waiting[key] = Waiting(
+                trial=trial,
+                model=model,
+                form=shape,
+                rows=self.rows(cell.fold),
+                batch_size=batch_size_of(self.declaration, trial),
+            )
+        except Exception as error:  # noqa: BLE001  # whatever a user's code raises
+            checkpoint_of(self.job, cell).remove()
+            outcome = self._outcome(Ending.RAISED, failure_text(error))
+            return Message(key, outcome=replace(outcome, log=self.said.pop(key, Captured()).text))
+        return None
+
+    def _fill(self) -> list[Message]:
+        """Give free lanes to waiting cells of the group that trains now, or of the largest one."""
+        from tuner.lanes.lanes import Lanes
+
+        if not self.busy and self.waiting:
+            groups = Counter(cell.group for cell in self.waiting.values())
+            self.group = groups.most_common(1)[0][0]
+            first = next(cell for cell in self.waiting.values() if cell.group == self.group)
+            if first.form not in self.programs:
+                while len(self.programs) >= FORMS_KEPT:
+                    del self.programs[next(iter(self.programs))]
+                with self._timed("compile"):
+                    self.programs[first.form] = Lanes(
+                        self.declaration, first.trial, self.pool, self.count
+                    )
+        taken = {lane for lane, _ in self.busy.values()}
+        free = [lane for lane in range(self.count) if lane not in taken]
+        began = []
+        for key, cell in list(self.waiting.items()):
+            if free and cell.group == self.group:
+                lane = free.pop(0)
+                self.busy[key] = (lane, time.monotonic())
+                with self._timed("build"):
+                    self._lanes.put(lane, cell.trial, *cell.rows, cell.model)
+                    anew = self._go_on(key, lane, cell.trial)
+                del self.waiting[key]
+                began += [Message(key), *anew]
+        return began
+
+    def _reported(self, key: Key, metrics: dict[str, float], lane: Lane) -> list[Message]:
+        seconds = time.monotonic() - self.busy[key][1]
+        lane.trial.reports.append((lane.epochs, metrics, seconds))
+        messages = [Message(key, lane.epochs, metrics, seconds, self.host)]
+        if lane.epochs >= (lane.trial.cell.epochs or 0):
+            messages.append(self._ended(key))
+        return messages
+
+    def _ended(self, key: Key, error: str | None = None, lanes: Lanes | None = None) -> Message:
+        lane, began = self.busy.pop(key)
+        lanes = lanes or self._lanes
+        held = lanes.lanes[lane]
+        ending = Ending.FINISHED if error is None else Ending.RAISED
+        outcome = self._outcome(ending, error, time.monotonic() - began)
+        if held is not None:
+            outcome = replace(outcome, read_epochs=held.trial.read_epochs)
+            checkpoint_of(self.job, held.trial.cell).remove()
+        lanes.free(lane)
+        return Message(key, outcome=replace(outcome, log=self.said.pop(key, Captured()).text))
+
+    def _outcome(self, ending: Ending, error: str | None, seconds: float = 0.0) -> Outcome:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak_mb = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+        return Outcome(ending, error, seconds, peak_mb, self.host)
+
+
+class LaneActor(LaneWorker):
+    """A LaneWorker in a process of its own, of which it takes no more than it was given."""
+
+    def __init__(self, job: Job, dataset: Dataset, lanes: int) -> None:
+        began = time.monotonic()
+        import ray
+
+        from tuner.training import process as worker_setup
+
+        worker_setup.limit_threads(job.cpus)
+        worker_setup.limit_gpu_memory(job.gpus)
+        worker_setup.warm_up()
+        super().__init__(job, dataset, lanes, ray.util.get_node_ip_address())
+        self.seconds["start"] = time.monotonic() - began
+
+
+def _unasked(epoch: int, metrics: dict[str, float], time_s: float) -> Decision:
+    """A declared training reports nothing by itself."""
+    raise RuntimeError("a function of a KerasModel reported; the engine does that")

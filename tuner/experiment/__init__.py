@@ -1,0 +1,3 @@
+from tuner.experiment.experiment import Experiment, KerasModel
+
+__all__ = ["Experiment", "KerasModel"]

@@ -1,0 +1,95 @@
+"""The experiment that a study runs: overrides applied, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tuner.errors import ExperimentError
+from tuner.experiment.experiment import GRID, Experiment, KerasModel
+from tuner.search_space.axes import Categorical, Constant, Int
+from tuner.search_space.space import SearchSpace
+
+
+def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
+    """The experiment that a study runs: overrides applied, sampler, scheduler and epochs settled.
+
+    Grid and CV run every point of the grid without a scheduler, unless `overrides` names a sampler
+    or scheduler. Under a scheduler that stops trials, `epochs` is the budget and no parameter.
+    """
+    changed = replace(experiment, **overrides)
+    if changed.plan != "search":
+        changed = replace(
+            changed,
+            sampler=overrides.get("sampler", GRID),
+            scheduler=overrides.get("scheduler", "none"),
+        )
+    if changed.plan == "cv" and changed.dataset is None:
+        raise ExperimentError(
+            f"{changed.name} has no dataset to split into folds; give --data, or another --mode"
+        )
+    if changed.engine == "ray_tune" and changed.lanes is not None:
+        raise ExperimentError(
+            f"lanes {changed.lanes} belongs to the fused engine; drop it, or --engine ray_tune"
+        )
+    if changed.plan == "search" and changed.sampler == GRID:
+        raise ExperimentError("sampler 'grid' belongs to --mode grid or cv; name another")
+    if changed.plan == "grid" and changed.sampler != GRID:
+        raise ExperimentError(
+            f"--mode grid runs every point, so sampler {changed.sampler!r} has nothing to propose; "
+            "drop it, or take --mode search or cv"
+        )
+    return replace(changed, space=_settled_space(changed))
+
+
+def _settled_space(experiment: Experiment) -> SearchSpace:
+    space = SearchSpace(experiment.space)
+    axis = space.get("epochs")
+    if isinstance(axis, Int) and experiment.epochs is not None:
+        high = experiment.epochs
+        grid = None if axis.grid is None else [value for value in axis.grid if value <= high]
+        axis = replace(axis, low=min(axis.low, high), high=high, grid=grid or None)
+        space = space.replace({"epochs": axis})
+    elif isinstance(axis, Constant) and experiment.epochs is not None:
+        space = space.replace({"epochs": experiment.epochs})
+    if isinstance(axis, Int) and epochs_are_budget(experiment):
+        space = space.replace({"epochs": Constant(axis.high, when=axis.when)})
+    return space
+
+
+def epochs_are_budget(experiment: Experiment) -> bool:
+    """Whether the axis `epochs` is the most a trial may get, and not a parameter to search."""
+    return (
+        experiment.plan == "search"
+        and experiment.scheduler != "none"
+        and not experiment.sample_epochs
+    )
+
+
+def cells_per_trial(experiment: Experiment) -> int:
+    """How many cells a trial has: one, or every fold of every repeat in a cross-validation."""
+    return experiment.folds * experiment.repeats if experiment.plan == "cv" else 1
+
+
+def last_epoch(experiment: Experiment, params: Mapping[str, Any]) -> int | None:
+    """The epoch at which a trial with these parameters ends; None where nothing says."""
+    model = experiment.objective
+    if isinstance(model, KerasModel) and model.epochs is not None:
+        return model.epochs(params) if callable(model.epochs) else model.epochs
+    declared = params.get("epochs", experiment.epochs)
+    return None if declared is None else int(declared)
+
+
+def most_epochs(experiment: Experiment) -> int | None:
+    """The most epochs that any trial may train; None where nothing says."""
+    model = experiment.objective
+    if isinstance(model, KerasModel) and callable(model.epochs):
+        return experiment.epochs  # each point has a number of its own
+    space = SearchSpace(experiment.space)
+    axis = space.get("epochs")
+    if isinstance(axis, Int):
+        return axis.high
+    if isinstance(axis, Categorical):
+        return max(int(choice) for choice in axis.choices if choice is not None)
+    return last_epoch(experiment, space.constants())

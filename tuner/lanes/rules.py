@@ -1,0 +1,83 @@
+"""What can be trained in lanes, which trials share them, and how: rules on the model alone.
+
+No stopwatch decides: a result must not depend on a machine's mood.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+from tuner.lanes.optimizer import form_of
+from tuner.training.declared import has_one_output, metrics_of, optimizer_of, overrides
+
+if TYPE_CHECKING:
+    import keras
+
+    from tuner.experiment.experiment import KerasModel
+    from tuner.trial.trial import Trial
+
+WIDE = 256
+"""A Dense kernel of this many rows and columns fills a core by itself."""
+UNFIT_OPTIMIZERS = ("Adafactor", "LossScaleOptimizer", "Lamb")
+BATCHED_CONVOLUTIONS = ("Conv", "Pooling", "UpSampling")
+NO_MATTER = ("name", "seed", "kernel_initializer", "bias_initializer", "dtype")
+"""Of a layer's configuration: what changes its initial values, and not its graph."""
+
+
+def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | None:
+    """Why a trial's network cannot be trained in lanes, in words; None if it can."""
+    import keras
+    import tensorflow as tf
+
+    if declaration.callbacks is not None:
+        return "it has callbacks of its own"
+    if overrides(model, ("train_step", "test_step", "compute_loss", "compute_metrics")):
+        return f"{type(model).__name__} has a training step, loss or metrics of its own"
+    if not has_one_output(model) or len(model.inputs) != 1:
+        return "it has several inputs or outputs, or tells none"
+    if any(layer.compute_dtype == "float16" for layer in model._flatten_layers()):
+        return "it computes in float16, whose losses must be scaled; bfloat16 needs none"
+    optimizer = optimizer_of(declaration, trial)
+    if type(optimizer).__name__ in UNFIT_OPTIMIZERS:
+        return f"the optimizer {type(optimizer).__name__} cannot be fused"
+    if not type(optimizer).__module__.startswith("keras."):
+        return f"the optimizer {type(optimizer).__name__} is none of Keras' own"
+    for name in ("use_ema", "gradient_accumulation_steps", "loss_scale_factor"):
+        if getattr(optimizer, name, None):
+            return f"the optimizer has {name}"
+    for layer in model._flatten_layers():
+        if getattr(layer, "stateful", False):
+            return f"the layer {layer.name!r} keeps state between batches"
+        if any(isinstance(value, tf.Variable) for value in vars(layer).values()):
+            return f"the layer {layer.name!r} has a variable that is none of Keras'"
+        if isinstance(layer, keras.layers.Dense) and min(layer.kernel.shape) >= WIDE:
+            rows, columns = layer.kernel.shape
+            return f"its Dense layers are wide ({rows} x {columns}): no gain"
+    if not all(isinstance(metric, str) for metric in metrics_of(declaration, trial)):
+        return "it has metrics of its own"
+    return None
+
+
+def form(declaration: KerasModel, trial: Trial, model: keras.Model) -> Hashable:
+    """What the trials of the same lanes share: all of network and optimizer that makes a graph."""
+    layers = [_layer_form(layer) for layer in model._flatten_layers()]
+    variables = [(tuple(v.shape), str(v.dtype)) for v in model.variables]
+    optimizer = form_of(optimizer_of(declaration, trial))
+    loss = declaration.loss if isinstance(declaration.loss, str) else repr(declaration.loss)
+    return json.dumps([layers, variables, optimizer, loss], default=str, sort_keys=True)
+
+
+def vectorises(model: keras.Model) -> bool:
+    """Whether a network's forward pass vectorises over lanes; else its lanes are unrolled.
+
+    A convolution with a filter a lane would become a loop without a word.
+    """
+    names = [type(layer).__name__ for layer in model._flatten_layers()]
+    return not any(part in name for name in names for part in BATCHED_CONVOLUTIONS)
+
+
+def _layer_form(layer: Any) -> Any:
+    config = {k: v for k, v in layer.get_config().items() if k not in NO_MATTER}
+    return [type(layer).__name__, {k: v for k, v in config.items() if k != "layers"}]

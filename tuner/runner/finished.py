@@ -1,0 +1,115 @@
+"""What a run leaves behind: its study and its place, or the line of an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.experiment.settle import last_epoch
+from tuner.runner.display import Display, params_text
+from tuner.store.layout import REPORTS_FOLDER, TRIALS_FILE
+from tuner.study.study import Study
+from tuner.trial.cells import State
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a run. The text says what is kept and how to go on."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that came to its end. `place` is where users find it: its folder, or its URI."""
+
+    path: Path
+    study: Study
+    seconds: float
+    place: str
+    spent: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """1 for a grid or cross-validation with failed cells, else 0."""
+        every_point = self.study.experiment.plan != "search"
+        return int(every_point and self.study.counts()[State.FAILED] > 0)
+
+    @property
+    def epochs(self) -> tuple[int, int]:
+        """Epochs trained, and epochs that ending trials early saved."""
+        trained = saved = 0
+        for record in self.study.records:
+            if record.shared_with is not None:
+                continue
+            trained += record.epochs
+            limit = last_epoch(self.study.experiment, record.params)
+            if record.state in (State.STOPPED, State.DIVERGED) and limit is not None:
+                saved += limit * self.study.cells - record.epochs
+        return trained, saved
+
+    @property
+    def shared_epochs(self) -> int:
+        """Epochs that grid points took over from another's training."""
+        return sum(r.epochs for r in self.study.records if r.shared_with is not None)
+
+    def summary(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        best = self.study.best()
+        trained, saved = self.epochs
+        return {
+            "study": self.path.name,
+            "path": self.place,
+            "metric": self.study.experiment.metric,
+            "states": {str(state): n for state, n in sorted(self.study.counts().items())},
+            "best": None
+            if best is None
+            else {"trial": best.trial, "value": best.value, "params": best.params},
+            "epochs_trained": trained,
+            "epochs_saved": saved,
+            "epochs_shared": self.shared_epochs,
+            "engine": self.study.experiment.engine,
+            "seconds": round(self.seconds, 3),
+            "worker_seconds": dict(self.spent),
+        }
+
+    def show(self, console: Console) -> None:
+        """Print the answer, what it cost, and where the tables are."""
+        display = Display(console)
+        best = self.study.best()
+        states = ", ".join(f"{n} {state}" for state, n in sorted(self.study.counts().items()))
+        if best is None:
+            display.line("no trial is COMPLETE, so there is no best one")
+        else:
+            metric = self.study.experiment.metric
+            display.line(f"best: trial {best.trial}, {metric} {best.value:.4f}")
+            display.line(f"  {params_text(best.params)}")
+        display.line(f"{len(self.study.records)} trials in {self.seconds:.0f} s: {states}")
+        trained, saved = self.epochs
+        if saved:
+            share = saved / (trained + saved)
+            display.line(
+                f"{trained} epochs trained; ending trials early saved {saved} ({share:.0%})"
+            )
+        if self.shared_epochs:
+            shared = self.shared_epochs
+            display.line(
+                f"sharing one training between points saved {shared} of {trained + shared}"
+            )
+        if self.spent:
+            whole = sum(self.spent.values())
+            parts = sorted(self.spent.items(), key=lambda part: -part[1])
+            shares = ", ".join(f"{name} {seconds / whole:.0%}" for name, seconds in parts)
+            display.line(f"the workers' {whole:.0f} s: {shares}")
+        failed = next((r for r in self.study.records if r.state is State.FAILED), None)
+        if failed is not None:
+            last = (failed.error or "").strip().splitlines()[-1:]
+            why = f"python -m tuner logs {self.place} {failed.trial}"
+            display.line(f"trial {failed.trial} failed: {''.join(last)}")
+            display.line(f"  its traceback: {why}; --resume runs it again")
+        display.line(f"results: {self.place}")
+        display.line("\n  import pandas as pd")
+        display.line(f'  trials = pd.read_parquet("{self.place}/{TRIALS_FILE}")')
+        display.line(f'  reports = pd.read_parquet("{self.place}/{REPORTS_FOLDER}")')

@@ -1,0 +1,232 @@
+"""The main job, from an experiment's name to its results: what `tuner run` and `tuner.run` do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.cluster.session import connect
+from tuner.data.datasets import load as load_dataset
+from tuner.errors import StudyError, TunerError
+from tuner.experiment.experiment import Experiment
+from tuner.experiment.settle import cells_per_trial
+from tuner.files import cut_unfinished_line
+from tuner.runner.display import Display
+from tuner.runner.enqueue import read_points
+from tuner.runner.finished import Finished, Interrupted
+from tuner.runner.resolve import _absolute_data, _loaded, _resources, _settle, _splits, headline
+from tuner.samplers.registry import caveat, check_sampler
+from tuner.search_space.set_option import set_axes
+from tuner.search_space.space import SearchSpace
+from tuner.store.database_lock import ledger_locked
+from tuner.store.folder import check_place, existing_study_path, locked, make_folder, new_study_path
+from tuner.store.layout import (
+    FILES_FOLDER,
+    JOURNAL_FILE,
+    REPORT_LOG_FILE,
+)
+from tuner.store.ledger import Ledger, journal_storage, shown_url, url_storage
+from tuner.store.mirror import Mirror, mirrored
+from tuner.store.study_json import (
+    check_dataset,
+    describe,
+    read_study_json,
+    resumed,
+    resumed_storage,
+    write_study_json,
+)
+from tuner.store.tables import Recorder
+from tuner.store.tensorboard import EventFiles
+from tuner.store.uris import is_uri
+from tuner.store.write_errors import writing
+from tuner.study.restore import restore
+from tuner.study.study import Study
+
+if TYPE_CHECKING:
+    from tuner.engines.choice import Chosen
+    from tuner.results.results import Results
+
+
+def run(
+    experiment: str | Experiment,
+    *,
+    results: str | Path = "results",
+    study: str | None = None,
+    resume: bool = False,
+    address: str | None = None,
+    storage: str | None = None,
+    enqueue: str | Path | None = None,
+    quiet: bool = True,
+    **fields: Any,
+) -> Results:
+    """Run an experiment and return its results, as `python -m tuner run` does.
+
+    `experiment` is an Experiment, or what the command line takes. `fields` override fields of the
+    Experiment (`trials=50`, `seed=7`, ...); sampler and scheduler given here count as typed. Raises
+    a TunerError for whatever the command line would refuse.
+    """
+    from rich.console import Console
+
+    from tuner.results.results import load
+
+    finished = run_study(
+        experiment,
+        results=str(results),
+        study=study,
+        resume=resume,
+        address=address,
+        storage=storage,
+        sets=(),
+        enqueue=None if enqueue is None else Path(enqueue),
+        overrides=fields,
+        display=Display(None if quiet else Console()),
+    )
+    return load(finished.path)
+
+
+def run_study(
+    experiment: str | Experiment,
+    *,
+    results: str,
+    study: str | None,
+    resume: bool,
+    address: str | None,
+    storage: str | None,
+    sets: Sequence[str],
+    enqueue: Path | None,
+    overrides: Mapping[str, Any],
+    display: Display,
+) -> Finished:
+    """Run a new study, or go on with one, to its end. Raises Interrupted on Ctrl-C."""
+    from tuner.engines.choice import choose
+
+    # An experiment's file may import TensorFlow, here as in the workers: no noise of its start.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    mirror = Mirror(results) if is_uri(results) else None
+    if mirror is None:
+        check_place(Path(results))
+    else:
+        mirror.fetch_names()
+    folder = Path(results) if mirror is None else mirror.folder
+    overrides = {**overrides, **_absolute_data(overrides.get("dataset"))}
+    loaded = _loaded(experiment, overrides)
+    name = loaded.experiment.name
+    if sets:
+        overrides = {**overrides, "space": set_axes(SearchSpace(loaded.experiment.space), sets)}
+    if resume:
+        path = existing_study_path(folder, name, study)
+        if mirror is not None:
+            mirror.fetch(path)
+        content = read_study_json(path)
+        settled = resumed(loaded, content, overrides)
+        storage = resumed_storage(content, storage)
+        if enqueue is not None:
+            raise StudyError("--enqueue goes with a new study; this one has begun")
+    else:
+        settled = _settle(loaded.experiment, overrides)
+        path = new_study_path(folder, name, study)
+        points = [] if enqueue is None else read_points(enqueue, SearchSpace(settled.space))
+        shown = None if storage is None else shown_url(storage)
+        content = {"name": path.name, "enqueued": points, "storage": shown}
+    check_sampler(settled)
+    display.line(headline(settled, path))
+    if note := caveat(settled):
+        display.line(note)
+    made = None if resume else make_folder(path)
+    opened: Study | None = None
+
+    def give_up(error: StudyError) -> None:
+        if opened is not None:
+            opened.give_up(error)
+
+    try:
+        with (
+            connect(*_resources(settled), address=address) as runtime,
+            locked(path),
+            mirrored(mirror, path),
+            ledger_locked(storage, path.name, give_up),
+        ):
+            dataset = None if settled.dataset is None else load_dataset(settled.dataset)
+            described = describe(loaded, settled, dataset)
+            if resume:
+                check_dataset(content, dataset)
+                described = {"experiment": described["experiment"]}
+            content |= described
+            with writing(path):
+                write_study_json(path, content)
+            import pandas  # noqa: F401  # PyArrow will, at its first table; Ray is still starting
+
+            runtime.ready()  # what Ray refuses is said before a trial is asked for
+            engine = choose(
+                settled,
+                runtime,
+                loaded.source,
+                dataset=dataset,
+                splits=_splits(settled),
+                files=path.resolve() / FILES_FOLDER,
+            )
+            engine = replace(engine, why=content.setdefault("engine_because", engine.why))
+            display.line(f"engine: {engine}")
+            settled = replace(settled, engine=engine.name, lanes=engine.lanes)
+            content["experiment"] = describe(loaded, settled, dataset)["experiment"]
+            for name in (JOURNAL_FILE, REPORT_LOG_FILE):
+                if cut_unfinished_line(path / name):
+                    display.line(f"{path / name}: cut the half line that the last run left")
+            with writing(path):
+                write_study_json(path, content)
+                opened = _open(settled, path, content["enqueued"], storage, new=not resume)
+                _drive(opened, engine, path, display)
+    except TunerError as error:
+        if opened is not None and opened.abort is not None and error is not opened.abort:
+            raise opened.abort from error  # the lock was lost, say, and then the ledger
+        if made is not None and (opened is None or not opened.records):
+            shutil.rmtree(made)  # a mistake leaves no half-made study behind
+            if mirror is not None:
+                mirror.remove(path)
+        raise
+    if opened.abort is not None:
+        raise opened.abort
+    place = str(path) if mirror is None else f"{mirror.uri}/{path.name}"
+    seconds = opened.clock() - opened.started
+    return Finished(path, opened, seconds, place, engine.seconds())
+
+
+def _open(
+    settled: Experiment,
+    path: Path,
+    enqueued: Sequence[Mapping[str, Any]],
+    storage: str | None,
+    *,
+    new: bool,
+) -> Study:
+    backend = journal_storage(path) if storage is None else url_storage(storage)
+    ledger = Ledger(path.name, settled.mode, backend, new=new)
+    events = None
+    if settled.tensorboard:
+        events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
+    recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
+    study = Study(settled, ledger, recorder=recorder, enqueued=enqueued)
+    restore(study)
+    study.save()
+    return study
+
+
+def _drive(study: Study, engine: Chosen, path: Path, display: Display) -> None:
+    """Run the study on its engine, and leave its tables whole however that ends."""
+    try:
+        if not study.finished:
+            with display.following(study):
+                engine.run(study)
+    except KeyboardInterrupt:
+        kept = study.total_ended()
+        raise Interrupted(
+            f"interrupted: {kept} finished trials are kept in {path}; go on with "
+            f"--study {path.name} --resume"
+        ) from None
+    finally:
+        study.recorder.close(study.records)
+        study.ledger.disconnect()

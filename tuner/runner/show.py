@@ -1,0 +1,133 @@
+"""What `tuner show` prints of a study's folder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from tuner.results.results import Results, load
+from tuner.store.layout import PARAM_PREFIX
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def show_study(path: str | Path, top: int, console: Console) -> None:
+    """Print the leaderboard, the states, the time spent and the epochs saved."""
+    results = load(path)
+    experiment = results.study["experiment"]
+    _print(
+        console,
+        f"{results.study['name']}: {experiment['plan']} by {experiment['sampler']} + "
+        f"{experiment['scheduler']}, {experiment['mode']} {experiment['metric']}",
+    )
+    if results.trials.empty:
+        console.print("no trial yet")
+        return
+    console.print(_leaderboard(results, top))
+    states = results.trials["state"].value_counts()
+    _print(console, ", ".join(f"{count} {state}" for state, count in sorted(states.items())))
+    seconds = results.trials["duration_s"].sum()
+    shared = results.trials["shared_with"].notna()
+    epochs = int(results.trials.loc[~shared, "epochs"].sum())
+    _print(console, f"{epochs} epochs trained in {seconds:.1f} s of work")
+    if shared.any():
+        spared = int(results.trials.loc[shared, "epochs"].sum())
+        _print(console, f"sharing one training between points saved {spared} epochs")
+    saved = saved_epochs(results)
+    if saved:
+        _print(
+            console, f"ending trials early saved {saved} epochs ({saved / (saved + epochs):.0%})"
+        )
+
+
+def show_trial(path: str | Path, trial: int, console: Console) -> None:
+    """Print one trial: its state, parameters, curve and error."""
+    results = load(path)
+    params = results.params(trial)
+    row = results.trials[results.trials["trial"] == trial].iloc[0]
+    metric = results.study["experiment"]["metric"]
+    _print(console, f"trial {trial} of {results.study['name']}: {row['state']}")
+    _print(
+        console, f"  {metric} {_number(row['value'])}, attempt {row['attempt']}, seed {row['seed']}"
+    )
+    _print(console, f"  {row['epochs']} epochs in {row['duration_s']:.1f} s on {row['host']}")
+    for name, value in params.items():
+        _print(console, f"  {name} = {value}")
+    reports = results.reports[results.reports["trial"] == trial]
+    if metric in reports:
+        for fold, rows in reports.groupby("fold"):
+            values = rows.sort_values("epoch")[metric].dropna()
+            if len(values):
+                ends = f"{values.iloc[0]:.4g} to {values.iloc[-1]:.4g}"
+                _print(console, f"  {metric}, fold {fold}: {sparkline(list(values))} {ends}")
+    if row["error"] is not None and not pd.isna(row["error"]):
+        _print(console, f"\n{row['error']}")
+
+
+def sparkline(values: Sequence[float], width: int = 60) -> str:
+    """A curve as a line of blocks, low to high, at most `width` of them."""
+    step = max(1, -(-len(values) // width))
+    shown = [value for value in values[::step] if math.isfinite(value)]
+    if not shown:
+        return ""
+    low, high = min(shown), max(shown)
+    scale = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(BLOCKS[round((value - low) * scale)] for value in shown)
+
+
+def show_csv(path: str | Path) -> str:
+    """The trials table as CSV."""
+    text: str = load(path).trials.to_csv(index=False)
+    return text
+
+
+def _print(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def saved_epochs(results: Results) -> int:
+    """Epochs that STOPPED and DIVERGED trials did not train, of those their budget allowed."""
+    trials, experiment = results.trials, results.study["experiment"]
+    if PARAM_PREFIX + "epochs" not in trials:
+        return 0
+    cells = experiment["folds"] * experiment["repeats"] if experiment["plan"] == "cv" else 1
+    ended = trials[trials["state"].isin(["STOPPED", "DIVERGED"])]
+    return int((ended[PARAM_PREFIX + "epochs"] * cells - ended["epochs"]).sum())
+
+
+def _leaderboard(results: Results, top: int) -> Table:
+    rising = results.study["experiment"]["mode"] == "min"
+    best_first = results.trials.sort_values(
+        ["value", "trial"], ascending=[rising, True], na_position="last"
+    )
+    # COMPLETE trials rank; a stopped one's value is that of fewer epochs.
+    rank = best_first["state"].map(lambda state: state != "COMPLETE")
+    shown = best_first.loc[rank.sort_values(kind="stable").index].head(top)
+    params = [name for name in shown.columns if name.startswith(PARAM_PREFIX)]
+    table = Table(box=None, pad_edge=False)
+    for name in ("trial", "state", "value", "epochs", "seconds"):
+        table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
+    for name in params:
+        table.add_column(name.removeprefix(PARAM_PREFIX), justify="right", overflow="fold")
+    for _, row in shown.iterrows():
+        table.add_row(
+            str(row["trial"]),
+            row["state"],
+            _number(row["value"]),
+            str(row["epochs"]),
+            f"{row['duration_s']:.1f}",
+            *(_number(row[name]) for name in params),
+        )
+    return table
+
+
+def _number(value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

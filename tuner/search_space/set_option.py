@@ -1,0 +1,93 @@
+"""`--set name=...`: narrow or fix an axis without editing a file.
+
+learning_rate=0.01..0.1     a narrower range
+batch_size=32,64,128        these values only
+momentum=0.9                one value, which may lie outside the axis; it keeps its column
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from tuner.errors import SearchSpaceError
+from tuner.search_space.axes import Axis, Categorical, Constant, Float, Int, Value
+from tuner.search_space.space import SearchSpace
+
+
+def set_axes(space: SearchSpace, texts: Iterable[str]) -> SearchSpace:
+    """The space with axes narrowed or fixed. Raises SearchSpaceError naming axis and value."""
+    axes: dict[str, Axis] = dict(space)
+    for text in texts:
+        name, equals, values = text.partition("=")
+        name = name.strip()
+        if not equals or not values.strip():
+            raise SearchSpaceError(f"--set {text!r} is not name=value, name=a,b or name=low..high")
+        if name not in axes:
+            raise SearchSpaceError(
+                f"--set {name!r} names no axis; the axes are: {', '.join(axes) or 'none'}"
+            )
+        axes[name] = _changed(name, axes[name], values.strip())
+    return _without_impossible(axes)
+
+
+def _changed(name: str, axis: Axis, text: str) -> Axis:
+    if ".." in text:
+        return _narrowed(name, axis, text)
+    values = [_value(name, axis, part.strip()) for part in text.split(",")]
+    if len(values) == 1:
+        return Constant(values[0], when=axis.when)
+    return Categorical(values, when=axis.when)
+
+
+def _narrowed(name: str, axis: Axis, text: str) -> Axis:
+    low_text, _, high_text = text.partition("..")
+    if not isinstance(axis, Float | Int):
+        raise SearchSpaceError(f"--set {name}={text}: axis {name!r} has no range; list its values")
+    low: Any = _value(name, axis, low_text.strip())
+    high: Any = _value(name, axis, high_text.strip())
+    grid: Any = [value for value in axis.grid or () if low <= value <= high]
+    if low >= axis.low and high <= axis.high:
+        return replace(axis, low=low, high=high, grid=grid or None)
+    raise SearchSpaceError(
+        f"--set {name}={text}: the range leaves the axis, which is {axis.low!r} to {axis.high!r}"
+    )
+
+
+def _value(name: str, axis: Axis, text: str) -> Value:
+    """The text as a value of the axis' type."""
+    if isinstance(axis, Categorical | Constant):
+        known = axis.choices if isinstance(axis, Categorical) else [axis.value]
+        for choice in known:
+            if text in (str(choice), json.dumps(choice)):
+                return choice
+        return _literal(text)
+    kind, noun = (float, "number") if isinstance(axis, Float) else (int, "whole number")
+    try:
+        return kind(text)
+    except ValueError:
+        raise SearchSpaceError(f"--set {name}={text}: {text!r} is no {noun}") from None
+
+
+def _literal(text: str) -> Value:
+    """A number, true, false or null as JSON has them; any other text as it stands."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, Value) else text
+
+
+def _without_impossible(axes: dict[str, Axis]) -> SearchSpace:
+    """The space without axes whose condition can hold no more."""
+    kept: dict[str, Axis] = {}
+    for name, axis in axes.items():
+        when: dict[str, Any] = {}
+        for parent, wanted in (axis.when or {}).items():
+            values = wanted if isinstance(wanted, list | tuple) else [wanted]
+            when[parent] = [v for v in values if parent in kept and kept[parent].holds(v)]
+        if all(when.values()):
+            kept[name] = replace(axis, when=when) if when else axis
+    return SearchSpace(kept)

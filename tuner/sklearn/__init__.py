@@ -1,0 +1,3 @@
+from tuner.sklearn.search import TunerSearchCV
+
+__all__ = ["TunerSearchCV"]

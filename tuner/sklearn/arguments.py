@@ -1,0 +1,146 @@
+"""What `TunerSearchCV` makes of its arguments; ExperimentError for what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_X_y
+
+from tuner.cluster.resources import available_cpus
+from tuner.data.datasets import Dataset
+from tuner.errors import ExperimentError
+from tuner.experiment.experiment import NAME_RULE
+
+TASKS = ("auto", "classifier", "regressor")
+SEARCH_MODES = ("cv", "search")
+SINGLE = "score"
+"""The name of a score that is the only one."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What was given as X and y, checked: x float32, y as it is, and for a classifier `classes`."""
+
+    x: Any
+    y: Any
+    classes: Any
+
+    def dataset(self, folds: Any) -> Dataset:
+        """The samples as a study takes them, labels as numbers, with the splitter's folds."""
+        if self.classes is None:
+            y, n_classes = self.y.astype(np.float32), None
+        else:
+            y, n_classes = np.searchsorted(self.classes, self.y), len(self.classes)
+        # No test part is needed, but a dataset has one, and it must look like the other.
+        test = slice(1 if y.ndim == 1 else None)
+        return Dataset("X, y", self.x, y, self.x[test], y[test], n_classes, "", folds)
+
+
+def samples_of(X: Any, y: Any, task: str) -> Samples:
+    """X and y as scikit-learn checks them."""
+    number = task == "regressor"
+    x, y = check_X_y(X, y, dtype=np.float32, allow_nd=True, multi_output=True, y_numeric=number)
+    if number:
+        return Samples(x, y, None)
+    check_classification_targets(y)
+    y = y.reshape(-1)
+    return Samples(x, y, np.unique(y))
+
+
+def task_of(task: str, y: Any) -> str:
+    """classifier or regressor; in "auto", floats are a regression's."""
+    if task not in TASKS:
+        raise ExperimentError(f"task {task!r} is not one of {', '.join(TASKS)}")
+    if task != "auto":
+        return task
+    return "regressor" if np.asarray(y).dtype.kind == "f" else "classifier"
+
+
+def plan_overrides(mode: str, sampler: str | None, scheduler: str | None) -> dict[str, str]:
+    """The sampler and scheduler of the study, as if typed."""
+    if mode not in SEARCH_MODES:
+        raise ExperimentError(f"mode {mode!r} is not one of {', '.join(SEARCH_MODES)}")
+    chosen = {"scheduler": scheduler or "none"}
+    if mode == "search":
+        return {**chosen, "sampler": sampler or "tpe"}
+    if sampler is not None:
+        raise ExperimentError(
+            f"mode 'cv' runs every point, so sampler {sampler!r} has nothing to propose; "
+            "drop it, or take mode='search'"
+        )
+    return chosen
+
+
+def fit_options(epochs: int, batch_size: int, fit_params: Mapping[str, Any]) -> dict[str, Any]:
+    """What every fit is given; epochs and batch_size may come with `fit`, as to GridSearchCV's."""
+    if "sample_weight" in fit_params:
+        raise ExperimentError("sample_weight cannot be cut into folds here; weigh by class_weight")
+    rest = dict(fit_params)
+    return {
+        "epochs": rest.pop("epochs", epochs),
+        "batch_size": rest.pop("batch_size", batch_size),
+        "fit_params": rest,
+    }
+
+
+@dataclass(frozen=True)
+class Scorers:
+    """`scorer(estimator, X, y)` gives a number, or several by name, of which one `decides`.
+
+    `shown` is what scikit-learn shows as `scorer_`.
+    """
+
+    scorer: Callable[..., Any]
+    shown: Any
+    decides: str
+    several: bool
+
+
+def scorers_of(scoring: Any, refit: Any, estimator: Any) -> Scorers:
+    """How estimators are scored, and by which score they are ranked."""
+    if scoring is None:
+        scoring = "accuracy" if is_classifier(estimator) else "r2"
+    if not isinstance(scoring, list | tuple | set | dict):
+        scorer = check_scoring(estimator, scoring)
+        decides = refit if isinstance(refit, str) else SINGLE
+        return Scorers(scorer, scorer, decides, several=decides != SINGLE)
+    named = scoring if isinstance(scoring, dict) else {name: name for name in scoring}
+    if refit and not callable(refit) and refit not in named:
+        raise ExperimentError(
+            f"refit {refit!r} names none of several scores; give one of {', '.join(named)}, "
+            "a function of cv_results_, or False"
+        )
+    return Scorers(
+        check_scoring(estimator, scoring),
+        {name: check_scoring(estimator, one) for name, one in named.items()},
+        refit if isinstance(refit, str) else next(iter(named)),
+        several=True,
+    )
+
+
+def study_name(build_model: Callable[..., Any]) -> str:
+    """The function's name, where it has one that a folder may have."""
+    name = getattr(build_model, "__name__", "")
+    return name if NAME_RULE.match(name) else "search"
+
+
+def seed_of(random_state: Any) -> int:
+    """A study's seed; of None, one that nobody knows before."""
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**32))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31))
+    return int(random_state)
+
+
+def concurrency_of(n_jobs: int | None) -> int | None:
+    """How many fits at a time; None for one a CPU. Negative numbers count from all CPUs down."""
+    if n_jobs is None or n_jobs == -1:
+        return None
+    return n_jobs if n_jobs >= 0 else max(1, available_cpus() + 1 + n_jobs)

@@ -1,0 +1,297 @@
+"""`TunerSearchCV`: scikit-learn's GridSearchCV for Keras models, its cells spread by Ray.
+
+    def build_model(X, y, units=64, rate=0.001):
+        model = keras.Sequential([keras.Input(X.shape[1:]), keras.layers.Dense(units, "relu"),
+                                  keras.layers.Dense(y.shape[1], "softmax")])
+        model.compile(keras.optimizers.Adam(rate), "categorical_crossentropy")
+        return model
+
+    search = TunerSearchCV(build_model, {"units": [32, 64], "rate": [1e-3, 1e-2]}, epochs=5)
+    search.fit(X, y)
+    search.best_params_, search.best_score_, search.predict(X)
+
+Importing this module imports scikit-learn and pandas; Ray and Keras wait for `fit`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import check_cv
+from sklearn.utils import ClassifierTags, RegressorTags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from tuner.errors import StudyError
+from tuner.experiment.experiment import Experiment
+from tuner.sklearn.arguments import (
+    Samples,
+    concurrency_of,
+    fit_options,
+    plan_overrides,
+    samples_of,
+    scorers_of,
+    seed_of,
+    study_name,
+    task_of,
+)
+from tuner.sklearn.cv_results import check_fits, cv_results, tables
+from tuner.sklearn.objective import FIT_TIME, SCORE_TIME, EstimatorFactory, scored_fit, seeded
+from tuner.sklearn.param_grid import ParamGrid, param_grid
+
+if TYPE_CHECKING:
+    from tuner.runner.finished import Finished
+
+
+def _may(method: str) -> Callable[[Any], bool]:
+    """Whether a search has a method of its best estimator; before `fit`, whether it may get it."""
+
+    def check(search: Any) -> bool:
+        if not search.refit:
+            return False
+        if hasattr(search, "best_estimator_"):
+            return hasattr(search.best_estimator_, method)
+        return method == "predict" or search.task != "regressor"
+
+    return check
+
+
+class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
+    """Search over the parameters of a Keras model by cross-validation, then refit the best.
+
+    `build_model(X=, y=, **params)` returns a compiled model, as for Keras' own wrappers: `y` comes
+    as one-hot rows for a classifier and as columns for a regressor.
+
+    `param_grid` is scikit-learn's, a dict of lists or a list of such dicts; with `mode="search"`
+    its lists may be axes (`Float(1e-4, 1, log=True)`) and `trials` points are proposed by
+    `sampler`, under `scheduler` and `fold_racing` if they are given. Parameters called `epochs`
+    and `batch_size` go to the model's `fit`, in place of the arguments of these names.
+
+    `task` is "classifier", "regressor", or "auto": a regressor where `y` holds floats. Nothing
+    knows the task before `fit` in "auto"; say it where this search is scored by another.
+
+    `cv`, `scoring`, `refit`, `error_score`, `return_train_score` and `n_jobs` are GridSearchCV's,
+    but that `n_jobs=None` is one fit a CPU. `random_state` fixes initial weights and the order of
+    samples, fit by fit: the same point gives the same numbers in any grid. `results` is a folder
+    to keep the study in, with every epoch of every fit; `results_` holds its tables in any case.
+    `address` is that of a running Ray cluster. A fit that fails, or diverges to NaN, is given
+    `error_score`; the search goes on, unless the first three points all fail.
+
+    Fitted: `best_params_`, `best_score_`, `best_index_`, `best_estimator_`, `cv_results_`,
+    `n_splits_`, `refit_time_`, `scorer_`, `multimetric_`, `task_`, `results_`, and with the refit
+    `classes_`, `n_features_in_`, `feature_names_in_`.
+    """
+
+    def __init__(
+        self,
+        build_model: Callable[..., Any],
+        param_grid: Any,
+        *,
+        cv: Any = 3,
+        scoring: Any = None,
+        refit: Any = True,
+        mode: str = "cv",
+        epochs: int = 1,
+        batch_size: int = 32,
+        task: str = "auto",
+        trials: int = 24,
+        sampler: str | None = None,
+        scheduler: str | None = None,
+        fold_racing: str = "none",
+        n_jobs: int | None = None,
+        gpus_per_trial: float = 0.0,
+        address: str | None = None,
+        random_state: int | None = 0,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        results: str | Path | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.build_model = build_model
+        self.param_grid = param_grid
+        self.cv = cv
+        self.scoring = scoring
+        self.refit = refit
+        self.mode = mode
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.task = task
+        self.trials = trials
+        self.sampler = sampler
+        self.scheduler = scheduler
+        self.fold_racing = fold_racing
+        self.n_jobs = n_jobs
+        self.gpus_per_trial = gpus_per_trial
+        self.address = address
+        self.random_state = random_state
+        self.error_score = error_score
+        self.return_train_score = return_train_score
+        self.results = results
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None, **fit_params: Any) -> TunerSearchCV:
+        """Search, then fit the best on all of `X` and `y`. `fit_params` go to the models' `fit`.
+
+        Raises a TunerError for what cannot be searched, and StudyError where no point could be
+        fitted on every split.
+        """
+        grid = param_grid(self.param_grid)
+        self.task_ = task_of(self.task, y)
+        samples = samples_of(X, y, self.task_)
+        splitter = check_cv(self.cv, y, classifier=self.task_ == "classifier")
+        folds = list(splitter.split(X, y, groups))
+        self.n_splits_ = len(folds)
+        make = EstimatorFactory(
+            self.build_model, self.task_, **fit_options(self.epochs, self.batch_size, fit_params)
+        )
+        scorers = scorers_of(self.scoring, self.refit, make({}))
+        self.scorer_, self.multimetric_ = scorers.shown, scorers.several
+        train = scored_fit(
+            make,
+            grid,
+            scorers.scorer,
+            samples.classes,
+            train_score=self.return_train_score,
+            every_epoch=self.scheduler not in (None, "none"),
+        )
+        finished = self._run(self._experiment(train, grid, make, samples, folds, scorers.decides))
+        self._keep(finished, grid, scorers.decides)
+        if self.refit:
+            started = time.perf_counter()
+            # From the initial weights of its first fold, as `tuner refit` does.
+            with seeded(finished.study.records[self.best_index_].seed):
+                self.best_estimator_ = make(self.best_params_).fit(X, samples.y)
+            self.refit_time_ = time.perf_counter() - started
+        return self
+
+    def _experiment(
+        self,
+        train: Callable[..., Any],
+        grid: ParamGrid,
+        make: EstimatorFactory,
+        samples: Samples,
+        folds: list[Any],
+        decides: str,
+    ) -> Experiment:
+        several = len(folds) > 1
+        return Experiment(
+            name=study_name(self.build_model),
+            space=grid.space,
+            objective=train,
+            metric=f"test_{decides}",
+            plan="cv" if several else {"cv": "grid"}.get(self.mode, "search"),
+            epochs=None if "epochs" in grid.names.values() else make.epochs,
+            dataset=lambda: samples.dataset(folds),
+            folds=len(folds) if several else 2,
+            fold_racing=self.fold_racing,
+            trials=self.trials,
+            retries=0,
+            seed=seed_of(self.random_state),
+            concurrency=concurrency_of(self.n_jobs),
+            gpus_per_trial=self.gpus_per_trial,
+        )
+
+    def _run(self, experiment: Experiment) -> Finished:
+        """Run the study, in a folder that is kept or not."""
+        from rich.console import Console
+
+        from tuner.results.results import load
+        from tuner.runner.display import Display
+        from tuner.runner.run import run_study
+
+        overrides = plan_overrides(self.mode, self.sampler, self.scheduler)
+        with ExitStack() as stack:
+            folder = self.results or stack.enter_context(tempfile.TemporaryDirectory())
+            finished = run_study(
+                experiment,
+                results=str(folder),
+                study=None,
+                resume=False,
+                address=self.address,
+                storage=None,
+                sets=(),
+                enqueue=None,
+                overrides=overrides,
+                display=Display(Console() if self.verbose else None),
+            )
+            self.results_ = load(finished.path)
+        return finished
+
+    def _keep(self, finished: Finished, grid: ParamGrid, decides: str) -> None:
+        """Read what the study found into scikit-learn's attributes."""
+        records = finished.study.records
+        check_fits(records, self.n_splits_, self.error_score)
+        found = tables(records, self.results_.reports, self.n_splits_, self.error_score)
+        times = {name: found.pop(name) for name in (FIT_TIME, SCORE_TIME)}
+        test, train = (
+            {n.removeprefix(part): v for n, v in found.items() if n.startswith(part)}
+            for part in ("test_", "train_")
+        )
+        candidates = [grid.decode(record.params) for record in records]
+        self.cv_results_ = cv_results(candidates, times, test, train)
+        if self.multimetric_ and not self.refit:
+            return
+        if callable(self.refit):
+            self.best_index_ = int(self.refit(self.cv_results_))
+        else:
+            means = self.cv_results_[f"mean_test_{decides}"]
+            if np.isnan(means).all():
+                raise StudyError("no point has a score on every split, so there is no best one")
+            self.best_index_ = int(self.cv_results_[f"rank_test_{decides}"].argmin())
+            self.best_score_ = float(means[self.best_index_])
+        self.best_params_ = candidates[self.best_index_]
+
+    # ------------------------------------------------------------------ the best estimator
+
+    @available_if(_may("predict"))  # type: ignore[untyped-decorator]
+    def predict(self, X: Any) -> Any:
+        """The best estimator's predictions."""
+        check_is_fitted(self, "best_estimator_")
+        return self.best_estimator_.predict(X)
+
+    @available_if(_may("predict_proba"))  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> Any:
+        """The best classifier's outputs, one column a class."""
+        check_is_fitted(self, "best_estimator_")
+        return self.best_estimator_.predict_proba(X)
+
+    def score(self, X: Any, y: Any) -> float:
+        """The score of the best estimator on these data, by the scorer that chose it."""
+        check_is_fitted(self, "best_estimator_")
+        scorer = self.scorer_[self.refit] if isinstance(self.scorer_, dict) else self.scorer_
+        score = scorer(self.best_estimator_, X, y)
+        return float(score[self.refit] if isinstance(score, Mapping) else score)
+
+    @property
+    def classes_(self) -> Any:
+        """The class labels, of a classifier."""
+        return self.best_estimator_.classes_
+
+    @property
+    def n_features_in_(self) -> int:
+        """The samples' second dimension."""
+        return int(self.best_estimator_.n_features_in_)
+
+    @property
+    def feature_names_in_(self) -> Any:
+        """The columns' names, where `X` was a table that had some."""
+        return self.best_estimator_.feature_names_in_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        task = getattr(self, "task_", self.task)
+        tags.estimator_type = None if task == "auto" else task
+        if task == "classifier":
+            tags.classifier_tags = ClassifierTags()
+        elif task == "regressor":
+            tags.regressor_tags = RegressorTags()
+        tags.target_tags.required = True
+        tags.non_deterministic = self.random_state is None
+        return tags

@@ -1,0 +1,211 @@
+"""The ledger: every attempt as a trial in Optuna's storage, which is where a study survives.
+
+Optuna never re-opens a trial, so an attempt is an Optuna trial of its own. It carries `trial` (our
+number) and `attempt`, and, for each finished cell, `fold:<i>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner.errors import ResultsError, StudyError
+from tuner.files import cut_unfinished_line
+from tuner.search_space.space import SearchSpace
+from tuner.store.layout import JOURNAL_FILE
+from tuner.trial.cells import State
+
+FOLD = "fold:"
+
+OPTUNA_STATES = {
+    State.COMPLETE: TrialState.COMPLETE,
+    State.STOPPED: TrialState.PRUNED,
+    State.DIVERGED: TrialState.PRUNED,
+    State.FAILED: TrialState.FAIL,
+}
+
+
+class _HeldLock(BaseJournalFileLock):
+    """No lock of its own: the study's flock is held while the ledger is written.
+
+    Optuna's own lock files outlive a killed process, and the next writer waits 30 s for them.
+    """
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        return None
+
+
+def journal_storage(folder: Path) -> BaseStorage:
+    """The journal in a study's folder, its tail repaired. Call it with the study's lock held.
+
+    Raises ResultsError for one that is broken elsewhere.
+    """
+    path = folder / JOURNAL_FILE
+    cut_unfinished_line(path)
+    with _whole():
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=_HeldLock()))
+
+
+def url_storage(url: str) -> BaseStorage:
+    """The database behind an Optuna RDB URL. Raises StudyError if it cannot be opened."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    shown_url(url)
+    try:
+        return RDBStorage(url)
+    except (ImportError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise StudyError(unreachable(url, error)) from None
+
+
+def unreachable(url: str, error: Exception) -> str:
+    """A line that says why a database cannot be opened, without the password."""
+    from sqlalchemy import make_url
+
+    shown = shown_url(url)
+    if isinstance(error, ImportError):
+        driver = getattr(error, "name", None) or str(error)
+        return f"--storage {shown} needs the package {driver}: `pip install 'tuner[postgresql]'`"
+    reason = " ".join(str(error).partition("\n")[0].split()).replace(url, shown)
+    password = make_url(url).password
+    if password:
+        reason = reason.replace(str(password), "***")
+    return f"--storage {shown} cannot be opened: {reason}"
+
+
+def shown_url(url: str) -> str:
+    """The URL without its password. Raises StudyError for what is no database URL."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        raise StudyError(
+            "--storage is no database URL such as sqlite:///study.db or postgresql://host/name"
+        ) from None
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Say in a line what Optuna trips over in a ledger that is broken."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise broken_ledger(f"{type(error).__name__}: {error}") from None
+
+
+def broken_ledger(why: str) -> ResultsError:
+    """The error for a ledger that cannot be gone on with."""
+    return ResultsError(
+        f"the study's ledger ({JOURNAL_FILE}, or its database) is broken "
+        f"({' '.join(why.split())}), and all else is made of it: put back a copy; "
+        "the tables beside it can still be read"
+    )
+
+
+class Ledger:
+    """The attempts of one study. Safe to use from several threads, as Optuna's storages are."""
+
+    def __init__(
+        self, name: str, mode: str, storage: BaseStorage | None = None, *, new: bool = False
+    ) -> None:
+        """Open the study `name` of a storage; with `new`, raises StudyError if it is there."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            with _whole():
+                self._study = optuna.create_study(
+                    storage=storage or InMemoryStorage(),
+                    study_name=name,
+                    direction="maximize" if mode == "max" else "minimize",
+                    load_if_exists=not new,
+                )
+        except optuna.exceptions.DuplicatedStudyError:
+            raise StudyError(
+                f"the storage holds a study {name!r} already; give another --study"
+            ) from None
+        self._storage = self._study._storage
+        # Making a Trial object asks the study's sampler: closing goes by one that costs nothing.
+        self._closing = optuna.load_study(
+            study_name=name, storage=self._storage, sampler=optuna.samplers.RandomSampler()
+        )
+
+    def disconnect(self) -> None:
+        """Let go of a database's connections; to be called by the thread that used it last."""
+        backend = getattr(self._storage, "_backend", self._storage)  # under Optuna's cache
+        if isinstance(backend, RDBStorage):
+            backend.remove_session()
+            backend.engine.dispose()
+
+    def attempts(self) -> list[FrozenTrial]:
+        """Every attempt, in the order they were opened."""
+        return list(self._study.get_trials(deepcopy=False))
+
+    def propose(
+        self,
+        sampler: optuna.samplers.BaseSampler,
+        space: SearchSpace,
+        trial: int,
+        known: Mapping[str, Any],
+    ) -> tuple[int, dict[str, Any]]:
+        """Open the first attempt of `trial` at a point of the sampler's; its id and the point.
+
+        `known` fixes some parameters of it.
+        """
+        self._study.sampler = sampler
+        if known:
+            self._study.enqueue_trial(dict(known))
+        proposal = self._study.ask()
+        params = space.suggest(proposal)
+        proposal.set_user_attr("trial", trial)
+        proposal.set_user_attr("attempt", 1)
+        return proposal._trial_id, params
+
+    def open(self, space: SearchSpace, params: Mapping[str, Any], attrs: Mapping[str, Any]) -> int:
+        """Open an attempt at a given point, with these attributes; its id."""
+        distributions = space.distributions(params)
+        template = optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            params={name: params[name] for name in distributions},
+            distributions=distributions,
+            user_attrs=dict(attrs),
+        )
+        return self._storage.create_new_trial(self._study._study_id, template_trial=template)
+
+    def report(self, attempt_id: int, step: int, value: float) -> None:
+        """Keep an intermediate value."""
+        self._storage.set_trial_intermediate_value(attempt_id, step, value)
+
+    def keep(self, attempt_id: int, name: str, value: Any) -> None:
+        """Keep an attribute of an attempt."""
+        self._storage.set_trial_user_attr(attempt_id, name, value)
+
+    def keep_cell(self, attempt_id: int, fold: int, result: Mapping[str, Any]) -> None:
+        """Keep a finished cell of an attempt."""
+        self.keep(attempt_id, f"{FOLD}{fold}", dict(result))
+
+    def discard(self, attempt_id: int) -> None:
+        """Fail an attempt whose ask was never over."""
+        self._storage.set_trial_state_values(attempt_id, TrialState.FAIL)
+
+    def close(self, attempt_id: int, state: State, value: float | None) -> None:
+        """Tell Optuna what became of an attempt.
+
+        DIVERGED is PRUNED with a violated constraint: PRUNED alone does not repel TPE.
+        """
+        trial = optuna.trial.Trial(self._closing, attempt_id)
+        if state is State.DIVERGED:
+            trial.set_constraint("diverged", 1.0)
+        self._closing.tell(
+            trial, value if state is State.COMPLETE else None, state=OPTUNA_STATES[state]
+        )

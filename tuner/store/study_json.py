@@ -1,0 +1,152 @@
+"""What study.json says of a run, and how a resumed run is checked against it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tuner.data.datasets import Dataset
+from tuner.errors import ResultsError, StudyError
+from tuner.experiment.experiment import FREE_FIELDS, Experiment
+from tuner.experiment.loading import Loaded
+from tuner.experiment.settle import settle
+from tuner.files import put_bytes
+from tuner.search_space.space import SearchSpace
+from tuner.store.layout import FORMAT, STUDY_FILE
+from tuner.store.ledger import shown_url
+
+LIBRARIES = ("ray", "optuna", "tensorflow", "keras", "numpy", "scikit-learn", "pandas")
+_NOT_STORED = ("name", "space", "objective")
+
+
+def describe(loaded: Loaded, settled: Experiment, dataset: Dataset | None) -> dict[str, Any]:
+    """The content of study.json, but for the study's name."""
+    return {
+        "experiment": {"name": settled.name, **_stored_fields(settled)},
+        "source": asdict(loaded.source),
+        "space": SearchSpace(settled.space).as_json(),
+        "declared_space": SearchSpace(loaded.experiment.space).as_json(),
+        "dataset": None
+        if dataset is None
+        else {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "train": len(dataset.x_train),
+            "test": len(dataset.x_test),
+            "classes": dataset.n_classes,
+        },
+        "versions": {name: version(name) for name in ("tuner", *LIBRARIES)},
+        "python": sys.version.split()[0],
+        "command": shlex.join(["python", "-m", "tuner", *sys.argv[1:]]),
+        "created_at": datetime.now(UTC).isoformat(),
+    }
+
+
+def _stored_fields(experiment: Experiment) -> dict[str, Any]:
+    stored = {}
+    for field in fields(Experiment):
+        if field.name not in _NOT_STORED:
+            value = getattr(experiment, field.name)
+            stored[field.name] = "function" if callable(value) else value
+    return stored
+
+
+def resumed(loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, Any]) -> Experiment:
+    """The settled experiment that a study goes on with.
+
+    Everything comes from study.json; only trials, limits and resources may change. Raises
+    StudyError naming whatever else differs.
+    """
+    stored = {name: v for name, v in content["experiment"].items() if name != "name"}
+    if content["declared_space"] != SearchSpace(loaded.experiment.space).as_json():
+        raise StudyError(_space_difference(content["declared_space"], loaded.experiment))
+    if content["experiment"]["name"] != loaded.experiment.name:
+        raise StudyError(
+            f"the study is one of {content['experiment']['name']!r}, "
+            f"not of {loaded.experiment.name!r}"
+        )
+    if stored["dataset"] == "function":
+        stored["dataset"] = loaded.experiment.dataset
+    if "space" in overrides:
+        again = settle(loaded.experiment, {**stored, "space": overrides["space"]})
+        if SearchSpace(again.space).as_json() != content["space"]:
+            raise StudyError(
+                "--resume cannot change the space; start a new study with this --set instead"
+            )
+    overrides = dict(overrides)
+    if overrides.get("engine") == "auto":  # which it was is decided
+        del overrides["engine"]
+    for name, given in overrides.items():
+        if name not in FREE_FIELDS and name != "space" and given != stored[name]:
+            raise StudyError(
+                f"--resume cannot change {name} from {stored[name]!r} to {given!r}; "
+                "only trials, limits and resources may change: start a new study instead"
+            )
+    free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
+    settled = replace(loaded.experiment, **{**stored, **free})
+    return replace(settled, space=SearchSpace.from_json(content["space"]))
+
+
+def resumed_storage(content: Mapping[str, Any], given: str | None) -> str | None:
+    """The storage URL to resume on. A password is never stored, so such a URL must be given."""
+    stored: str | None = content["storage"]
+    if given is None:
+        if stored is not None and "***" in stored:
+            raise StudyError(f"the study's ledger is {stored}; give --storage with its password")
+        return stored
+    if stored is None or shown_url(given) != stored:
+        raise StudyError(
+            f"the study's ledger is {stored or 'in its folder'}, not {shown_url(given)}"
+        )
+    return given
+
+
+def check_dataset(content: Mapping[str, Any], dataset: Dataset | None) -> None:
+    """Raises StudyError if the data are not those that the study began with."""
+    before = (content["dataset"] or {}).get("fingerprint")
+    now = None if dataset is None else dataset.fingerprint
+    if before != now:
+        raise StudyError(
+            f"the dataset's fingerprint is {now}, the study began with {before}; "
+            "resume with the same data"
+        )
+
+
+def _space_difference(before: Mapping[str, Any], experiment: Experiment) -> str:
+    now = SearchSpace(experiment.space).as_json()
+    name = next(n for n in (*before, *now) if before.get(n) != now.get(n))
+    return (
+        f"--resume needs the space that the study began with; axis {name!r} was "
+        f"{before.get(name)} and is {now.get(name)}"
+    )
+
+
+def write_study_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write study.json whole."""
+    text = json.dumps({"format": FORMAT, **content}, indent=2)
+    put_bytes(path / STUDY_FILE, text.encode() + b"\n")
+
+
+def read_study_json(path: Path) -> dict[str, Any]:
+    """Read study.json. Raises ResultsError if it is missing, broken or of another version."""
+    file = path / STUDY_FILE
+    try:
+        content = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise ResultsError(f"{path} is no study folder: it has no {STUDY_FILE}") from None
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{file} cannot be read: {error}") from None
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise ResultsError(
+            f"{file} has format {found!r}, this tuner reads format {FORMAT}; "
+            "open it with the tuner that wrote it"
+        )
+    return dict(content)

@@ -1,0 +1,84 @@
+"""Both tables of a study, kept up to date while it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from tuner.search_space.space import SearchSpace
+from tuner.store.layout import TRIALS_FILE
+from tuner.store.parquet import put_parquet
+from tuner.store.reports_table import CellKey, Report, ReportStore
+from tuner.store.tensorboard import EventFiles
+from tuner.store.trial_logs import keep_log
+from tuner.store.trials_table import trials_table
+from tuner.study.record import Record
+from tuner.trial.cells import Cell, Outcome
+
+
+class Recorder:
+    """Writes the tables into `folder`; with None it writes nothing. `events` gets them too."""
+
+    def __init__(
+        self,
+        folder: Path | None,
+        space: SearchSpace,
+        engine: str,
+        events: EventFiles | None = None,
+    ) -> None:
+        self.store = None if folder is None else ReportStore(folder)
+        self._folder = folder
+        self._space = space
+        self._engine = engine
+        self._events = events
+        self._next_write = 0.0
+
+    def append(self, report: Report) -> None:
+        """Keep a report; it is safe on disk when this returns."""
+        if self.store is not None:
+            self.store.append(report)
+        if self._events is not None:
+            self._events.append(report)
+
+    def finish(self, trial: int, folds: Iterable[int]) -> None:
+        """A trial has ended for good: its reports go to the table."""
+        for fold in folds:
+            if self.store is not None:
+                self.store.finish((trial, fold))
+            if self._events is not None:
+                self._events.finish((trial, fold))
+
+    def log(self, cell: Cell, outcome: Outcome) -> None:
+        """Keep what a cell printed, and its error."""
+        if self._folder is not None:
+            keep_log(self._folder, cell, outcome)
+
+    def drop(self, cell: CellKey, attempt: int) -> None:
+        """Forget a cell's reports up to this attempt."""
+        if self.store is not None:
+            self.store.drop(cell, attempt)
+        if self._events is not None:
+            self._events.drop(cell)
+
+    def write(self, records: Iterable[Record], *, now: bool = False) -> None:
+        """Write what is due; `now` writes all."""
+        if self.store is None or self._folder is None:
+            return
+        started = time.monotonic()
+        if not now and started < self._next_write:
+            return
+        self.store.write()  # first: no trial may seem to have ended without its reports
+        table = trials_table(records, self._space, self._engine)
+        put_parquet(self._folder / TRIALS_FILE, table)
+        # At most a twentieth of the driver's time goes into rewriting.
+        ended = time.monotonic()
+        self._next_write = ended + max(2.0, 20 * (ended - started))
+
+    def close(self, records: Iterable[Record]) -> None:
+        """Write everything and close the log."""
+        self.write(records, now=True)
+        if self.store is not None:
+            self.store.close()
+        if self._events is not None:
+            self._events.close(records)

@@ -1,0 +1,62 @@
+"""trials.parquet: one row a trial, written whole, derived from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from tuner.search_space.axes import Axis, Categorical, Float, Int
+from tuner.search_space.space import SearchSpace
+from tuner.store.layout import PARAM_PREFIX, TRIAL_COLUMNS
+from tuner.store.parquet import arrow_type, microseconds
+from tuner.study.record import Record
+
+
+def trials_table(records: Iterable[Record], space: SearchSpace, engine: str) -> pa.Table:
+    """The records as an Arrow table with the columns of `tuner.store.layout`."""
+    rows = list(records)
+    schema = trials_schema(space)
+    columns: dict[str, list[Any]] = {
+        name: [getattr(row, name) for row in rows]
+        for name in TRIAL_COLUMNS
+        if name not in ("seed", "engine", "started_at")
+    }
+    columns["seed"] = [str(row.seed) for row in rows]
+    columns["engine"] = [engine] * len(rows)
+    columns["started_at"] = [microseconds(row.started_at) for row in rows]
+    for name, axis in space.items():
+        as_text = _param_type(axis) == pa.string()
+        values = [row.params.get(name) for row in rows]
+        columns[PARAM_PREFIX + name] = [
+            str(value) if as_text and value is not None else value for value in values
+        ]
+    return pa.table([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
+
+
+def trials_schema(space: SearchSpace) -> pa.Schema:
+    """The columns of trials.parquet for a space, in order."""
+    names = list(TRIAL_COLUMNS)
+    split = names.index("value")
+    common = {name: arrow_type(TRIAL_COLUMNS[name]) for name in names}
+    fields = [(name, common[name]) for name in names[:split]]
+    fields += [(PARAM_PREFIX + name, _param_type(axis)) for name, axis in space.items()]
+    fields += [(name, common[name]) for name in names[split:]]
+    return pa.schema(fields)
+
+
+def _param_type(axis: Axis) -> pa.DataType:
+    if isinstance(axis, Float):
+        return pa.float64()
+    if isinstance(axis, Int):
+        return pa.int64()
+    values = axis.choices if isinstance(axis, Categorical) else [axis.value]
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int}:
+        return pa.int64()
+    if kinds and kinds <= {int, float}:
+        return pa.float64()
+    return pa.string()

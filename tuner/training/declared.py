@@ -1,0 +1,236 @@
+"""A `KerasModel` read for one trial: the pieces that any engine trains with.
+
+Each function checks what the declaration returned and raises ExperimentError where it breaks a
+rule, before any training. For the same trial they give every engine the same model with the same
+initial weights.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import numbers
+import random
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuner.errors import ExperimentError
+
+if TYPE_CHECKING:
+    import keras
+
+    from tuner.experiment.experiment import KerasModel
+    from tuner.trial.trial import Trial
+
+VALIDATION_SAMPLES = 512
+VALIDATION_BYTES = 2**21
+"""What is judged after training goes in batches of up to these where the training's are smaller: no
+number changes but by rounding. Large samples keep the training's batch size, which may have been
+chosen to fit a memory."""
+
+BATCH_HOOKS = tuple(
+    f"on_{phase}batch_{end}" for phase in ("", "train_", "test_") for end in ("begin", "end")
+)
+
+
+def seed_python(seed: int) -> None:
+    """Seed Python's and NumPy's generators: all that initial weights depend on.
+
+    Keras' initializers and dropout layers without a seed of their own draw one from Python's
+    generator when they are made.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def build_model(declaration: KerasModel, trial: Trial) -> keras.Model:
+    """The declared model with its initial weights, which depend on the trial's seed alone."""
+    import keras
+
+    seed_python(trial.seed)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(declaration.precision or policy)
+    try:
+        model = declaration.build(trial)
+        if not isinstance(model, keras.Model):
+            raise ExperimentError(f"build returned {model!r}, which is no Keras model")
+        if model.compiled:
+            raise ExperimentError(
+                "build returned a compiled model; leave compile out, and declare optimizer, loss "
+                "and metrics beside build"
+            )
+        create_weights(model, trial.data.train.x)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    return model
+
+
+def forget_builds() -> None:
+    """Let go of what Keras keeps of every model that is built: 0.36 MB each of a tiny one."""
+    import keras
+
+    keras.backend.clear_session(free_memory=False)
+
+
+def create_weights(model: keras.Model, x_train: Any) -> None:
+    """Build a model that waits to see its samples."""
+    import keras
+
+    if model.built:
+        return
+    if isinstance(model, keras.Sequential):
+        model.build((None, *x_train.shape[1:]))
+    else:
+        model(x_train[:1])  # a subclass need not know how to build, but how to be called
+
+
+def has_one_output(model: keras.Model) -> bool:
+    """Whether a model has one output and tells its shape; a subclass of Model does not."""
+    return len(getattr(model, "outputs", None) or ()) == 1
+
+
+def overrides(model: keras.Model, names: Sequence[str]) -> bool:
+    """Whether a model's class has one of these methods of its own, in place of Keras'."""
+    import keras
+
+    return any(getattr(type(model), name) is not getattr(keras.Model, name) for name in names)
+
+
+def create_variables(model: keras.Model, targets: Any) -> None:
+    """Create a compiled model's optimizer and metric variables, all that `fit` would create.
+
+    A `tf.function` whose first trace creates variables is traced twice: a third of a short trial.
+    """
+    if not has_one_output(model):
+        return
+    model.optimizer.build(model.trainable_variables)
+    output = model.outputs[0]
+    prediction = np.zeros((1, *(size or 1 for size in output.shape[1:])), output.dtype)
+    model.compute_metrics(x=None, y=targets[:1], y_pred=prediction)
+    model.reset_metrics()
+
+
+def optimizer_of(declaration: KerasModel, trial: Trial) -> keras.optimizers.Optimizer:
+    """The trial's own optimizer."""
+    import keras
+
+    optimizer = declaration.optimizer(trial)
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise ExperimentError(f"optimizer returned {optimizer!r}, which is no Keras optimizer")
+    return optimizer
+
+
+def epochs_of(trial: Trial) -> int:
+    """How many epochs a declared model trains."""
+    epochs = trial.cell.epochs  # not trial.epochs, which a schedule might read
+    if epochs is None:
+        raise ExperimentError(
+            "nothing says how many epochs to train; give an axis or constant 'epochs', or --epochs"
+        )
+    return epochs
+
+
+def batch_size_of(declaration: KerasModel, trial: Trial) -> int:
+    """Samples in a batch."""
+    declared = declaration.batch_size
+    size = declared(trial) if callable(declared) else declared
+    if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
+        raise ExperimentError(f"batch_size {size!r} must be a whole number of at least 1")
+    return int(size)
+
+
+def validation_batch_size(declaration: KerasModel, batch_size: int, x_val: Any) -> int:
+    """Samples in a batch of what is judged after training.
+
+    A loss or metric of the user's own may depend on the batch: theirs stays as it is.
+    """
+    metrics = declaration.metrics
+    if (
+        callable(declaration.loss)
+        or callable(metrics)
+        or not all(isinstance(metric, str) for metric in metrics)
+    ):
+        return batch_size
+    roomy = min(VALIDATION_SAMPLES, VALIDATION_BYTES // x_val[0].nbytes)
+    return max(batch_size, int(roomy))
+
+
+def loss_of(declaration: KerasModel, trial: Trial) -> Any:
+    """What `compile` takes as the loss."""
+    return declaration.loss(trial) if callable(declaration.loss) else declaration.loss
+
+
+def metrics_of(declaration: KerasModel, trial: Trial) -> list[Any]:
+    """What `compile` takes as the metrics."""
+    declared = declaration.metrics
+    return list(declared(trial) if callable(declared) else declared)
+
+
+def targets_of(declaration: KerasModel, y: Any, n_classes: int | None) -> Any:
+    """Targets as the declared loss wants them: `y` itself, or float32 one-hot rows."""
+    if declaration.targets == "labels":
+        return y
+    if n_classes is None:
+        raise ExperimentError(
+            "targets 'one_hot' needs class labels, and this dataset is a regression; take 'labels'"
+        )
+    return np.eye(n_classes, dtype=np.float32)[y]
+
+
+def callbacks_of(declaration: KerasModel, trial: Trial) -> list[keras.callbacks.Callback]:
+    """The trial's own callbacks, ours not among them.
+
+    Raises ExperimentError for a TensorBoard without its package: Keras would in mid-training.
+    """
+    import keras
+
+    declared = list(declaration.callbacks(trial)) if declaration.callbacks else []
+    board = any(isinstance(callback, keras.callbacks.TensorBoard) for callback in declared)
+    if board and importlib.util.find_spec("tensorboard") is None:
+        raise ExperimentError(
+            "callback TensorBoard needs the package tensorboard, which is not installed: "
+            "`pip install tensorboard`, or run with --tensorboard, which needs no callback"
+        )
+    return declared
+
+
+def check_schedule(
+    optimizer: keras.optimizers.Optimizer, callbacks: Sequence[keras.callbacks.Callback]
+) -> None:
+    """Refuse a callback that sets the learning rate of an optimizer built on a schedule.
+
+    Keras raises TypeError in the middle of the fit; here it is ExperimentError before it.
+    """
+    import keras
+
+    schedule = optimizer.get_config().get("learning_rate")
+    if not isinstance(schedule, Mapping):  # Keras writes a schedule as a dict, a rate as a number
+        return
+    setters = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
+    for callback in callbacks:
+        if isinstance(callback, setters):
+            raise ExperimentError(
+                f"{type(callback).__name__} cannot set the learning rate of an optimizer built on "
+                f"{schedule.get('class_name')}; give the optimizer a number, or drop the callback"
+            )
+
+
+def hooks_batches(callback: Any) -> bool:
+    """Whether a callback wants to see every batch, so that an epoch must not be one execution.
+
+    Keras' ModelCheckpoint and BackupAndRestore do so only with a `save_freq` other than "epoch",
+    TensorBoard only with an `update_freq` other than "epoch" or a profile.
+    """
+    import keras
+
+    known = keras.callbacks
+    if type(callback) in (known.ModelCheckpoint, known.BackupAndRestore):
+        return bool(callback.save_freq != "epoch")
+    if type(callback) is known.TensorBoard:
+        return bool(callback.update_freq != "epoch" or callback._should_trace)
+    return any(
+        getattr(getattr(callback, hook, None), "__func__", None)
+        is not getattr(known.Callback, hook)
+        for hook in BATCH_HOOKS
+    )

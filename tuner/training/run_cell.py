@@ -1,0 +1,90 @@
+"""One cell in one process: from its message to its outcome."""
+
+from __future__ import annotations
+
+import numbers
+import resource
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuner.errors import ReportError
+from tuner.experiment.experiment import KerasModel, Objective
+from tuner.tracebacks import failure_text
+from tuner.training.checkpoint import CheckpointFile
+from tuner.training.fit import train_model
+from tuner.training.process import seed_worker
+from tuner.trial.cells import Cell, Decision, Ending, Outcome
+from tuner.trial.trial import Trial, TrialStopped, checked_metrics
+
+if TYPE_CHECKING:
+    from tuner.data.splits import Data
+
+
+def run_cell(
+    objective: Objective,
+    metric: str,
+    cell: Cell,
+    send: Callable[[int, dict[str, float], float], Decision],
+    load_data: Callable[[], Data],
+    folder: Path | None = None,
+    checkpoint_every: int | None = None,
+) -> Outcome:
+    """Carry out one cell and say how it ended; the user's exceptions end here.
+
+    `send(epoch, metrics, time_s)` carries a report to the study. A function that reported nothing
+    may return a number, taken as `metric`, or a dict of metrics: both come back as `returned`.
+    `peak_rss_mb` is the highest memory of the worker's process since it started, so in a reused
+    worker it never falls. `host` is left to the engine. `folder` becomes `trial.folder`; a declared
+    model goes on from the checkpoint in it, and writes one every `checkpoint_every` epochs.
+    """
+    trial = Trial(cell, send, load_data, folder)
+    checkpoint = CheckpointFile(folder, cell, "fit", checkpoint_every)
+    ending, error, returned = Ending.FINISHED, None, None
+    try:
+        if isinstance(objective, KerasModel):
+            train_model(objective, trial, checkpoint)
+        else:
+            seed_worker(trial.seed)
+            returned = _returned_metrics(trial, metric, objective(trial))
+    except TrialStopped:
+        pass  # the study said stop and remembers it: the function ended as it should
+    except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever a user's code raises
+        ending, error = Ending.RAISED, failure_text(raised)
+    checkpoint.remove()
+    return Outcome(
+        ending,
+        error,
+        trial.seconds,
+        _peak_rss_mb(),
+        returned=returned,
+        read_epochs=trial.read_epochs,
+    )
+
+
+def _returned_metrics(trial: Trial, metric: str, returned: Any) -> dict[str, float] | None:
+    if trial.last_epoch > 0 or returned is None:
+        return None
+    if isinstance(returned, Mapping):
+        return checked_metrics(returned)
+    if _is_number(returned):
+        return {metric: float(returned)}
+    raise ReportError(
+        f"the training function reported nothing and returned {returned!r:.200}; "
+        "report every epoch, or return a number or a dict of metrics"
+    )
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, (bool, np.bool_, str, bytes)):
+        return False
+    scalar = isinstance(value, numbers.Real) or getattr(value, "shape", None) == ()
+    return scalar and hasattr(value, "__float__")
+
+
+def _peak_rss_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -1,0 +1,78 @@
+"""The messages of a study: cells, decisions, outcomes and states."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Decision(StrEnum):
+    """What the study answers to a report."""
+
+    CONTINUE = "CONTINUE"
+    STOP = "STOP"
+
+
+class State(StrEnum):
+    """What became of a trial; what each means is in `tuner.study.study`."""
+
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    STOPPED = "STOPPED"
+    DIVERGED = "DIVERGED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One trial on one fold: the unit of work that an engine places on a worker.
+
+    `trial`, `fold` count from 0, `attempt` from 1. `params` holds the active parameters,
+    constants included. `seed` fits in 32 bits, as Keras and NumPy want it. `epochs` is the most
+    that it may train, None where nothing says.
+    """
+
+    trial: int
+    attempt: int
+    fold: int
+    params: Mapping[str, Any]
+    seed: int
+    epochs: int | None
+
+
+class Ending(StrEnum):
+    """How a cell's work ended, as its worker (or the engine, for a death) saw it."""
+
+    FINISHED = "finished"
+    RAISED = "raised"
+    DIED = "died"
+    TIMED_OUT = "timed out"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a cell. `error` is the text kept for the user (a traceback where it raised).
+
+    `returned` holds the metrics that a function returned which had reported nothing; `read_epochs`
+    is the trial's. `log` is what the cell printed.
+    """
+
+    ending: Ending
+    error: str | None = None
+    duration_s: float = 0.0
+    peak_rss_mb: float = math.nan
+    host: str = ""
+    returned: Mapping[str, float] | None = None
+    read_epochs: bool = True
+    log: str = ""
+
+
+Reported = tuple[int, dict[str, float], float]
+"""Epoch, metrics, seconds since the cell began."""
+
+
+RESERVED_COLUMNS = ("trial", "fold", "epoch", "time_s", "decision", "order", "at", "study")
+"""Columns of the reports table that no metric may be called."""
