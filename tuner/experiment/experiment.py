@@ -27,7 +27,7 @@ VALIDATIONS = ("split", "test")
 TARGETS = ("labels", "one_hot")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
-SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
+SAMPLERS = ("rung_gp", "tpe", "random", "cmaes", "qmc", "gp")
 SCHEDULERS = ("asha", "median", "hyperband", "none")
 ENGINES = ("auto", "ray_tune", "fused")
 GRID = "grid"
@@ -103,7 +103,7 @@ class Experiment:
     mode: str = "max"
     plan: str = "search"
     sampler: str = "tpe"
-    multivariate: bool = True
+    multivariate: bool = False
     scheduler: str = "asha"
     eta: int = 3
     min_epochs: int = 1

@@ -132,9 +132,9 @@ def run_study(
         points = [] if enqueue is None else read_points(enqueue, SearchSpace(settled.space))
         shown = None if storage is None else shown_url(storage)
         content = {"name": path.name, "enqueued": points, "storage": shown}
-    check_sampler(settled)
+    check_sampler(settled.sampler)
     display.line(headline(settled, path))
-    if note := caveat(settled):
+    if note := caveat(settled.sampler, SearchSpace(settled.space)):
         display.line(note)
     made = None if resume else make_folder(path)
     opened: Study | None = None

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from optuna.samplers import BaseSampler
+
 from tuner.experiment.experiment import GRID, Experiment
-from tuner.samplers.registry import make_sampler
+from tuner.experiment.settle import cells_per_trial, most_epochs
+from tuner.samplers.per_trial import Setting
+from tuner.samplers.registry import for_trial, open_sampler
 from tuner.search_space.grid import grid_points
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
@@ -18,11 +22,12 @@ class Proposals:
     def __init__(
         self, experiment: Experiment, ledger: Ledger, enqueued: Sequence[Mapping[str, Any]]
     ) -> None:
-        self._experiment = experiment
         self._space = SearchSpace(experiment.space)
         self._ledger = ledger
         self.enqueued = enqueued
         self.points = grid_points(self._space) if experiment.sampler == GRID else None
+        self._sampler = _sampler_of(experiment)
+        self._setting = _setting_of(experiment, self._space)
         self.total = experiment.trials if self.points is None else len(self.points)
         # A grid that nothing stops is the same in any order.
         fixed = self.points is not None and experiment.scheduler == "none"
@@ -35,5 +40,24 @@ class Proposals:
             params = self.points[number]
             return self._ledger.open(self._space, params, attrs), params
         known = self.enqueued[number] if number < len(self.enqueued) else {}
-        sampler = make_sampler(self._experiment, number)
+        sampler = for_trial(self._sampler, number, self._setting)
         return self._ledger.propose(sampler, self._space, number, known)
+
+
+def _sampler_of(experiment: Experiment) -> BaseSampler:
+    """The study's sampler; a grid, which needs none, has the one that costs nothing."""
+    name = "random" if experiment.sampler == GRID else experiment.sampler
+    options = {"multivariate": experiment.multivariate} if name == "tpe" else {}
+    return open_sampler(name, options)
+
+
+def _setting_of(experiment: Experiment, space: SearchSpace) -> Setting:
+    """What the sampler is told. In a cross-validation the ledger's steps are folds."""
+    cells = cells_per_trial(experiment)
+    return Setting(
+        seed=experiment.seed,
+        space=space,
+        last_epoch=cells if cells > 1 else most_epochs(experiment),
+        eta=experiment.eta,
+        min_epochs=1 if cells > 1 else experiment.min_epochs,
+    )
