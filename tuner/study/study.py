@@ -170,7 +170,7 @@ class Study:
     def seed(self, params: Mapping[str, Any], index: int) -> int:
         """The seed of a point's cell number `index` (repeat * folds + fold)."""
         repeat, fold = divmod(index, self.experiment.folds)
-        return cell_seed(self.experiment.seed, params, fold, repeat)
+        return cell_seed(self.experiment.seed, self.space.told_apart(params), fold, repeat)
 
     # --------------------------------------------------------------- report
 
