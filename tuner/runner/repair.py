@@ -50,7 +50,7 @@ def repair(study_dir: Path, storage: str | None = None) -> list[str]:
         if url is None and cut_unfinished_line(study_dir / JOURNAL_FILE):
             said.append(f"{JOURNAL_FILE}: cut a half line at its end")
         backend = journal_storage(study_dir) if url is None else url_storage(url)
-        ledger = Ledger(study_dir.name, experiment.mode, backend)
+        ledger = Ledger(study_dir.name, experiment.direction, backend)
         said += _mend_log(study_dir / REPORT_LOG_FILE)
         said += _set_aside_parts(study_dir / REPORTS_FOLDER)
         study = Study(experiment, ledger)

@@ -15,6 +15,7 @@ import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.errors import ResultsError, StudyError
@@ -118,7 +119,7 @@ class Ledger:
     """The attempts of one study. Safe to use from several threads, as Optuna's storages are."""
 
     def __init__(
-        self, name: str, mode: str, storage: BaseStorage | None = None, *, new: bool = False
+        self, name: str, direction: str, storage: BaseStorage | None = None, *, new: bool = False
     ) -> None:
         """Open the study `name` of a storage; with `new`, raises StudyError if it is there."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -127,7 +128,7 @@ class Ledger:
                 self._study = optuna.create_study(
                     storage=storage or InMemoryStorage(),
                     study_name=name,
-                    direction="maximize" if mode == "max" else "minimize",
+                    direction=StudyDirection[direction.upper()],
                     load_if_exists=not new,
                 )
         except optuna.exceptions.DuplicatedStudyError:
