@@ -105,7 +105,7 @@ def test_new_studies_take_the_first_free_name_and_resume_takes_the_newest(tmp_pa
         (None, "is no study folder"),
         ("{", "cannot be read"),
         ("[]", "has format None"),
-        (json.dumps({"format": 99}), "has format 99, this tuner reads format 1"),
+        (json.dumps({"format": 99}), "has format 99, this tuner reads format 2"),
     ],
 )
 def test_a_broken_study_json_is_said_in_a_line(
