@@ -138,7 +138,7 @@ def test_a_study_of_another_version_is_refused_in_a_line(study: Path) -> None:
     content = json.loads((study / "study.json").read_text())
     (study / "study.json").write_text(json.dumps({**content, "format": 99}))
     for look in (repair, tuner.load, analysis.load):
-        with pytest.raises(TunerError, match=r"has format 99.* (reads format|and) 1"):
+        with pytest.raises(TunerError, match=r"has format 99.* (reads format|and) 2"):
             look(study)
 
 
