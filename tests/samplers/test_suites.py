@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 
 import optuna
 import pytest
@@ -69,6 +68,6 @@ class TestRandom(_Ours):
     learns = False
 
 
-@pytest.mark.skipif(find_spec("torch") is None, reason="sampler gp needs torch")
+@pytest.mark.gp
 class TestGP(_Ours):
     kind = RungViewGPSampler

@@ -174,7 +174,7 @@ class PerTrialSampler(BaseSampler):
 
         def walk(pick: Any) -> Mapping[str, Any]:
             def value(name: str, axis: Any) -> Any:
-                return constants[name] if name in constants else pick(name)
+                return constants[name] if name in constants else axis.decode(pick(name))
 
             return space.draw(value)
 

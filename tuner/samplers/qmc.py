@@ -31,6 +31,6 @@ class SobolSampler(PerTrialSampler):
         sequence = Sobol(len(space), rng=np.random.default_rng(self._seed))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # it wants powers of two of them
-            units = sequence.fast_forward(self.number(trial)).random(1)
+            units = sequence.random(self.number(trial) + 1)[-1:]
         settled = without(columns.settled(units), self.absent(columns))
         return columns.params(settled[0])

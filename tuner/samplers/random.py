@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
+from tuner.curve_model.columns import Columns
 from tuner.samplers.per_trial import PerTrialSampler
 
 
@@ -16,3 +21,12 @@ class UniformSampler(PerTrialSampler):
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         return {}
+
+    def propose(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        space: Mapping[str, BaseDistribution],
+        rng: np.random.Generator,
+    ) -> dict[str, Any]:
+        return self.drawn(Columns(space), rng)

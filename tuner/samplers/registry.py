@@ -91,7 +91,7 @@ def open_sampler(
     if not isinstance(sampler, str):
         _check_object(sampler, "it")
         return sampler
-    made = _target(sampler)(**(options or {}))
+    made: BaseSampler = _target(sampler)(**(options or {}))
     _check_object(made, f"what {sampler!r} makes")
     return made
 

@@ -1,4 +1,4 @@
-"""Optuna's own samplers on the rung view: one value a trial, that of the highest rung with enough."""
+"""Optuna's own samplers on the rung view: a trial's value at the highest rung with enough."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tuner.samplers.per_trial import PerTrialSampler
 from tuner.samplers.told import rung_view
 
 BEST, NEWEST = 100, 900
-"""Of a study with more values a sampler sees the best and the newest: an ask's time ends growing."""
+"""Of a study with more values a sampler sees the best and the newest: an ask takes no longer."""
 
 
 class RungViewSampler(PerTrialSampler):

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.experiment.settle import last_epoch
-from tuner.search_space.axes import Constant
 from tuner.store.ledger import FOLD, broken_ledger
 from tuner.store.reports_table import Report
 from tuner.study.record import CellResult, Record
@@ -39,7 +38,8 @@ def check_whole(last: Mapping[int, FrozenTrial], reported: set[int]) -> None:
     """Raises ResultsError where the ledger has lost trials: it is written before all else."""
     lost = (set(range(max(last, default=-1) + 1)) | reported) - set(last)
     if lost:
-        raise broken_ledger(f"it has lost trial {min(lost)}, and {len(lost)} in all")
+        some = ", ".join(str(trial) for trial in sorted(lost)[:10])
+        raise broken_ledger(f"it has lost {len(lost)} trials: {some}{', ...' * (len(lost) > 10)}")
 
 
 def last_attempts(study: Study) -> dict[int, FrozenTrial]:
@@ -57,9 +57,7 @@ def last_attempts(study: Study) -> dict[int, FrozenTrial]:
 
 def record_of(study: Study, number: int, attempt: FrozenTrial) -> Record:
     """A trial as its last attempt in the ledger tells it."""
-    params = study.space.draw(
-        lambda name, axis: axis.value if isinstance(axis, Constant) else attempt.params[name]
-    )
+    params = study.space.decode(attempt.params)
     cells = {
         int(name.removeprefix(FOLD)): CellResult.from_json(form)
         for name, form in attempt.user_attrs.items()

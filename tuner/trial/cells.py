@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from tuner.trial.shipped_params import shipped
+
 
 class Decision(StrEnum):
     """What the study answers to a report."""
@@ -41,6 +43,12 @@ class Cell:
     params: Mapping[str, Any]
     seed: int
     epochs: int | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "params": shipped(self.params)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
 
 class Ending(StrEnum):
