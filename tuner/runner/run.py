@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,14 @@ from tuner.samplers.registry import caveat, check_sampler
 from tuner.search_space.set_option import set_axes
 from tuner.search_space.space import SearchSpace
 from tuner.store.database_lock import ledger_locked
-from tuner.store.folder import check_place, existing_study_path, locked, make_folder, new_study_path
+from tuner.store.folder import (
+    check_place,
+    existing_study_path,
+    locked,
+    make_folder,
+    new_study_path,
+    remove_begun,
+)
 from tuner.store.layout import (
     FILES_FOLDER,
     JOURNAL_FILE,
@@ -188,13 +194,17 @@ def run_study(
                     for line in lost_reports(opened.records, store):
                         display.line(line)
                 _drive(opened, engine, path, display)
-    except TunerError as error:
-        if opened is not None and opened.abort is not None and error is not opened.abort:
-            raise opened.abort from error  # the lock was lost, say, and then the ledger
-        if made is not None and (opened is None or not opened.records):
-            shutil.rmtree(made)  # a mistake leaves no half-made study behind
+    except BaseException as error:
+        begun = made is None or (opened is not None and opened.records)
+        if made is not None and not begun:  # a mistake, or Ctrl-C, leaves no half-made study behind
+            remove_begun(path, made)
             if mirror is not None:
                 mirror.remove(path)
+        abort = None if opened is None else opened.abort
+        if isinstance(error, TunerError) and abort not in (None, error):
+            raise abort from error  # the lock was lost, say, and then the ledger
+        if isinstance(error, KeyboardInterrupt) and not begun:
+            raise Interrupted("interrupted before the first trial; nothing was kept") from None
         raise
     if opened.abort is not None:
         raise opened.abort

@@ -10,8 +10,10 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tuner.results.results import Results, load
+from tuner.shown import shown
 from tuner.store.layout import PARAM_PREFIX
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -83,12 +85,11 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
 
 def show_csv(path: str | Path) -> str:
     """The trials table as CSV."""
-    text: str = load(path).trials.to_csv(index=False)
-    return text
+    return shown(load(path).trials.to_csv(index=False), keep="\r\n\t")
 
 
 def _print(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console.print(Text(shown(text)), highlight=False, soft_wrap=True)
 
 
 def saved_epochs(results: Results) -> int:
@@ -114,17 +115,22 @@ def _leaderboard(results: Results, top: int) -> Table:
     for name in ("trial", "state", "value", "epochs", "seconds"):
         table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
     for name in params:
-        table.add_column(name.removeprefix(PARAM_PREFIX), justify="right", overflow="fold")
+        table.add_column(_cell(name.removeprefix(PARAM_PREFIX)), justify="right", overflow="fold")
     for _, row in shown.iterrows():
         table.add_row(
             str(row["trial"]),
-            row["state"],
+            _cell(row["state"]),
             _number(row["value"]),
             str(row["epochs"]),
             f"{row['duration_s']:.1f}",
-            *(_number(row[name]) for name in params),
+            *(_cell(_number(row[name])) for name in params),
         )
     return table
+
+
+def _cell(text: str) -> Text:
+    """A cell whose text means nothing to Rich nor to the terminal."""
+    return Text(shown(text, keep=""))
 
 
 def _number(value: Any) -> str:
