@@ -20,6 +20,7 @@ from tuner.cluster.session import Runtime, connect
 from tuner.data.datasets import load as load_dataset
 from tuner.data.splits import Splits, cell_data, cell_rows, judged_on_test
 from tuner.engines.choice import Chosen, choose
+from tuner.engines.fused import eligible
 from tuner.engines.fused import engine as fused
 from tuner.engines.fused.eligible import lanes_of, some_cells
 from tuner.engines.ray_tune import engine as ray_tune
@@ -75,11 +76,11 @@ def studied(
 ) -> Study:
     fields = {"space": SPACE, "objective": DECLARED, "sampler": "random", "dataset": "digits"}
     given = {**fields, "trials": 16, **more}
-    if given.get("plan", "search") != "search":
+    if given.get("mode", "search") != "search":
         del given["sampler"]
     settled = experiment(**given)
     study = open_study(settled, folder, clock=time.time)
-    splits = Splits(plan=settled.plan, folds=settled.folds, seed=settled.seed)
+    splits = Splits(mode=settled.mode, folds=settled.folds, seed=settled.seed)
     engine.run(study, runtime, HERE, dataset=DIGITS, splits=splits)
     study.recorder.close(study.records)
     return study
@@ -115,11 +116,11 @@ def test_every_engine_gives_the_same_start_and_a_run_is_the_same_again(runtime: 
 
 def test_every_fold_of_a_cross_validation_is_its_own_training(runtime: Runtime) -> None:
     space = {"rate": Categorical([0.1, 0.3]), "momentum": 0.5, "epochs": 4}
-    study = studied(runtime, space=space, plan="cv")
+    study = studied(runtime, space=space, mode="cv")
     assert [len(record.cells) for record in study.records] == [3, 3]
     values = [cell.value for record in study.records for cell in record.cells.values()]
     assert len(set(values)) > 2
-    other = studied(runtime, engine=ray_tune, space=space, plan="cv")
+    other = studied(runtime, engine=ray_tune, space=space, mode="cv")
     for one, two in zip(study.records, other.records, strict=True):
         assert one.value is not None
         assert one.value > 0.5
@@ -131,7 +132,7 @@ def test_what_diverges_or_cannot_be_built_leaves_the_others_alone(runtime: Runti
     broken = KerasModel(build=breaks_for_some, optimizer=sgd, batch_size=128)
     momenta = Categorical([0.1, 0.4, 0.8])
     space = {"rate": Categorical([0.1, 1e30]), "momentum": momenta, "epochs": 3}
-    study = studied(runtime, space=space, objective=broken, plan="grid", retries=0)
+    study = studied(runtime, space=space, objective=broken, mode="grid", retries=0)
     states = {(r.params["rate"], r.params["momentum"]): r.state for r in study.records}
     assert states == {
         **{(0.1, m): State.COMPLETE for m in (0.1, 0.4)},
@@ -208,7 +209,7 @@ def test_a_killed_worker_loses_nothing_and_its_lanes_go_on(
     trials = taken_up(runtime, tmp_path, fused, noted, dies, 14)
     again = trials.loc[trials["attempt"] > 1, "trial"].tolist()
     assert killed
-    assert 1 <= len(again) <= fused.LANES
+    assert 1 <= len(again) <= eligible.LANES
     assert {epoch for trial in again for epoch in goes_on_after(tmp_path, trial)} <= {2, 3}
     assert all(goes_on_after(tmp_path, trial) for trial in again)
 
@@ -262,7 +263,7 @@ def test_auto_takes_the_fused_engine_where_it_gains_and_says_why(runtime: Runtim
         return choose(settled, runtime, HERE, dataset=DIGITS, splits=Splits(), files=None)
 
     fused_one = chosen()
-    assert (fused_one.name, fused_one.lanes) == ("fused", fused.LANES)
+    assert (fused_one.name, fused_one.lanes) == ("fused", eligible.LANES)
     fused_one.run.__self__.kill()  # type: ignore[attr-defined]  # its CPU is the only one
     assert str(chosen(print)) == "ray_tune (its training is a function, not a declared KerasModel)"
     assert "2 trainings do not fill" in chosen(trials=2).why
@@ -280,16 +281,17 @@ def test_lanes_with_the_ray_tune_engine_are_refused() -> None:
 
 def test_a_worker_holds_enough_cells_of_each_batch_size_of_a_grid() -> None:
     grid = {**SPACE, "batch_size": Categorical([32, 64, 128])}
-    assert fused.batch_sizes(experiment(space=grid, plan="grid")) == 3
-    assert fused.no_gain(experiment(space=SPACE, trials=9)) is None
+    assert eligible.batch_sizes(experiment(space=grid, mode="grid")) == 3
+    assert eligible.no_gain(experiment(space=SPACE, trials=9)) is None
     searched = experiment(space={**SPACE, "batch_size": Int(16, 64)})
     assert (
-        fused.no_gain(searched) == "batch_size is searched, so that few trials would train together"
+        eligible.no_gain(searched)
+        == "batch_size is searched, so that few trials would train together"
     )
 
 
 def test_lanes_follow_from_the_experiment_alone() -> None:
-    assert lanes_of(experiment(space=SPACE, trials=40)) == fused.LANES
+    assert lanes_of(experiment(space=SPACE, trials=40)) == eligible.LANES
     assert lanes_of(experiment(space=SPACE, trials=4)) == 4
     assert lanes_of(experiment(space=SPACE, lanes=9)) == 9
     kind = Categorical(["a", "b"])
@@ -299,7 +301,7 @@ def test_lanes_follow_from_the_experiment_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "splits", [Splits(), Splits(validation="test"), Splits(plan="cv", folds=3)]
+    "splits", [Splits(), Splits(validation="test"), Splits(mode="cv", folds=3)]
 )
 def test_rows_are_the_data_of_a_cell(splits: Splits) -> None:
     x = DIGITS.x_train

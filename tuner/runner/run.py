@@ -223,7 +223,7 @@ def _open(
     new: bool,
 ) -> Study:
     backend = journal_storage(path) if storage is None else url_storage(storage)
-    ledger = Ledger(name, settled.mode, backend, new=new)
+    ledger = Ledger(name, settled.direction, backend, new=new)
     events = None
     if settled.tensorboard:
         events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
