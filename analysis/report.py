@@ -24,6 +24,7 @@ from analysis.summaries import overview, summary
 from tuner.errors import ResultsError
 from tuner.files import put_bytes
 from tuner.shown import redacted, shown
+from tuner.store.damage import reading
 from tuner.store.layout import PARAM_PREFIX
 
 EXTREMES = {"maximize": "highest", "minimize": "lowest"}
@@ -37,11 +38,12 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     Without `out` it is `report.html` in the study's folder, or in the folder that all lie in.
     Raises ResultsError where a folder is no study's, or the file cannot be written.
     """
-    tables = load(folders)
+    with reading(" ".join(map(str, folders))):
+        text = report(load(folders)).encode("utf-8", "backslashreplace")
     path = out or _default_place(folders) / "report.html"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        put_bytes(path, report(tables).encode())
+        put_bytes(path, text)
     except OSError as error:
         raise ResultsError(f"{path} cannot be written ({error.strerror}); give --out") from None
     return path

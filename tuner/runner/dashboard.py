@@ -18,6 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from tuner.errors import StudyError
 from tuner.runner.guarded import guarded
+from tuner.store.damage import reading
 from tuner.store.layout import JOURNAL_FILE
 from tuner.store.ledger import shown_url, unreachable
 from tuner.store.study_json import read_study_json, resumed_storage
@@ -35,13 +36,14 @@ def watched_storage(study_dir: Path, storage: str | None) -> BaseStorage:
 
     Raises ResultsError where no study is, and StudyError where its ledger cannot be opened.
     """
-    url = resumed_storage(read_study_json(study_dir), storage)
-    if url is not None:
-        return _watched_database(url)
-    journal = study_dir / JOURNAL_FILE
-    if not journal.is_file():
-        raise StudyError(f"{journal} is missing: there is no ledger to show")
-    return JournalStorage(_ReadOnly(str(journal)))
+    with reading(study_dir):
+        url = resumed_storage(read_study_json(study_dir), storage)
+        if url is not None:
+            return _watched_database(url)
+        journal = study_dir / JOURNAL_FILE
+        if not journal.is_file():
+            raise StudyError(f"{journal} is missing: there is no ledger to show")
+        return JournalStorage(_ReadOnly(str(journal)))
 
 
 def _watched_database(url: str) -> BaseStorage:

@@ -12,6 +12,7 @@ from tuner.cluster.session import connect
 from tuner.data.datasets import load as load_dataset
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
+from tuner.experiment.loading import Loaded
 from tuner.experiment.settle import cells_per_trial
 from tuner.runner.display import Display
 from tuner.runner.enqueue import read_points
@@ -21,6 +22,7 @@ from tuner.runner.resolve import _absolute_data, _loaded, _resources, _settle, _
 from tuner.samplers.registry import caveat, check_sampler
 from tuner.search_space.set_option import set_axes
 from tuner.search_space.space import SearchSpace
+from tuner.store.damage import reading
 from tuner.store.database_lock import ledger_locked
 from tuner.store.folder import (
     check_place,
@@ -129,9 +131,7 @@ def run_study(
         path = existing_study_path(folder, name, study)
         if mirror is not None:
             mirror.fetch(path)
-        content = read_study_json(path)
-        settled = resumed(loaded, content, overrides)
-        storage = resumed_storage(content, storage)
+        content, settled, storage = reopened(path, loaded, overrides, storage)
         if enqueue is not None:
             raise StudyError("--enqueue goes with a new study; this one has begun")
     else:
@@ -213,6 +213,16 @@ def run_study(
     return Finished(path, opened, seconds, place, engine.seconds())
 
 
+def reopened(
+    path: Path, loaded: Loaded, overrides: Mapping[str, Any], storage: str | None
+) -> tuple[dict[str, Any], Experiment, str | None]:
+    """What a study's folder says that it goes on with: study.json, experiment, ledger's URL."""
+    with reading(path):
+        content = read_study_json(path)
+        study_name(content, path)
+        return content, resumed(loaded, content, overrides), resumed_storage(content, storage)
+
+
 def _open(
     settled: Experiment,
     path: Path,
@@ -222,15 +232,18 @@ def _open(
     *,
     new: bool,
 ) -> Study:
-    backend = journal_storage(path) if storage is None else url_storage(storage)
+    with reading(path, writes=True):
+        backend = journal_storage(path) if storage is None else url_storage(storage)
     ledger = Ledger(name, settled.direction, backend, new=new)
     events = None
     if settled.tensorboard:
         events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
-    recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
+    with reading(path, writes=True):
+        recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
     study = Study(settled, ledger, recorder=recorder, enqueued=enqueued)
-    restore(study)
-    study.save()
+    with reading(path, writes=True):
+        restore(study)
+        study.save()
     return study
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from tuner.results.results import Results, load
 from tuner.shown import shown
+from tuner.store.damage import reading
 from tuner.store.layout import PARAM_PREFIX
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -21,7 +22,11 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 def show_study(path: str | Path, top: int, console: Console) -> None:
     """Print the leaderboard, the states, the time spent and the epochs saved."""
-    results = load(path)
+    with reading(path):
+        _show_study(load(path), top, console)
+
+
+def _show_study(results: Results, top: int, console: Console) -> None:
     experiment = results.study["experiment"]
     _print(
         console,
@@ -50,7 +55,11 @@ def show_study(path: str | Path, top: int, console: Console) -> None:
 
 def show_trial(path: str | Path, trial: int, console: Console) -> None:
     """Print one trial: its state, parameters, curve and error."""
-    results = load(path)
+    with reading(path):
+        _show_trial(load(path), trial, console)
+
+
+def _show_trial(results: Results, trial: int, console: Console) -> None:
     params = results.params(trial)
     row = results.trials[results.trials["trial"] == trial].iloc[0]
     metric = results.study["experiment"]["metric"]
@@ -85,7 +94,8 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
 
 def show_csv(path: str | Path) -> str:
     """The trials table as CSV."""
-    return shown(load(path).trials.to_csv(index=False), keep="\r\n\t")
+    with reading(path):
+        return shown(load(path).trials.to_csv(index=False), keep="\r\n\t")
 
 
 def _print(console: Console, text: str) -> None:
