@@ -7,14 +7,77 @@ import re
 import sys
 import sysconfig
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import cloudpickle
 
+from tuner.data.splits import Splits
+from tuner.engines.contract import Job
 from tuner.experiment.experiment import KerasModel, Objective
+from tuner.experiment.loading import Source, load_source
+from tuner.store.layout import cell_folder
+from tuner.trial.cells import Cell
+
+if TYPE_CHECKING:
+    from tuner.cluster.session import Runtime
 
 _IMPORTS_KERAS = re.compile(r"^\s*(import|from)\s+(keras|tensorflow|tf_keras)\b", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """What every worker of a run needs; put into the object store once.
+
+    `source` says where to load the objective; `pickled` is the function itself, for an experiment
+    made in memory. `paths` are the driver's folders of modules; `files` is the folder below which
+    each cell has its own, its checkpoints among them. `keras`: whether to import it ahead.
+    """
+
+    source: Source
+    pickled: bytes | None
+    metric: str
+    paths: tuple[str, ...]
+    splits: Splits
+    cpus: float
+    gpus: float
+    keras: bool
+    files: Path | None = None
+    checkpoint_every: int | None = None
+
+    def folder(self, cell: Cell) -> Path | None:
+        """Where a cell's own files lie."""
+        if self.files is None:
+            return None
+        fold = cell.fold if self.splits.plan == "cv" else None
+        return cell_folder(self.files, cell.trial, fold)
+
+    def objective(self) -> Objective:
+        """The objective of a run, loaded or unpickled in this process, a worker."""
+        sys.path.extend(path for path in self.paths if path not in sys.path)
+        if self.pickled is not None:
+            objective: Objective = cloudpickle.loads(self.pickled)
+            return objective
+        return load_source(self.source).objective
+
+
+def shipment(job: Job, cluster: Runtime) -> Shipment:
+    """What the workers of a job need."""
+    experiment = job.experiment
+    in_memory = job.source.kind == "object"
+    return Shipment(
+        source=job.source,
+        pickled=pickled(experiment.objective) if in_memory else None,
+        metric=experiment.metric,
+        paths=user_paths(),
+        splits=job.splits,
+        cpus=cluster.cpus_per_trial,
+        gpus=cluster.gpus_per_trial,
+        keras=needs_keras(experiment.objective),
+        files=job.files,
+        checkpoint_every=experiment.checkpoint_every,
+    )
 
 
 def needs_keras(objective: Objective) -> bool:

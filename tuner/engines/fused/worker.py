@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.data.splits import cell_data, cell_rows, judged_on_test
-from tuner.engines.contract import Job, objective_of
-from tuner.engines.fused.messages import Key, Message, Waiting, checkpoint_of
+from tuner.engines.duties import Key, key_of
+from tuner.engines.fused.messages import Began, Finished, Message, Trained, Waiting, checkpoint_of
 from tuner.engines.fused.plain_cell import PlainCell
+from tuner.engines.shipping import Shipment
 from tuner.experiment.experiment import KerasModel
 from tuner.tracebacks import failure_text
 from tuner.training.output import Captured, captured
@@ -42,20 +43,20 @@ class LaneWorker:
     What cannot be trained in lanes is trained by `fit`, a cell after the other, an epoch a call.
     """
 
-    def __init__(self, job: Job, dataset: Dataset, lanes: int, host: str = "") -> None:
+    def __init__(self, shipped: Shipment, dataset: Dataset, lanes: int, host: str = "") -> None:
         from tuner.lanes.lane import pool_of
 
-        declaration = objective_of(job)
+        declaration = shipped.objective()
         assert isinstance(declaration, KerasModel)  # the driver saw to it
-        self.declaration, self.job, self.count = declaration, job, lanes
+        self.declaration, self.shipped, self.count = declaration, shipped, lanes
         self.dataset = dataset
         self.host = host
         x, y = dataset.x_train, dataset.y_train
-        if judged_on_test(job.splits):
+        if judged_on_test(shipped.splits):
             x, y = np.concatenate([x, dataset.x_test]), np.concatenate([y, dataset.y_test])
         self.pool = pool_of(declaration, x, y, dataset.n_classes)
         # A search asks for fold 0 alone; a cross-validation for each again and again.
-        self.data = lru_cache(maxsize=None)(lambda fold: cell_data(dataset, job.splits, fold))
+        self.data = lru_cache(maxsize=None)(lambda fold: cell_data(dataset, shipped.splits, fold))
         self.rows = lru_cache(maxsize=None)(self._rows)
         self.programs: dict[Any, Lanes] = {}
         self.waiting: dict[Key, Waiting] = {}
@@ -101,7 +102,7 @@ class LaneWorker:
             self.waiting.pop(key, None)
             if key in self.busy:
                 lane, _ = self.busy.pop(key)
-                checkpoint_of(self.job, self._held(lane).trial.cell).remove()
+                checkpoint_of(self.shipped, self._held(lane).trial.cell).remove()
                 self._lanes.free(lane)
             if key in self.plain:
                 self.plain.pop(key).stop()
@@ -137,7 +138,7 @@ class LaneWorker:
             held = [] if program is None else [lane for lane in program.lanes if lane is not None]
             for cell in [*(lane.trial.cell for lane in held), *cells]:
                 self._train_plainly(cell)
-                self.waiting.pop((cell.trial, cell.fold), None)
+                self.waiting.pop(key_of(cell), None)
             self.busy.clear()
             return []
         for key, (lane, _) in list(self.busy.items()):
@@ -148,7 +149,7 @@ class LaneWorker:
         """Write the checkpoints that are due, of the lanes that the study has let go on."""
         for lane, _ in self.busy.values():
             held = self._held(lane)
-            checkpoint = checkpoint_of(self.job, held.trial.cell)
+            checkpoint = checkpoint_of(self.shipped, held.trial.cell)
             if checkpoint.due(held.epochs):
                 with self._timed("checkpoint"):
                     checkpoint.write(held.trial.reports, self._lanes.state(lane))
@@ -156,30 +157,30 @@ class LaneWorker:
     def _go_on(self, key: Key, lane: int, trial: Trial) -> list[Message]:
         """Let a lane go on from its cell's checkpoint, if it has one; the reports made anew."""
         with captured() as said:
-            found = checkpoint_of(self.job, trial.cell).read(lambda: self._lanes.state(lane))
+            found = checkpoint_of(self.shipped, trial.cell).read(lambda: self._lanes.state(lane))
         self.said[key].text += said.text
         if found is None:
             return []
         self._lanes.go_on(lane, found.arrays, found.epoch)
         trial.reports.extend(found.reports)
         self.busy[key] = (lane, time.monotonic() - found.reports[-1][2])
-        return [Message(key, *report, host=self.host) for report in found.reports]
+        return [Trained(key, *report, self.host) for report in found.reports]
 
     def _plain_epoch(self, key: Key) -> Message:
         said = self.plain[key].epoch()
         if isinstance(said, Outcome):
             del self.plain[key]
-            return Message(key, outcome=replace(said, host=self.host))
-        return Message(key, *said, host=self.host)
+            return Finished(key, replace(said, host=self.host))
+        return Trained(key, *said, self.host)
 
     def _train_plainly(self, cell: Cell) -> None:
-        self.plain[cell.trial, cell.fold] = PlainCell(
+        self.plain[key_of(cell)] = PlainCell(
             self.declaration,
-            self.job.metric,
+            self.shipped.metric,
             cell,
             lambda: self.data(cell.fold),
-            self.job.folder(cell),
-            self.job.checkpoint_every,
+            self.shipped.folder(cell),
+            self.shipped.checkpoint_every,
         )
 
     @contextmanager
@@ -200,17 +201,17 @@ class LaneWorker:
         return held
 
     def _rows(self, fold: int) -> tuple[Any, Any]:
-        train, val = cell_rows(self.dataset, self.job.splits, fold)
+        train, val = cell_rows(self.dataset, self.shipped.splits, fold)
         return train.astype(np.int32), val.astype(np.int32)
 
     def _trial(self, cell: Cell) -> Trial:
-        return Trial(cell, _unasked, lambda: self.data(cell.fold), self.job.folder(cell))
+        return Trial(cell, _unasked, lambda: self.data(cell.fold), self.shipped.folder(cell))
 
     def _take(self, cell: Cell) -> Message | None:
         from tuner.lanes.rules import form, why_not
         from tuner.training.declared import batch_size_of, build_model, epochs_of
 
-        key = (cell.trial, cell.fold)
+        key = key_of(cell)
         try:
             trial = self._trial(cell)
             with captured() as said:
@@ -220,7 +221,7 @@ class LaneWorker:
             shape = form(self.declaration, trial, model)
             if shape in self.unfit or why_not(self.declaration, trial, model) is not None:
                 self._train_plainly(cell)
-                return Message(key)
+                return Began(key)
             self.waiting[key] = Waiting(
                 trial=trial,
                 model=model,
@@ -229,9 +230,9 @@ class LaneWorker:
                 batch_size=batch_size_of(self.declaration, trial),
             )
         except Exception as error:  # noqa: BLE001  # whatever a user's code raises
-            checkpoint_of(self.job, cell).remove()
+            checkpoint_of(self.shipped, cell).remove()
             outcome = self._outcome(Ending.RAISED, failure_text(error))
-            return Message(key, outcome=replace(outcome, log=self.said.pop(key, Captured()).text))
+            return Finished(key, replace(outcome, log=self.said.pop(key, Captured()).text))
         return None
 
     def _fill(self) -> list[Message]:
@@ -251,7 +252,7 @@ class LaneWorker:
                     )
         taken = {lane for lane, _ in self.busy.values()}
         free = [lane for lane in range(self.count) if lane not in taken]
-        began = []
+        began: list[Message] = []
         for key, cell in list(self.waiting.items()):
             if free and cell.group == self.group:
                 lane = free.pop(0)
@@ -260,13 +261,13 @@ class LaneWorker:
                     self._lanes.put(lane, cell.trial, *cell.rows, cell.model)
                     anew = self._go_on(key, lane, cell.trial)
                 del self.waiting[key]
-                began += [Message(key), *anew]
+                began += [Began(key), *anew]
         return began
 
     def _reported(self, key: Key, metrics: dict[str, float], lane: Lane) -> list[Message]:
         seconds = time.monotonic() - self.busy[key][1]
         lane.trial.reports.append((lane.epochs, metrics, seconds))
-        messages = [Message(key, lane.epochs, metrics, seconds, self.host)]
+        messages: list[Message] = [Trained(key, lane.epochs, metrics, seconds, self.host)]
         if lane.epochs >= (lane.trial.cell.epochs or 0):
             messages.append(self._ended(key))
         return messages
@@ -279,9 +280,9 @@ class LaneWorker:
         outcome = self._outcome(ending, error, time.monotonic() - began)
         if held is not None:
             outcome = replace(outcome, read_epochs=held.trial.read_epochs)
-            checkpoint_of(self.job, held.trial.cell).remove()
+            checkpoint_of(self.shipped, held.trial.cell).remove()
         lanes.free(lane)
-        return Message(key, outcome=replace(outcome, log=self.said.pop(key, Captured()).text))
+        return Finished(key, replace(outcome, log=self.said.pop(key, Captured()).text))
 
     def _outcome(self, ending: Ending, error: str | None, seconds: float = 0.0) -> Outcome:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -292,16 +293,16 @@ class LaneWorker:
 class LaneActor(LaneWorker):
     """A LaneWorker in a process of its own, of which it takes no more than it was given."""
 
-    def __init__(self, job: Job, dataset: Dataset, lanes: int) -> None:
+    def __init__(self, shipped: Shipment, dataset: Dataset, lanes: int) -> None:
         began = time.monotonic()
         import ray
 
         from tuner.training import process as worker_setup
 
-        worker_setup.limit_threads(job.cpus)
-        worker_setup.limit_gpu_memory(job.gpus)
+        worker_setup.limit_threads(shipped.cpus)
+        worker_setup.limit_gpu_memory(shipped.gpus)
         worker_setup.warm_up()
-        super().__init__(job, dataset, lanes, ray.util.get_node_ip_address())
+        super().__init__(shipped, dataset, lanes, ray.util.get_node_ip_address())
         self.seconds["start"] = time.monotonic() - began
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import ray
 from ray.tune.progress_reporter import TrialProgressCallback
@@ -15,14 +15,16 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from tuner.cluster import ray_internals
-from tuner.engines.ask_ahead import Proposals
-from tuner.engines.contract import NODES_S, WARM_UP_S, Study
+from tuner.engines.ask_ahead import ASK_WAIT_S, Proposals
+from tuner.engines.contract import Study
+from tuner.engines.duties import Deadlines, Places
 from tuner.engines.ray_tune.worker import CELL, KEY
 from tuner.engines.worker_death import KILLED_FOR_MEMORY, cause_of_death
 from tuner.trial.cells import Cell, Decision, Ending, Outcome
 
-ASK_WAIT_S = 0.05
-"""How long a slow ask may hold up the reports of other workers, at a time."""
+if TYPE_CHECKING:
+    from tuner.cluster.session import Runtime
+
 START_S = 30.0
 """How long a cell waits for a worker that starts, before it takes one that stands idle."""
 PENDING = "PENDING"
@@ -46,9 +48,7 @@ class Flight:
     cell: Cell
     started: float = field(default_factory=time.monotonic)
     tune_trial: Any = None
-    stopping: bool = False
     death: str = "the worker died, or never started"
-    began: float | None = None
     timed_out: bool = False
 
 
@@ -60,12 +60,12 @@ class Flights:
         study: Study,
         proposals: Proposals,
         concurrency: int,
-        slots: Callable[[], int] | None = None,
+        cluster: Runtime | None = None,
     ) -> None:
-        """`slots` says how many cells a cluster has place for now, as nodes come and go."""
+        """With a `cluster` the workers follow its nodes as they come and go."""
         self.study = study
-        self.slots = slots
-        self.looked = time.monotonic()
+        self.places = None if cluster is None else Places(cluster)
+        self.deadlines = Deadlines(study.experiment.trial_timeout)
         self.proposals = proposals
         self.concurrency = concurrency
         self.open: dict[str, Flight] = {}
@@ -88,6 +88,7 @@ class Flights:
         flight = self.open.pop(tune_id, None)
         if flight is None or self.over:
             return
+        self.deadlines.end(flight.cell)
         if outcome is None:
             duration_s = time.monotonic() - flight.started
             ending = Ending.TIMED_OUT if flight.timed_out else Ending.DIED
@@ -101,25 +102,23 @@ class Flights:
 
     def follow_nodes(self, tune_trial: Any) -> None:
         """Use the nodes that joined, and ask for no more than those that are left can run."""
-        if self.slots is None or time.monotonic() - self.looked < NODES_S:
+        places = None if self.places is None else self.places.look()
+        if places is None:
             return
-        self.looked = time.monotonic()
-        before, self.concurrency = self.concurrency, max(1, self.slots())
+        before, self.concurrency = self.concurrency, max(1, places)
         if self.concurrency > before:
             more = self.concurrency - before
             ray_internals.employ(self.controller, tune_trial, self.concurrency, more)
 
     def end_late(self, flight: Flight) -> None:
         """End the worker of a cell that runs longer than the experiment allows."""
-        limit_s = self.study.experiment.trial_timeout
         worker = _worker_id(flight)
-        if limit_s is None or not worker or flight.timed_out:
+        if not worker or flight.timed_out:
             return
-        now = time.monotonic()
-        flight.began = flight.began or now
-        if now - flight.began > limit_s + (0.0 if worker in self.warm else WARM_UP_S):
+        self.deadlines.begin(flight.cell, warm=worker in self.warm)
+        if self.deadlines.is_late(flight.cell):
             flight.timed_out = True
-            flight.death = f"the trial ran longer than --trial-timeout {limit_s:g} s"
+            flight.death = self.deadlines.why
             ray.kill(ray_internals.actor_of(flight.tune_trial))
 
     def kill(self) -> None:
@@ -259,4 +258,4 @@ class Sweep(TrialProgressCallback):
 def _worker_id(flight: Flight) -> str:
     """The id of the actor that runs a cell; empty while it has none."""
     actor = flight.tune_trial and ray_internals.actor_of(flight.tune_trial)
-    return "" if actor is None else str(actor._actor_id.hex())
+    return "" if actor is None else ray_internals.id_of(actor)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray import tune
 
-from tuner.engines.contract import Job, objective_of
+from tuner.engines.shipping import Shipment
 from tuner.tracebacks import failure_text
 from tuner.training.output import captured
 from tuner.trial.cells import Cell, Decision, Ending, Outcome
@@ -37,9 +37,9 @@ FOLDS_BYTES = 1 << 30
 
 
 class CellWorker(tune.Trainable):
-    """Runs cells. `job` and `dataset` lie in the object store: read there, not copied."""
+    """Runs cells. `shipped` and `dataset` lie in the object store: read there, not copied."""
 
-    job: ray.ObjectRef[Job]
+    shipped: ray.ObjectRef[Shipment]
     dataset: ray.ObjectRef[Dataset] | None
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -47,7 +47,7 @@ class CellWorker(tune.Trainable):
         self._decision = Decision.CONTINUE
         self._inbox: queue.SimpleQueue[Cell | Decision] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        training = _Training(ray.get(self.job), self._load_dataset, self._inbox, self._outbox)
+        training = _Training(ray.get(self.shipped), self._load_dataset, self._inbox, self._outbox)
         self._thread = threading.Thread(target=training.run, name="training", daemon=True)
         self._thread.start()
 
@@ -90,7 +90,7 @@ class CellWorker(tune.Trainable):
 class _Training:
     """The training thread: cells in, reports and outcomes out."""
 
-    job: Job
+    shipped: Shipment
     load_dataset: Callable[[], Dataset | None]
     inbox: queue.SimpleQueue[Any]
     outbox: queue.SimpleQueue[Any]
@@ -115,13 +115,13 @@ class _Training:
         from tuner.training import process as worker_setup
         from tuner.training.run_cell import run_cell
 
-        job = self.job
+        job = self.shipped
         worker_setup.limit_threads(job.cpus)
         if job.keras or not job.gpus:  # what another library takes of its share is its own matter
             worker_setup.limit_gpu_memory(job.gpus)
         if job.keras:
             worker_setup.warm_up()
-        objective = objective_of(job)
+        objective = job.objective()
         load_fold = self._fold_loader()
         gc.freeze()  # what lives as long as the worker need not be looked at after each trial
 
@@ -153,4 +153,4 @@ class _Training:
         size = dataset.x_train.nbytes + dataset.y_train.nbytes
         kept = max(1, FOLDS_BYTES // max(1, size))
         # A search asks for fold 0 alone; a cross-validation for each again and again.
-        return lru_cache(maxsize=kept)(lambda fold: cell_data(dataset, self.job.splits, fold))
+        return lru_cache(maxsize=kept)(lambda fold: cell_data(dataset, self.shipped.splits, fold))
