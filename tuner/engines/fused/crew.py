@@ -49,6 +49,7 @@ class Crew:
 
     def __init__(self, job: Job, cluster: Runtime) -> None:
         """Raises EngineError when Ray cannot start."""
+        concurrency = cluster.concurrency  # waits until Ray runs
         self.experiment = job.experiment
         self.shipped = shipment(job, cluster)
         self.lanes = lanes_of(job.experiment)
@@ -58,7 +59,6 @@ class Crew:
             memory=cluster.memory_per_trial * 2**20,
             label_selector=cluster.labels(),
         )(LaneActor)
-        concurrency = cluster.concurrency
         self._shared = ray.put(self.shipped), ray.put(job.dataset)
         self._stillborn = 0
         self._gone: list[dict[str, float]] = []
