@@ -97,6 +97,21 @@ def gpu_nodes_to_spare(
     return sorted(n["NodeID"] for n in has_gpu) if elsewhere and not gpus_per_trial else []
 
 
+def memory_of_one(
+    nodes: list[dict[str, Any]],
+    cpus_per_trial: float,
+    gpus_per_trial: float,
+    memory_mb: float = 0.0,
+) -> float:
+    """The MB of memory that a trial has on a node that is full of them, where that is least."""
+    parts = [math.inf]
+    for node in nodes:
+        trials = _fit_on(node, cpus_per_trial, gpus_per_trial, memory_mb)
+        if trials:
+            parts.append(node["Resources"].get("memory", math.inf) / trials / 2**20)
+    return min(parts)
+
+
 def _fit_on(node: dict[str, Any], cpus: float, gpus: float, memory_mb: float) -> int:
     asked = _asked(cpus, gpus, memory_mb)
     has = node["Resources"] if node["Alive"] else {}

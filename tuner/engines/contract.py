@@ -141,3 +141,7 @@ class Carrier(Protocol):
     def stop(self, last: Reported) -> Outcome:
         """End a cell after this report of it; its end comes back and not as an event."""
         ...
+
+    def pause(self, last: Reported) -> None:
+        """Set a cell aside after this report of it, and keep what it needs to go on."""
+        ...

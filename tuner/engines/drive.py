@@ -19,5 +19,9 @@ def drive(study: Study, carrier: Carrier, ask: Callable[[], Cell | None] | None 
                 continue
             if isinstance(event, Ended):
                 study.tell(event.cell, event.outcome)
-            elif study.report(*event) is Decision.STOP:
+                continue
+            decision = study.report(*event)
+            if decision is Decision.STOP:
                 study.tell(event.cell, carrier.stop(event))
+            elif decision is Decision.PAUSE:
+                carrier.pause(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import sys
 import sysconfig
@@ -23,6 +24,8 @@ from tuner.trial.cells import Cell
 if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
 
+PARKED_SHARE = 0.8
+"""Of a worker's memory so much may be full before a paused training is given up for the next."""
 _IMPORTS_KERAS = re.compile(r"^\s*(import|from)\s+(keras|tensorflow|tf_keras)\b", re.MULTILINE)
 
 
@@ -32,7 +35,8 @@ class Shipment:
 
     `source` says where to load the objective; `pickled` is the function itself, for an experiment
     made in memory. `paths` are the driver's folders of modules; `files` is the folder below which
-    each cell has its own, its checkpoints among them. `keras`: whether to import it ahead.
+    each cell has its own, its checkpoints among them. `keras`: whether to import it ahead. The
+    metric times `sign` is a loss. `memory_mb` is what a worker may fill with paused trainings.
     """
 
     source: Source
@@ -43,6 +47,8 @@ class Shipment:
     cpus: float
     gpus: float
     keras: bool
+    sign: float = 1.0
+    memory_mb: float = math.inf
     files: Path | None = None
     checkpoint_every: int | None = None
 
@@ -75,6 +81,8 @@ def shipment(job: Job, cluster: Runtime) -> Shipment:
         cpus=cluster.cpus_per_trial,
         gpus=cluster.gpus_per_trial,
         keras=needs_keras(experiment.objective),
+        sign=-1.0 if experiment.mode == "max" else 1.0,
+        memory_mb=PARKED_SHARE * cluster.memory_mb,
         files=job.files,
         checkpoint_every=experiment.checkpoint_every,
     )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from tuner.engines.contract import Ended, Event, Reported, Study
 from tuner.engines.drive import drive
+from tuner.engines.duties import Key, key_of
 from tuner.errors import EngineError
 from tuner.trial.cells import Cell, Ending, Outcome
 
@@ -63,6 +64,7 @@ class Simulated:
         self._coming: list[_Next] = []
         self._orders = count()
         self._current: _Next | None = None
+        self._paused: dict[Key, _Next] = {}
 
     def why_not(self) -> str | None:
         """None: whatever has curves can be simulated."""
@@ -78,6 +80,11 @@ class Simulated:
 
     def start(self, cell: Cell) -> None:
         now = self._clock.now
+        paused = self._paused.pop(key_of(cell), None)
+        if paused is not None and cell.start > 0:
+            paused.began += now - paused.time
+            self._push(replace(paused, time=now, order=next(self._orders), cell=cell))
+            return
         self._push(_Next(now, next(self._orders), cell, iter(self._curve(cell)), now))
 
     def wait(self) -> Iterable[Event]:
@@ -101,6 +108,11 @@ class Simulated:
         stopped, self._current = self._current, None
         assert stopped is not None  # its report came just now
         return self._outcome(stopped)
+
+    def pause(self, last: Reported) -> None:
+        paused, self._current = self._current, None
+        assert paused is not None  # its report came just now
+        self._paused[key_of(last.cell)] = paused
 
     def _go_on(self) -> None:
         """Let the cell that has reported, and was not stopped, take its next step."""

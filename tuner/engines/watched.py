@@ -50,6 +50,9 @@ class Watched:
         decision = self._study.report(cell, epoch, metrics, time_s)
         if decision is Decision.STOP:
             self._stopped.add(key_of(cell))
+        elif decision is Decision.PAUSE:
+            with self._lock:
+                del self._held[key_of(cell)]
         return decision
 
     def tell(self, cell: Cell, outcome: Outcome) -> None:

@@ -14,6 +14,7 @@ class Decision(StrEnum):
 
     CONTINUE = "CONTINUE"
     STOP = "STOP"
+    PAUSE = "PAUSE"
 
 
 class State(StrEnum):
@@ -41,6 +42,7 @@ class Cell:
     params: Mapping[str, Any]
     seed: int
     epochs: int | None
+    start: int = 0
 
 
 class Ending(StrEnum):

@@ -29,8 +29,8 @@ class Worker:
     """An actor, the cells that it holds, and its call in progress.
 
     It is given no cell before its first call, which does nothing, has come back: an actor for
-    which no node has place waits for one, and would keep what it holds waiting. `new` and `freed`
-    are what its next call tells it.
+    which no node has place waits for one, and would keep what it holds waiting. `new`, `freed` and
+    `kept` (what cells go on from) are what its next call tells it; `last_new` came with the last.
     """
 
     actor: Any
@@ -39,6 +39,8 @@ class Worker:
     held: dict[Key, Cell] = field(default_factory=dict)
     new: list[Cell] = field(default_factory=list)
     freed: list[Key] = field(default_factory=list)
+    kept: dict[Key, Any] = field(default_factory=dict)
+    last_new: set[Key] = field(default_factory=set)
     calls: int = 0
     peak_rss_mb: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
@@ -81,7 +83,7 @@ class Crew:
     def new_worker(self) -> Worker:
         """A worker that starts."""
         actor = self.kind.remote(*self._shared, self.lanes)
-        return Worker(actor, actor.work.remote([], []), time.monotonic())
+        return Worker(actor, actor.work.remote([], [], {}), time.monotonic())
 
     def is_full(self, worker: Worker) -> bool:
         """Whether a worker's memory has grown over its limit; TensorFlow's only grows."""

@@ -82,6 +82,7 @@ class Fused:
 
         try:
             drive(study, carrier, ask)
+            carrier.forget_paused()
         finally:
             self.kill()
             proposals.close()

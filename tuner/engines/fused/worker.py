@@ -6,8 +6,8 @@ import resource
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,13 @@ import numpy as np
 from tuner.data.splits import cell_data, cell_rows, judged_on_test
 from tuner.engines.duties import Key, key_of
 from tuner.engines.fused.messages import Began, Finished, Message, Trained, Waiting, checkpoint_of
-from tuner.engines.fused.plain_cell import PlainCell
 from tuner.engines.shipping import Shipment
+from tuner.engines.trainer import Send, Trainer
 from tuner.experiment.experiment import KerasModel
 from tuner.tracebacks import failure_text
+from tuner.training.checkpoint import Checkpoint
 from tuner.training.output import Captured, captured
+from tuner.training.run_cell import run_cell
 from tuner.trial.cells import Cell, Decision, Ending, Outcome
 from tuner.trial.trial import Trial
 
@@ -61,7 +63,10 @@ class LaneWorker:
         self.programs: dict[Any, Lanes] = {}
         self.waiting: dict[Key, Waiting] = {}
         self.busy: dict[Key, tuple[int, float]] = {}
-        self.plain: dict[Key, PlainCell] = {}
+        self.plain: dict[Key, Trainer] = {}
+        self.new_plain: dict[Key, Cell] = {}
+        self.aside: dict[Key, Trainer] = {}
+        self.kept: dict[Key, Checkpoint] = {}
         self.said: dict[Key, Captured] = {}
         self.unfit: set[Any] = set()
         self.built = 0
@@ -88,9 +93,14 @@ class LaneWorker:
         return next(iter(reasons), None), len(forms)
 
     def work(
-        self, cells: Sequence[Cell], freed: Sequence[Key]
+        self,
+        cells: Sequence[Cell],
+        freed: Sequence[Key],
+        kept: Mapping[Key, Checkpoint] | None = None,
     ) -> tuple[list[Message], dict[str, float]]:
         """Let go of the freed cells, take the new ones, train an epoch of what has a lane.
+
+        `kept` is what those of them go on from that were set aside.
 
         The epochs' reports come back, and the outcomes of the cells that had their last one or
         whose declaration raised; and where this worker's seconds went.
@@ -105,7 +115,8 @@ class LaneWorker:
                 checkpoint_of(self.shipped, self._held(lane).trial.cell).remove()
                 self._lanes.free(lane)
             if key in self.plain:
-                self.plain.pop(key).stop()
+                self._stop_plain(key)
+        self.kept.update(kept or {})
         self._keep()
         with self._timed("build"):
             self.built += len(cells)
@@ -119,6 +130,17 @@ class LaneWorker:
                 messages.append(self._plain_epoch(next(iter(self.plain))))
         return messages, dict(self.seconds)
 
+    def set_aside(self, key: Key) -> Checkpoint | None:
+        """Let go of a cell that is to go on later; what it can go on from, here or elsewhere. None
+        where it is parked in this process."""
+        if key in self.plain:
+            self.aside[key] = self.plain.pop(key)
+            return None
+        lane, _ = self.busy.pop(key)
+        kept = Checkpoint(list(self._held(lane).trial.reports), self._lanes.state(lane))
+        self._lanes.free(lane)
+        return kept
+
     def _lanes_epoch(self) -> list[Message]:
         try:
             messages = self._fill()
@@ -128,10 +150,8 @@ class LaneWorker:
             reports = self._lanes.epoch()
             for what, seconds in self._lanes.seconds.items():
                 self.seconds[what] += seconds - before.get(what, 0.0)
-        except Exception as error:  # noqa: BLE001  # it ends these cells, not the worker
+        except Exception:  # noqa: BLE001  # it ends these cells, not the worker
             program = self.programs.pop(self.group[0], None)
-            if program is not None and program.traced:
-                return [self._ended(key, failure_text(error), program) for key in list(self.busy)]
             # A layer of a user's own, say, of which no rule knew that it is none for lanes.
             self.unfit.add(self.group[0])
             cells = [w.trial.cell for w in self.waiting.values() if w.form in self.unfit]
@@ -155,29 +175,49 @@ class LaneWorker:
                     checkpoint.write(held.trial.reports, self._lanes.state(lane))
 
     def _go_on(self, key: Key, lane: int, trial: Trial) -> list[Message]:
-        """Let a lane go on from its cell's checkpoint, if it has one; the reports made anew."""
-        with captured() as said:
-            found = checkpoint_of(self.shipped, trial.cell).read(lambda: self._lanes.state(lane))
-        self.said[key].text += said.text
+        """Let a lane go on from what its cell has: what was kept when it was set aside, or a
+        checkpoint, whose reports are made anew."""
+        kept = found = self.kept.pop(key, None)
+        if found is None:
+            with captured() as said:
+                checkpoint = checkpoint_of(self.shipped, trial.cell)
+                found = checkpoint.read(lambda: self._lanes.state(lane))
+            self.said[key].text += said.text
         if found is None:
             return []
         self._lanes.go_on(lane, found.arrays, found.epoch)
         trial.reports.extend(found.reports)
         self.busy[key] = (lane, time.monotonic() - found.reports[-1][2])
+        if kept is not None:  # the study has heard them
+            return []
         return [Trained(key, *report, self.host) for report in found.reports]
 
     def _plain_epoch(self, key: Key) -> Message:
-        said = self.plain[key].epoch()
+        trainer = self.plain[key]
+        cell = self.new_plain.pop(key, None)
+        said = trainer.say(Decision.CONTINUE if cell is None else cell)
         if isinstance(said, Outcome):
-            del self.plain[key]
+            self.plain.pop(key).close()
             return Finished(key, replace(said, host=self.host))
+        trainer.park()  # lanes, and other cells, train before its next epoch
         return Trained(key, *said, self.host)
 
+    def _stop_plain(self, key: Key) -> None:
+        trainer = self.plain.pop(key)
+        if self.new_plain.pop(key, None) is None:
+            trainer.say(Decision.STOP)
+        trainer.close()
+
     def _train_plainly(self, cell: Cell) -> None:
-        self.plain[key_of(cell)] = PlainCell(
+        self.plain[key_of(cell)] = Trainer(self._fit, lambda: self.host)
+        self.new_plain[key_of(cell)] = cell
+
+    def _fit(self, cell: Cell, send: Send) -> Outcome:
+        return run_cell(
             self.declaration,
             self.shipped.metric,
             cell,
+            send,
             lambda: self.data(cell.fold),
             self.shipped.folder(cell),
             self.shipped.checkpoint_every,
@@ -212,6 +252,9 @@ class LaneWorker:
         from tuner.training.declared import batch_size_of, build_model, epochs_of
 
         key = key_of(cell)
+        if key in self.aside:
+            self.plain[key] = self.aside.pop(key)
+            return Began(key)
         try:
             trial = self._trial(cell)
             with captured() as said:
@@ -304,6 +347,24 @@ class LaneActor(LaneWorker):
         worker_setup.warm_up()
         super().__init__(shipped, dataset, lanes, ray.util.get_node_ip_address())
         self.seconds["start"] = time.monotonic() - began
+
+    def work(
+        self,
+        cells: Sequence[Cell],
+        freed: Sequence[Key],
+        kept: Mapping[Key, Any] | None = None,
+    ) -> tuple[list[Message], dict[str, float]]:
+        """As a LaneWorker does; what cells go on from lies in the object store of a node, and is
+        lost with it, or with what it was to come from: they then train from epoch 1."""
+        import ray
+
+        found: dict[Key, Checkpoint] = {}
+        for key, at in (kept or {}).items():
+            with suppress(ray.exceptions.RayError):
+                checkpoint = ray.get(at)
+                if checkpoint is not None:
+                    found[key] = checkpoint
+        return super().work(cells, freed, found)
 
 
 def _unasked(epoch: int, metrics: dict[str, float], time_s: float) -> Decision:

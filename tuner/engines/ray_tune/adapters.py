@@ -18,7 +18,8 @@ from tuner.cluster import ray_internals
 from tuner.engines.ask_ahead import ASK_WAIT_S, Proposals
 from tuner.engines.contract import Study
 from tuner.engines.duties import Deadlines, Places
-from tuner.engines.ray_tune.worker import CELL, KEY
+from tuner.engines.ray_tune.homes import Homes
+from tuner.engines.ray_tune.worker import CELL, KEY, SetAside
 from tuner.engines.worker_death import KILLED_FOR_MEMORY, cause_of_death
 from tuner.trial.cells import Cell, Decision, Ending, Outcome
 
@@ -43,13 +44,19 @@ class Landed(Exception):
 
 @dataclass
 class Flight:
-    """A cell in the air. `tune_trial` is known once Tune has made it, `outcome` once it ended."""
+    """A cell in the air. `tune_trial` is known once Tune has made it, `worker` once it has one.
+
+    `home` is the worker that has its training parked, for a cell that goes on.
+    """
 
     cell: Cell
+    home: str | None = None
     started: float = field(default_factory=time.monotonic)
     tune_trial: Any = None
+    worker: str = ""
     death: str = "the worker died, or never started"
     timed_out: bool = False
+    paused: bool = False
 
 
 class Flights:
@@ -66,6 +73,7 @@ class Flights:
         self.study = study
         self.places = None if cluster is None else Places(cluster)
         self.deadlines = Deadlines(study.experiment.trial_timeout)
+        self.homes = Homes()
         self.proposals = proposals
         self.concurrency = concurrency
         self.open: dict[str, Flight] = {}
@@ -75,6 +83,24 @@ class Flights:
         self.full: set[str] = set()
         self.controller: Any = None
 
+    def next(self) -> Flight | None:
+        """A cell to fly. One that is parked waits for its worker, and others go before it."""
+        busy = {flight.home or flight.worker for flight in self.open.values()}
+        cell = self.homes.released(busy)
+        # With nothing in flight there is nothing to hold up, and Tune would sleep for a second.
+        wait_s = ASK_WAIT_S if self.open else None
+        while cell is None and (asked := self.proposals.take(wait_s)) is not None:
+            cell = self.homes.unless_busy(asked, busy)
+        return None if cell is None else Flight(cell, self.homes.leave(cell))
+
+    def reluctance(self, tune_id: str, worker: str) -> int:
+        """How little a trial suits an idle worker: best is its home, worst is another's; a new one
+        goes where the fewest are parked, since it may take them along when it ends its worker."""
+        if self.open[tune_id].home == worker:
+            return 0
+        claimed = any(flight.home == worker and not flight.worker for flight in self.open.values())
+        return 1 + self.homes.count(worker) + (self.homes.total if claimed else 0)
+
     def attempt(self, call: Callable[..., T], *args: Any) -> T | None:
         """Call the study; keep its error to be raised after Tune, which would swallow it."""
         try:
@@ -83,22 +109,38 @@ class Flights:
             self.error = self.error or error
             return None
 
-    def end(self, tune_id: str, outcome: Outcome | None) -> None:
-        """Tell the end of a cell, once; without an outcome its worker died."""
+    def end(self, tune_id: str, said: Outcome | SetAside | None) -> None:
+        """Tell the end of a cell, once, unless it is set aside; without `said` its worker died."""
         flight = self.open.pop(tune_id, None)
         if flight is None or self.over:
             return
+        worker = self.worker_of(flight)
+        if said is None:
+            self.homes.lose(worker)
+        else:
+            self.warm.add(worker)
+        if flight.paused:
+            self.deadlines.pause(flight.cell)
+            if said is not None:
+                self.homes.park(flight.cell, worker)
+            return
         self.deadlines.end(flight.cell)
-        if outcome is None:
+        if not isinstance(said, Outcome):
             duration_s = time.monotonic() - flight.started
             ending = Ending.TIMED_OUT if flight.timed_out else Ending.DIED
-            outcome = Outcome(ending, flight.death, duration_s)
-        else:
-            self.warm.add(_worker_id(flight))
-            limit = self.study.experiment.memory_per_trial
-            if limit is not None and outcome.peak_rss_mb > limit:
-                self.full.add(tune_id)
-        self.attempt(self.study.tell, flight.cell, outcome)
+            said = Outcome(ending, flight.death, duration_s)
+        limit = self.study.experiment.memory_per_trial
+        if limit is not None and said.peak_rss_mb > limit:  # Tune is not to use this worker again
+            self.full.add(tune_id)
+            self.homes.lose(worker)
+        self.attempt(self.study.tell, flight.cell, said)
+
+    def worker_of(self, flight: Flight) -> str:
+        """The id of the actor that runs a cell; empty while it has none."""
+        actor = flight.tune_trial and ray_internals.actor_of(flight.tune_trial)
+        if actor is not None:
+            flight.worker = ray_internals.id_of(actor)
+        return flight.worker
 
     def follow_nodes(self, tune_trial: Any) -> None:
         """Use the nodes that joined, and ask for no more than those that are left can run."""
@@ -112,7 +154,7 @@ class Flights:
 
     def end_late(self, flight: Flight) -> None:
         """End the worker of a cell that runs longer than the experiment allows."""
-        worker = _worker_id(flight)
+        worker = self.worker_of(flight)
         if not worker or flight.timed_out:
             return
         self.deadlines.begin(flight.cell, warm=worker in self.warm)
@@ -149,14 +191,12 @@ class AskTell(Searcher):
             return _FINISHED
         if len(flights.open) >= flights.concurrency:
             return None
-        # With nothing in flight there is nothing to hold up, and Tune would sleep for a second.
-        wait_s = ASK_WAIT_S if flights.open else None
-        cell = flights.attempt(flights.proposals.take, wait_s)
-        if cell is None:
+        flight = flights.attempt(flights.next)
+        if flight is None:
             idle = not flights.open and (flights.error or flights.study.finished)
             return _FINISHED if idle else None
-        flights.open[trial_id] = Flight(cell)
-        return {CELL: cell}
+        flights.open[trial_id] = flight
+        return {CELL: flight.cell}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -182,8 +222,9 @@ class Reports(TrialScheduler):
     def on_trial_add(self, controller: Any, trial: Any) -> None:
         if self._flights.controller is None:
             workers = self._flights.concurrency
-            full = self._flights.full
-            self._flights.controller = ray_internals.prepare(controller, trial, workers, full)
+            self._flights.controller = ray_internals.prepare(
+                controller, trial, workers, self._flights.full, self._flights.reluctance
+            )
         self._flights.open[trial.trial_id].tune_trial = trial
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -191,6 +232,9 @@ class Reports(TrialScheduler):
         decision = self._flights.attempt(self._flights.study.report, flight.cell, *result[KEY])
         if decision is Decision.STOP:
             ray_internals.actor_of(trial).stop_cell.remote()
+        elif decision is Decision.PAUSE:
+            flight.paused = True
+            ray_internals.actor_of(trial).pause_cell.remote()
         return str(TrialScheduler.CONTINUE)
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:
@@ -253,9 +297,3 @@ class Sweep(TrialProgressCallback):
         if flights.error is not None or flights.study.finished:
             flights.kill()
             raise Landed
-
-
-def _worker_id(flight: Flight) -> str:
-    """The id of the actor that runs a cell; empty while it has none."""
-    actor = flight.tune_trial and ray_internals.actor_of(flight.tune_trial)
-    return "" if actor is None else ray_internals.id_of(actor)
