@@ -56,7 +56,7 @@ class Shipment:
         """Where a cell's own files lie."""
         if self.files is None:
             return None
-        fold = cell.fold if self.splits.plan == "cv" else None
+        fold = cell.fold if self.splits.mode == "cv" else None
         return cell_folder(self.files, cell.trial, fold)
 
     def objective(self) -> Objective:
@@ -81,7 +81,7 @@ def shipment(job: Job, cluster: Runtime) -> Shipment:
         cpus=cluster.cpus_per_trial,
         gpus=cluster.gpus_per_trial,
         keras=needs_keras(experiment.objective),
-        sign=-1.0 if experiment.mode == "max" else 1.0,
+        sign=-1.0 if experiment.direction == "maximize" else 1.0,
         memory_mb=PARKED_SHARE * cluster.memory_mb,
         files=job.files,
         checkpoint_every=experiment.checkpoint_every,
