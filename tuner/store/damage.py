@@ -23,7 +23,7 @@ def reading(place: object, *, writes: bool = False) -> Iterator[None]:
     """Say in a ResultsError what a damaged folder makes the block stumble over.
 
     The checks of each file name what is wrong in it. This is for what they do not foresee; it names
-    where the block stumbled, and keeps the cause. A block that `writes` too raises OSError as it is.
+    where the block stumbled, and keeps the cause. With `writes`, OSError passes as it is.
     """
     try:
         yield
