@@ -86,7 +86,9 @@ def scored_fit(
             if epoch == estimator.epochs or estimator.model_.stop_training:
                 held.update(metrics)
                 return Decision.CONTINUE
-            stop = trial.report(epoch, {**metrics, **(scores() if every_epoch else {})})
+            # Without a scheduler nobody needs the score before the end.
+            found = scores() if every_epoch else dict.fromkeys([str(trial.metric)])
+            stop = trial.report(epoch, {**metrics, **found})
             return Decision.STOP if stop else Decision.CONTINUE
 
         started = time.perf_counter()
