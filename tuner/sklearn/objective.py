@@ -87,7 +87,8 @@ def scored_fit(
                 held.update(metrics)
                 return Decision.CONTINUE
             # Without a scheduler nobody needs the score before the end.
-            found = scores() if every_epoch else dict.fromkeys([str(trial.metric)])
+            found: dict[str, Any] = {str(trial.metric): None}
+            found |= scores() if every_epoch else {}
             stop = trial.report(epoch, {**metrics, **found})
             return Decision.STOP if stop else Decision.CONTINUE
 

@@ -19,7 +19,8 @@ from tuner.training.checkpoint import CheckpointFile
 from tuner.training.fit import train_model
 from tuner.training.process import seed_worker
 from tuner.trial.cells import Cell, Decision, Ending, Outcome
-from tuner.trial.trial import Trial, TrialStopped, checked_metrics
+from tuner.trial.checks import checked_metrics
+from tuner.trial.trial import Trial, TrialStopped
 
 if TYPE_CHECKING:
     from tuner.data.splits import Data

@@ -128,7 +128,7 @@ class Trial(Mapping[str, Any]):
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+    def report(self, epoch: int, metrics: Mapping[str, Any]) -> bool:
         """Report an epoch's metrics (epochs from 1, rising); True means: stop training now.
 
         A metric of several values becomes `name_0`, `name_1`, ...; None says that a metric was not
