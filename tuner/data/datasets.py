@@ -210,12 +210,14 @@ def _load_npz(path: Path) -> Dataset:
                     f"{path}: lacks {', '.join(missing)}; Keras' layout has {', '.join(KEYS)}"
                 )
             arrays = {key: _read_member(path, key, archive) for key in KEYS}
-            more = {key: archive[key].item() for key in ("scale", "task") if key in archive}
+            more: dict[str, Any] = {
+                key: archive[key].item() for key in ("scale", "task") if key in archive
+            }
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise DatasetError(f"{path}: is no readable .npz ({_one_line(error)})") from error
     if path.stem.lower().endswith("mnist") and arrays["x_train"].dtype == np.uint8:
         more.setdefault("scale", IMAGE_SCALE)
-    return from_arrays(str(path), **arrays, **more)
+    return from_arrays(str(path), *(arrays[key] for key in KEYS), **more)
 
 
 def _read_member(path: Path, key: str, archive: Mapping[str, Array]) -> Array:
