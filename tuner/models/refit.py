@@ -294,6 +294,8 @@ def _write(done: Refit, study: Mapping[str, Any], dataset: Dataset) -> None:
             "fingerprint": dataset.fingerprint,
             "train": len(dataset.x_train),
             "test": len(dataset.x_test),
+            "labels": None if dataset.classes is None else list(dataset.classes),
+            "done": list(dataset.done),
         },
         "versions": study["versions"],
         "created_at": datetime.now(UTC).isoformat(),

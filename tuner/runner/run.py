@@ -171,6 +171,8 @@ def run_study(
             ledger_locked(storage, study_name(content, path), give_up),
         ):
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
+            if dataset is not None and dataset.done:
+                display.line(f"data: {'; '.join(dataset.done)}")
             described = describe(loaded, settled, dataset)
             if resume:
                 check_dataset(content, dataset)

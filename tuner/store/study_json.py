@@ -43,6 +43,8 @@ def describe(loaded: Loaded, settled: Experiment, dataset: Dataset | None) -> di
             "train": len(dataset.x_train),
             "test": len(dataset.x_test),
             "classes": dataset.n_classes,
+            "labels": None if dataset.classes is None else list(dataset.classes),
+            "done": list(dataset.done),
         },
         "versions": {name: version(name) for name in ("tuner", *LIBRARIES)},
         "python": sys.version.split()[0],
