@@ -75,7 +75,8 @@ def test_a_study_resumed_in_a_new_process_gets_the_point_that_an_undisturbed_one
     name: str, tmp_path: Path
 ) -> None:
     fields = {"space": SPACE, "sampler": name, "seed": 4, "scheduler": "none"}
-    simulate(experiment(**fields, trials=14), half_diverging, folder=tmp_path)
+    begun = simulate(experiment(**fields, trials=14), half_diverging, folder=tmp_path)
+    begun.ledger.disconnect()
     undisturbed = simulate(experiment(**fields, trials=15), half_diverging)
     root = Path(__file__).parents[2]
     done = subprocess.run(
