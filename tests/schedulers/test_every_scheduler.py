@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 
 from tests.brain import experiment, half_diverging, open_study, rising, simulate
+from tests.schedulers.boards import Judged
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import SCHEDULERS
-from tuner.schedulers.contract import Scheduler
 from tuner.schedulers.hyperband import Hyperband
 from tuner.schedulers.median import Median
 from tuner.schedulers.registry import make_scheduler
@@ -20,11 +20,12 @@ STOPPING = [name for name in SCHEDULERS if name != "none"]
 ALL = list(SCHEDULERS)
 
 
-def made(name: str, **fields: object) -> Scheduler:
-    return make_scheduler(experiment(scheduler=name, eta=2, **fields))
+def made(name: str, *, min_epochs: int = 1, windowed: bool = False) -> Judged:
+    options = {"eta": 2, "min_epochs": min_epochs}
+    return Judged(make_scheduler(name, options, 9), windowed=windowed)
 
 
-def decisions(scheduler: Scheduler, losses: list[float], epoch: int = 1) -> list[Decision]:
+def decisions(scheduler: Judged, losses: list[float], epoch: int = 1) -> list[Decision]:
     return [
         scheduler.report(trial, 0, epoch, loss, 9).decision for trial, loss in enumerate(losses)
     ]
@@ -66,10 +67,10 @@ def test_nobody_is_stopped_before_min_epochs(name: str) -> None:
 
 @pytest.mark.parametrize("name", STOPPING)
 def test_within_a_window_only_earlier_windows_count(name: str) -> None:
-    scheduler = made(name, deterministic=True)
+    scheduler = made(name, windowed=True)
     rising_losses = [float(trial) for trial in range(20)]
     assert set(decisions(scheduler, rising_losses)) == {Decision.CONTINUE}
-    scheduler.close_window()
+    scheduler.board.close_window()
     late = [scheduler.report(100 + t, 0, 1, 99.0, 9).decision for t in range(20)]
     assert Decision.STOP in late
 
@@ -91,7 +92,7 @@ def test_a_study_under_it_is_the_same_at_any_concurrency_when_deterministic(name
 
 
 def test_median_compares_the_best_so_far_with_the_median_of_running_averages() -> None:
-    median = Median(min_epochs=1)
+    median = Judged(Median(min_epochs=1))
     for trial, loss in enumerate([0.1, 0.2, 0.3]):
         median.report(trial, 0, 1, loss, 9)
     assert median.report(3, 0, 1, 0.2, 9).decision is Decision.CONTINUE
@@ -101,14 +102,15 @@ def test_median_compares_the_best_so_far_with_the_median_of_running_averages() -
 def test_hyperband_gives_brackets_their_shares_by_number_alone() -> None:
     hyperband = Hyperband(eta=3, min_epochs=1, last_epoch=27)
     counts = Counter(hyperband.bracket(trial) for trial in range(1000))
-    assert [counts[s] for s in range(3)] == pytest.approx([529, 294, 176], abs=5)
+    assert [counts[s] for s in range(4)] == pytest.approx([551, 245, 122, 82], abs=5)
     first_rungs = {}
+    judged = Judged(hyperband)
     for trial in range(50):
         for epoch in range(1, 28):
-            if hyperband.report(trial, 0, epoch, 0.0, 27).rung:
+            if judged.report(trial, 0, epoch, 0.0, 27).rung:
                 first_rungs.setdefault(hyperband.bracket(trial), epoch)
                 break
-    assert first_rungs == {0: 1, 1: 3, 2: 9}
+    assert first_rungs == {0: 1, 1: 3, 2: 9}  # the fourth, which begins at 27, has no rung
 
 
 def test_hyperband_needs_a_last_epoch() -> None:

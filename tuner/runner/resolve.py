@@ -13,7 +13,6 @@ from tuner.experiment.experiment import GRID, Experiment
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.loading import load as load_experiment
 from tuner.experiment.settle import cells_per_trial, epochs_are_budget, last_epoch, settle
-from tuner.schedulers.registry import make_scheduler
 from tuner.search_space.axes import Int
 from tuner.search_space.grid import grid_points
 from tuner.search_space.space import SearchSpace
@@ -62,7 +61,7 @@ def _settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     if unknown:
         raise ExperimentError(f"an Experiment has no field {', '.join(unknown)}")
     settled = settle(experiment, overrides)
-    make_scheduler(settled)  # either refuses here, before anything has begun
+    scheduler_of(settled)  # either refuses here, before anything has begun
     if settled.sampler == GRID:
         grid_points(SearchSpace(settled.space))
     return settled

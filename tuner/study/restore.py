@@ -18,7 +18,7 @@ from tuner.store.ledger import FOLD, broken_ledger
 from tuner.store.reports_table import Report
 from tuner.study.record import CellResult, Record
 from tuner.study.study import Study
-from tuner.trial.cells import Decision, State
+from tuner.trial.cells import Cell, Decision, State
 
 
 def restore(study: Study) -> None:
@@ -127,14 +127,16 @@ def _replay(study: Study, reports: Iterable[Report]) -> None:
             value = report.metrics.get(study.experiment.metric)
             judged = all(math.isfinite(metric) for metric in report.metrics.values())
             if value is not None and judged and (report.trial, report.fold) not in stopped:
-                limit = last_epoch(study.experiment, study.records[report.trial].params)
-                study.scheduler.report(
-                    report.trial, report.fold, report.epoch, study.sign * value, limit
-                )
+                record = study.records[report.trial]
+                limit = last_epoch(study.experiment, record.params)
+                cell = Cell(record.trial, record.attempt, report.fold, record.params, 0, limit)
+                loss = study.sign * value
+                verdict = study.scheduler.judge(cell, report.epoch, loss, study.board)
+                study.board.note(cell.key, report.epoch, loss, verdict.rung)
             if report.decision == Decision.STOP:
                 stopped.add((report.trial, report.fold))
         if window not in unfinished:
-            study.scheduler.close_window()
+            study.board.close_window()
 
 
 def _go_on(study: Study, record: Record, attempt: FrozenTrial) -> None:

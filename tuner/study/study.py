@@ -20,8 +20,8 @@ from typing import Any
 
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.settle import cells_per_trial, last_epoch
-from tuner.schedulers.registry import make_scheduler
+from tuner.experiment.settle import cells_per_trial, last_epoch, scheduler_of
+from tuner.schedulers.board import Board
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
 from tuner.store.reports_table import Report
@@ -32,7 +32,7 @@ from tuner.study.record import Record
 from tuner.study.running_cell import OpenCell
 from tuner.study.seeds import cell_seed
 from tuner.study.shared_training import Followers, Taken, leaders
-from tuner.trial.cells import Cell, Decision, Ending, Outcome, State
+from tuner.trial.cells import Cell, CellKey, Decision, Ending, Outcome, State
 
 DEATHS_ALLOWED = 2
 FIRST_FAILURES = 3
@@ -66,7 +66,8 @@ class Study:
         self.started = clock()
         self.abort: StudyError | None = None
         self.ledger = ledger
-        self.scheduler = make_scheduler(experiment)
+        self.scheduler = scheduler_of(experiment)
+        self.board = Board(folds=cells_per_trial(experiment), windowed=experiment.deterministic)
         self.proposals = Proposals(experiment, ledger, enqueued)
         self.total = self.proposals.total
         self.followers = Followers(leaders(experiment, self.proposals.points or ()))
@@ -232,9 +233,9 @@ class Study:
         open_cell.values[epoch] = value
         if final:
             return Decision.CONTINUE
-        verdict = self.scheduler.report(
-            cell.trial, cell.fold, epoch, self.sign * value, cell.epochs
-        )
+        loss = self.sign * value
+        verdict = self.scheduler.judge(cell, epoch, loss, self.board)
+        self.board.note(cell.key, epoch, loss, verdict.rung)
         if verdict.decision is Decision.STOP:
             return self._end_early(open_cell, record, State.STOPPED)
         open_cell.rung = verdict.rung or open_cell.rung
@@ -344,14 +345,14 @@ class Study:
         for record in sorted(self.window, key=lambda record: record.trial):
             self.close(record)
         self.window.clear()
-        self.scheduler.close_window()
+        self.board.close_window()
 
     def start_over(self, record: Record) -> None:
         """Open a new attempt, which runs the cells that failed or never ended."""
         done = {fold: cell for fold, cell in record.cells.items() if cell.state is State.COMPLETE}
         for fold in range(self.cells):
             if fold not in done:
-                self.scheduler.withdraw(record.trial, fold)
+                self.board.withdraw(CellKey(record.trial, fold))
                 self.followers.forget(record.trial, fold)
                 self.recorder.drop((record.trial, fold), record.attempt)
         record.attempt += 1
