@@ -12,7 +12,13 @@ from tuner.errors import ExperimentError
 from tuner.experiment.experiment import GRID, Experiment
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.loading import load as load_experiment
-from tuner.experiment.settle import cells_per_trial, epochs_are_budget, last_epoch, settle
+from tuner.experiment.settle import (
+    cells_per_trial,
+    epochs_are_budget,
+    last_epoch,
+    scheduler_of,
+    settle,
+)
 from tuner.search_space.axes import Int
 from tuner.search_space.grid import grid_points
 from tuner.search_space.space import SearchSpace
