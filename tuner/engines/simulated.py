@@ -53,7 +53,8 @@ def run(study: Study, curve: Curve, *, workers: int, clock: VirtualClock) -> Non
     orders = count()
     while True:
         while len(events) < workers and (cell := study.ask()) is not None:
-            event = _Event(clock.now, next(orders), cell, iter(curve(cell)), clock.now)
+            steps = (step for step in curve(cell) if step.epoch > cell.start)
+            event = _Event(clock.now, next(orders), cell, steps, clock.now)
             heapq.heappush(events, _next(event))
         if not events:
             return
@@ -66,10 +67,10 @@ def run(study: Study, curve: Curve, *, workers: int, clock: VirtualClock) -> Non
                 event.order = next(orders)
                 heapq.heappush(events, _next(event))
                 continue
+            if decision is Decision.PAUSE:  # nobody is told, and the worker is free
+                continue
         ending = Ending.RAISED if error is not None else Ending.FINISHED
         study.tell(event.cell, Outcome(ending, error, elapsed, host="simulated", read_epochs=False))
-        if study.finished and not events:
-            return
 
 
 def _next(event: _Event) -> tuple[_Event, Step | None, str | None]:

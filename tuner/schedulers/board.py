@@ -60,6 +60,10 @@ class Board:
         """The last epoch that a cell has reported; 0 before any."""
         return max(self._reports.get(cell, ()), default=0)
 
+    def last_rung(self, cell: CellKey) -> int:
+        """The last rung that a cell was judged at; 0 before any."""
+        return max((e.rung or 0 for e in self._reports.get(cell, {}).values()), default=0)
+
     def own(self, trial: int, rung: int) -> dict[int, float]:
         """What a trial itself had at a rung, by fold; an open window's too."""
         return {

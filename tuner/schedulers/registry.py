@@ -11,7 +11,7 @@ from tuner.errors import ExperimentError
 from tuner.schedulers.contract import Pausing, Scheduler
 
 SCHEDULERS = {
-    "asha": "tuner.schedulers.asha_stopping:AshaStopping",
+    "asha": "tuner.schedulers.asha:Asha",
     "asha_stopping": "tuner.schedulers.asha_stopping:AshaStopping",
     "median": "tuner.schedulers.median:Median",
     "hyperband": "tuner.schedulers.hyperband:Hyperband",

@@ -25,16 +25,17 @@ from tuner.store.layout import (
     REPORTS_FOLDER,
 )
 from tuner.store.parquet import arrow_type, microseconds, put_parquet, read_parquet
+from tuner.trial.cells import CellKey, Decision
 
 ROWS_A_PART = 50_000
-CellKey = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Report:
     """One report as the study took it, `at` a time in seconds since the Unix epoch.
 
-    `order` counts all reports of the study, from 0.
+    `order` counts all reports of the study, from 0. `rung` is the rung that it was judged at, if
+    at one, and `why` the scheduler's reason.
     """
 
     trial: int
@@ -46,6 +47,13 @@ class Report:
     decision: str
     order: int
     at: float | None = None
+    rung: int | None = None
+    why: str = ""
+
+    @property
+    def key(self) -> CellKey:
+        """The cell that it is of."""
+        return CellKey(self.trial, self.fold)
 
 
 class ReportStore:
@@ -94,9 +102,13 @@ class ReportStore:
         self._ready.extend(self._open.pop(cell, []))
         self._changed = True
 
-    def drop(self, cell: CellKey, attempt: int) -> None:
-        """Forget a cell's reports up to this attempt, since a new one starts it over."""
-        kept = [row for row in self._open.pop(cell, []) if row.attempt > attempt]
+    def drop(self, cell: CellKey, attempt: int, after: int = 0) -> None:
+        """Forget a cell's reports up to this attempt: a new one starts it over, `after` an epoch.
+
+        The log keeps them until it starts anew; the reader of a log drops them once more.
+        """
+        rows = self._open.pop(cell, [])
+        kept = [row for row in rows if row.attempt > attempt or row.epoch <= after]
         if kept:
             self._open[cell] = kept
 
@@ -131,7 +143,11 @@ class ReportStore:
         self._log.close()
 
     def _hold(self, report: Report) -> None:
-        self._open.setdefault((report.trial, report.fold), []).append(report)
+        rows = self._open.setdefault(report.key, [])
+        if rows and rows[-1].attempt < report.attempt:  # it started over from its last pause
+            pauses = [row.epoch for row in rows if row.decision == Decision.PAUSE]
+            rows[:] = [row for row in rows if row.epoch <= max(pauses, default=0)]
+        rows.append(report)
         new = [name for name in report.metrics if name not in self._metrics]
         new = [name for name in new if name not in REPORT_COLUMNS_LAST]
         if new:
@@ -188,9 +204,9 @@ class ReportStore:
         for number in range(self._part):
             if self._part_path(number).exists():
                 table = read_parquet(self._part_path(number))
-                for name in self._metrics:
-                    if name not in table.column_names:
-                        table = table.append_column(name, pa.nulls(len(table), pa.float64()))
+                for field in _schema(self._metrics):
+                    if field.name not in table.column_names:
+                        table = table.append_column(field, pa.nulls(len(table), field.type))
                 put_parquet(self._part_path(number), table.select(_schema(self._metrics).names))
         self._changed = True
 
@@ -214,7 +230,7 @@ def _schema(metrics: list[str]) -> pa.Schema:
 def _table(rows: list[Report], metrics: list[str]) -> pa.Table:
     columns: dict[str, list[Any]] = {
         name: [getattr(row, name) for row in rows]
-        for name in (*REPORT_COLUMNS_FIRST, "decision", "order")
+        for name in (*REPORT_COLUMNS_FIRST, "decision", "order", "rung", "why")
     }
     for name in (*metrics, "learning_rate"):
         columns[name] = [row.metrics.get(name) for row in rows]
@@ -226,10 +242,11 @@ def _table(rows: list[Report], metrics: list[str]) -> pa.Table:
 def _rows(table: pa.Table) -> Iterator[Report]:
     fixed = {*REPORT_COLUMNS_FIRST, "decision", "order"}
     for row in table.to_pylist():
-        at = row.pop("at", None)
+        at, rung, why = row.pop("at", None), row.pop("rung", None), row.pop("why", None)
         metrics = {k: v for k, v in row.items() if k not in fixed and v is not None}
         seconds = None if at is None else at.timestamp()
-        yield Report(attempt=0, metrics=metrics, at=seconds, **{name: row[name] for name in fixed})
+        known = {name: row[name] for name in fixed}
+        yield Report(attempt=0, metrics=metrics, at=seconds, rung=rung, why=why or "", **known)
 
 
 def _line(content: Mapping[str, Any]) -> bytes:

@@ -75,7 +75,7 @@ class Outcome:
     """The end of a cell. `error` is the text kept for the user (a traceback where it raised).
 
     `returned` holds the metrics that a function returned which had reported nothing; `read_epochs`
-    is the trial's. `log` is what the cell printed.
+    is the trial's. `log` is what the cell printed. `trained_by` is program, lanes or fit.
     """
 
     ending: Ending
@@ -86,6 +86,7 @@ class Outcome:
     returned: Mapping[str, float] | None = None
     read_epochs: bool = True
     log: str = ""
+    trained_by: str = ""
 
 
 Reported = tuple[int, dict[str, float], float]
