@@ -18,8 +18,8 @@ from typing import Any
 from tuner.errors import EngineError
 from tuner.store.layout import TENSORBOARD_FOLDER, cell_folder
 from tuner.store.reports_table import Report
-from tuner.trial.cells import CellKey
 from tuner.study.record import Record
+from tuner.trial.cells import CellKey
 
 
 class EventFiles:

@@ -25,9 +25,7 @@ def trials_table(records: Iterable[Record], space: SearchSpace, engine: str) -> 
         if name not in ("seed", "engine", "started_at")
     }
     for name in ("value", "value_std", "best_epoch"):  # a trial in flight has none yet
-        columns[name] = [
-            None if row.state is State.RUNNING else getattr(row, name) for row in rows
-        ]
+        columns[name] = [None if row.state is State.RUNNING else getattr(row, name) for row in rows]
     columns["seed"] = [str(row.seed) for row in rows]
     columns["engine"] = [engine] * len(rows)
     columns["started_at"] = [microseconds(row.started_at) for row in rows]

@@ -64,6 +64,7 @@ def end_cell(study: Study, key: CellKey, outcome: Outcome) -> None:
     result = open_cell.result(outcome, study.experiment, study.sign, study.clock())
     if study.falls_behind(record, key.fold, result):
         result = replace(result, falls_behind=True)
+    study.recorder.sync()  # first: the ledger must promise no report that a power cut takes
     study.ledger.keep_cell(record.attempt_id, key.fold, result.as_json())
     finished = outcome.ending is Ending.FINISHED
     study.apply(

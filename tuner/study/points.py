@@ -13,7 +13,6 @@ from tuner.search_space.grid import grid_points
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
 
-
 TRIES = 5
 """How often a sampler is asked for a point that was not tried before."""
 
@@ -68,6 +67,6 @@ def _values(axis: Axis) -> float:
         return len(axis.choices)
     if isinstance(axis, Constant):
         return 1
-    if axis.log and isinstance(axis, Float) or axis.step is None and isinstance(axis, Float):
+    if (axis.log and isinstance(axis, Float)) or (axis.step is None and isinstance(axis, Float)):
         return math.inf
     return (axis.high - axis.low) // (axis.step or 1) + 1

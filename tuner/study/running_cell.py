@@ -35,7 +35,9 @@ class OpenCell:
         self.time_s = time_s
         self.metrics.update(dict.fromkeys(metrics))
 
-    def result(self, outcome: Outcome, experiment: Experiment, sign: float, now: float) -> CellResult:
+    def result(
+        self, outcome: Outcome, experiment: Experiment, sign: float, now: float
+    ) -> CellResult:
         """What became of the cell, its work having ended in `outcome`."""
         state, error = self._state(outcome, experiment.metric)
         value = epoch = None

@@ -214,6 +214,8 @@ class Study(StudyState):
             open_cell = self.open[cell.key]
             if epoch <= open_cell.epochs:
                 return Decision.CONTINUE if open_cell.end is None else Decision.STOP
+            if not open_cell.metrics:
+                self.ledger.sync()  # first: no report without its attempt, after a power cut either
             return self._report(open_cell, epoch, metrics, time_s)
 
     def _report(
