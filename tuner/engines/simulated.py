@@ -53,8 +53,7 @@ def run(study: Study, curve: Curve, *, workers: int, clock: VirtualClock) -> Non
     orders = count()
     while True:
         while len(events) < workers and (cell := study.ask()) is not None:
-            steps = (step for step in curve(cell) if step.epoch > cell.start)
-            event = _Event(clock.now, next(orders), cell, steps, clock.now)
+            event = _Event(clock.now, next(orders), cell, _ahead(curve(cell), cell), clock.now)
             heapq.heappush(events, _next(event))
         if not events:
             return
@@ -71,6 +70,11 @@ def run(study: Study, curve: Curve, *, workers: int, clock: VirtualClock) -> Non
                 continue
         ending = Ending.RAISED if error is not None else Ending.FINISHED
         study.tell(event.cell, Outcome(ending, error, elapsed, host="simulated", read_epochs=False))
+
+
+def _ahead(steps: Iterable[Step], cell: Cell) -> Iterator[Step]:
+    """The steps after those that the cell trained before it was paused."""
+    return (step for step in steps if step.epoch > cell.start)
 
 
 def _next(event: _Event) -> tuple[_Event, Step | None, str | None]:

@@ -157,6 +157,13 @@ class ReportStore:
         for rows in self._open.values():
             yield from rows
 
+    def by_cell(self) -> dict[int, dict[int, list[Report]]]:
+        """Every report on disk by trial and fold, each cell's in order."""
+        found: dict[int, dict[int, list[Report]]] = {}
+        for report in sorted(self.reports(), key=lambda report: report.order):
+            found.setdefault(report.trial, {}).setdefault(report.fold, []).append(report)
+        return found
+
     def last_epochs(self) -> dict[CellKey, int]:
         """The last epoch that was reported of every cell."""
         last: dict[CellKey, int] = {}
@@ -165,7 +172,7 @@ class ReportStore:
                 self._read_part(number).group_by(["trial", "fold"]).aggregate([("epoch", "max")])
             )
             for row in table.to_pylist():
-                key = (row["trial"], row["fold"])
+                key = CellKey(row["trial"], row["fold"])
                 last[key] = max(last.get(key, 0), row["epoch_max"])
         for key, rows in self._open.items():
             last[key] = max([last.get(key, 0), *(row.epoch for row in rows)])

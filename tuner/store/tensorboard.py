@@ -54,7 +54,7 @@ class EventFiles:
             self._summary.Value(tag=name, simple_value=value)
             for name, value in report.metrics.items()
         ]
-        file = self._file((report.trial, report.fold))
+        file = self._file(report.key)
         self._write(file, self._summary(value=values), report.epoch)
         file.flush()
 
@@ -82,12 +82,12 @@ class EventFiles:
     def _add_parameters(self, record: Record, value: float) -> None:
         name = f"value_{self._metric}"
         for fold in record.cells:
-            file = self._file((record.trial, fold))
+            file = self._file(CellKey(record.trial, fold))
             for summary in self._hparams(record.params, {name: value}):
                 self._write(file, summary, 0)
             scalar = self._summary.Value(tag=name, simple_value=value)
             self._write(file, self._summary(value=[scalar]), record.epochs)
-            self.finish((record.trial, fold))
+            self.finish(CellKey(record.trial, fold))
 
     def _file(self, cell: CellKey) -> Any:
         if cell not in self._open:

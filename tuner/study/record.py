@@ -57,9 +57,9 @@ class Record:
 
     `waiting`, `running` and `paused` hold the folds that have not ended, `held` the epoch at which
     each was last paused: a new attempt goes on from there. `curves` holds the searched metric by
-    fold and epoch. `windows` are those that its legs were
-    given out in, and `shared_with` the trial whose training it shared. `sign` is 1 where the metric is minimised, else -1; `takes_best` says whether
-    the value is that of the best epoch, else the last one's.
+    fold and epoch. `windows` are those that its legs were given out in, `shared_with` the trial
+    whose training it shared. `sign` is 1 where the metric is minimised, else -1; `takes_best` says
+    whether the value is that of the best epoch, else the last one's.
     """
 
     trial: int

@@ -7,7 +7,6 @@ cells that have not ended, each from where it was last paused.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -28,15 +27,19 @@ def restore(study: Study) -> None:
     last = last_attempts(study)
     store = study.recorder.store
     check_whole(last, set() if store is None else store.trials())
-    reports = _reports(study, last)
-    rungs = any(row.rung for folds in reports.values() for rows in folds.values() for row in rows)
-    for entry in entries(study, last, reports):
-        study.apply(entry if rungs else _with_rung(study, entry))
+    replay(study, last, _reports(study, last))
     told = {number for number, attempt in last.items() if attempt.state.is_finished()}
     study.untold = [record for record in study.untold if record.trial not in told]
     for record in list(study.records):
         _go_on(study, record)
     attempts.tell_ledger(study)
+
+
+def replay(study: Study, last: Mapping[int, FrozenTrial], reports: Reports) -> None:
+    """Apply what happened, as the last attempts and the reports tell it. Nothing is written."""
+    rungs = any(row.rung for folds in reports.values() for rows in folds.values() for row in rows)
+    for entry in entries(study, last, reports):
+        study.apply(entry if rungs else _with_rung(study, entry))
 
 
 def check_whole(last: Mapping[int, FrozenTrial], reported: set[int]) -> None:
@@ -63,9 +66,8 @@ def last_attempts(study: Study) -> dict[int, FrozenTrial]:
 def _reports(study: Study, last: Mapping[int, FrozenTrial]) -> Reports:
     """The reports by trial and fold, but for those of trials that FAILED: these are dropped."""
     store = study.recorder.store
-    found: dict[int, dict[int, list[Report]]] = defaultdict(lambda: defaultdict(list))
     if store is None:
-        return found
+        return {}
     again = [
         CellKey(number, fold)
         for number, attempt in last.items()
@@ -76,9 +78,7 @@ def _reports(study: Study, last: Mapping[int, FrozenTrial]) -> Reports:
     store.drop_finished(again)
     for key in again:
         store.drop(key, last[key.trial].user_attrs.get("attempt", 1))
-    for report in sorted(store.reports(), key=lambda report: report.order):
-        found[report.trial][report.fold].append(report)
-    return found
+    return store.by_cell()
 
 
 def _is_complete(attempt: FrozenTrial, fold: int) -> bool:

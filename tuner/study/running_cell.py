@@ -1,4 +1,4 @@
-"""A cell that has not ended, as the study sees it: what it reported, and what its end makes of it."""
+"""A cell that has not ended: what it reported, and what its end makes of it."""
 
 from __future__ import annotations
 
