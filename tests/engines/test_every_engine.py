@@ -150,7 +150,7 @@ def test_a_raise_is_tried_again_and_its_reports_are_not_doubled(run: Run, tmp_pa
 
 def test_cv_runs_every_cell_once_and_failed_cells_are_named(run: Run, tmp_path: Path) -> None:
     space = {"a": Categorical([1, 2, 3])}
-    fields = {"objective": always_raises_for_some, "plan": "cv", "folds": 3, "retries": 0}
+    fields = {"objective": always_raises_for_some, "mode": "cv", "folds": 3, "retries": 0}
     study = run(experiment(space=space, **fields), tmp_path)
     ended(study)
     assert study.counts() == {State.COMPLETE: 2, State.FAILED: 1}

@@ -76,11 +76,11 @@ def studied(
 ) -> Study:
     fields = {"space": SPACE, "objective": DECLARED, "sampler": "random", "dataset": "digits"}
     given = {**fields, "trials": 16, **more}
-    if given.get("plan", "search") != "search":
+    if given.get("mode", "search") != "search":
         del given["sampler"]
     settled = experiment(**given)
     study = open_study(settled, folder, clock=time.time)
-    splits = Splits(plan=settled.plan, folds=settled.folds, seed=settled.seed)
+    splits = Splits(mode=settled.mode, folds=settled.folds, seed=settled.seed)
     engine.run(study, runtime, HERE, dataset=DIGITS, splits=splits)
     study.recorder.close(study.records)
     return study
@@ -116,11 +116,11 @@ def test_every_engine_gives_the_same_start_and_a_run_is_the_same_again(runtime: 
 
 def test_every_fold_of_a_cross_validation_is_its_own_training(runtime: Runtime) -> None:
     space = {"rate": Categorical([0.1, 0.3]), "momentum": 0.5, "epochs": 4}
-    study = studied(runtime, space=space, plan="cv")
+    study = studied(runtime, space=space, mode="cv")
     assert [len(record.cells) for record in study.records] == [3, 3]
     values = [cell.value for record in study.records for cell in record.cells.values()]
     assert len(set(values)) > 2
-    other = studied(runtime, engine=ray_tune, space=space, plan="cv")
+    other = studied(runtime, engine=ray_tune, space=space, mode="cv")
     for one, two in zip(study.records, other.records, strict=True):
         assert one.value is not None
         assert one.value > 0.5
@@ -132,7 +132,7 @@ def test_what_diverges_or_cannot_be_built_leaves_the_others_alone(runtime: Runti
     broken = KerasModel(build=breaks_for_some, optimizer=sgd, batch_size=128)
     momenta = Categorical([0.1, 0.4, 0.8])
     space = {"rate": Categorical([0.1, 1e30]), "momentum": momenta, "epochs": 3}
-    study = studied(runtime, space=space, objective=broken, plan="grid", retries=0)
+    study = studied(runtime, space=space, objective=broken, mode="grid", retries=0)
     states = {(r.params["rate"], r.params["momentum"]): r.state for r in study.records}
     assert states == {
         **{(0.1, m): State.COMPLETE for m in (0.1, 0.4)},
@@ -281,7 +281,7 @@ def test_lanes_with_the_ray_tune_engine_are_refused() -> None:
 
 def test_a_worker_holds_enough_cells_of_each_batch_size_of_a_grid() -> None:
     grid = {**SPACE, "batch_size": Categorical([32, 64, 128])}
-    assert eligible.batch_sizes(experiment(space=grid, plan="grid")) == 3
+    assert eligible.batch_sizes(experiment(space=grid, mode="grid")) == 3
     assert eligible.no_gain(experiment(space=SPACE, trials=9)) is None
     searched = experiment(space={**SPACE, "batch_size": Int(16, 64)})
     assert (
@@ -301,7 +301,7 @@ def test_lanes_follow_from_the_experiment_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "splits", [Splits(), Splits(validation="test"), Splits(plan="cv", folds=3)]
+    "splits", [Splits(), Splits(validation="test"), Splits(mode="cv", folds=3)]
 )
 def test_rows_are_the_data_of_a_cell(splits: Splits) -> None:
     x = DIGITS.x_train

@@ -61,7 +61,7 @@ def adam(trial: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Training:
     """What is to become of a cell: `epochs` at most, stopped by the study after `stop`."""
 
     epochs: int
@@ -76,8 +76,8 @@ class Plan:
         return min(ends)
 
 
-PLANS = st.builds(
-    Plan,
+TRAININGS = st.builds(
+    Training,
     epochs=st.integers(1, 5),
     stop=st.none() | st.integers(1, 4),
     diverges=st.sampled_from([False, False, True]),
@@ -104,20 +104,22 @@ def made(optimizer: Any, **more: Any) -> LaneWorker:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(PLANS, min_size=1, max_size=9), st.integers(1, 6))
-def test_each_cell_has_exactly_its_own_epochs_and_reports(plans: list[Plan], depth: int) -> None:
+@given(st.lists(TRAININGS, min_size=1, max_size=9), st.integers(1, 6))
+def test_each_cell_has_exactly_its_own_epochs_and_reports(
+    trainings: list[Training], depth: int
+) -> None:
     """Cells are refilled as others end, up to `depth` at a time, as the driver does."""
     lanes = worker()
     reported: dict[int, list[int]] = defaultdict(list)
     values: dict[int, list[float]] = defaultdict(list)
-    coming, held, freed = list(enumerate(plans)), set[int](), list[tuple[int, int]]()
+    coming, held, freed = list(enumerate(trainings)), set[int](), list[tuple[int, int]]()
     while coming or held:
         new = []
         while coming and len(held) < depth:
-            number, plan = coming.pop(0)
-            rate = 1e30 if plan.diverges else 0.1
-            params = {"rate": rate, "batch_size": plan.batch_size, "plain": plan.plain}
-            new.append(Cell(number, 1, 0, params, number, plan.epochs))
+            number, training = coming.pop(0)
+            rate = 1e30 if training.diverges else 0.1
+            params = {"rate": rate, "batch_size": training.batch_size, "plain": training.plain}
+            new.append(Cell(number, 1, 0, params, number, training.epochs))
             held.add(number)
         messages, _ = lanes.work(new, freed)
         freed = []
@@ -132,15 +134,15 @@ def test_each_cell_has_exactly_its_own_epochs_and_reports(plans: list[Plan], dep
                 reported[number].append(message.epoch)
                 values[number].append(message.metrics["val_loss"])
                 diverged = not np.isfinite(list(message.metrics.values())).all()
-                if diverged or message.epoch == plans[number].stop:
+                if diverged or message.epoch == trainings[number].stop:
                     held.discard(number)
                     freed.append(message.key)
     lanes.work([], freed)
-    for number, plan in enumerate(plans):
-        if plan.diverges:
-            assert len(reported[number]) <= plan.expected + 1  # NaN may need a second epoch
+    for number, training in enumerate(trainings):
+        if training.diverges:
+            assert len(reported[number]) <= training.expected + 1  # NaN may need a second epoch
         else:
-            assert reported[number] == list(range(1, plan.expected + 1))
+            assert reported[number] == list(range(1, training.expected + 1))
             assert np.isfinite(values[number]).all()
     assert not lanes.busy
     assert not lanes.waiting

@@ -71,7 +71,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
             base = {"space": {"rate": Float(0.05, 0.2)}, "epochs": 4, "dataset": "digits"}
             settled = experiment(**{**base, "objective": declared(build), **fields})
             study = open_study(settled, folder, clock=time.time)
-            splits = Splits(plan=settled.plan, folds=settled.folds, seed=settled.seed)
+            splits = Splits(mode=settled.mode, folds=settled.folds, seed=settled.seed)
             ENGINES[request.param](
                 study, runtime, Source("object", __name__), dataset=DIGITS, splits=splits
             )
@@ -122,7 +122,7 @@ def test_a_raise_is_tried_again_and_its_reports_are_not_doubled(run: Run, tmp_pa
 
 def test_cv_runs_every_cell_once_and_failed_cells_are_named(run: Run, tmp_path: Path) -> None:
     space = {"rate": 0.1, "width": Categorical([8, 9, 10])}
-    study = run(tmp_path, raises_for_some, space=space, plan="cv", folds=3, retries=0)
+    study = run(tmp_path, raises_for_some, space=space, mode="cv", folds=3, retries=0)
     assert study.counts() == {State.COMPLETE: 2, State.FAILED: 1}
     assert "always" in (study.records[1].error or "")
     assert len(reports(tmp_path)) == 2 * 3 * 4

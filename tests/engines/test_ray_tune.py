@@ -240,7 +240,7 @@ def test_a_file_is_loaded_in_the_worker_and_its_cells_get_the_data_of_their_fold
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
     dataset = Dataset("made up", x, y, x[:6], y[:6], 3, "0" * 16)
-    splits = Splits(plan="cv", folds=3)
+    splits = Splits(mode="cv", folds=3)
     todo = [replace(cell, fold=cell.trial % 3) for cell in cells(6)]
     study = ScriptedStudy(three_epochs, todo)
     run(study, runtime, Source("file", str(path)), dataset=dataset, splits=splits)

@@ -63,7 +63,7 @@ class Job:
         """Where a cell's own files lie."""
         if self.files is None:
             return None
-        fold = cell.fold if self.splits.plan == "cv" else None
+        fold = cell.fold if self.splits.mode == "cv" else None
         return cell_folder(self.files, cell.trial, fold)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from tuner.search_space.axes import Constant
 from tuner.store.ledger import FOLD
 from tuner.store.reports_table import Report
 from tuner.study.entries import Asked, Entry, Opened, Promoted, Told
@@ -83,9 +82,7 @@ class Trial:
 
     def _record(self) -> Record:
         attempt, attrs = self.attempt, self.attempt.user_attrs
-        params = self.study.space.draw(
-            lambda name, axis: axis.value if isinstance(axis, Constant) else attempt.params[name]
-        )
+        params = self.study.space.decode(attempt.params)
         number = attrs.get("attempt", 1)
         return Record(self.number, params, 0, attempt._trial_id, attempt=number)
 

@@ -28,7 +28,8 @@ class Proposals:
         self._ledger = ledger
         self.enqueued = enqueued
         self.size = size_of(self._space)
-        self.points = grid_points(self._space) if experiment.sampler == GRID else None
+        grid = experiment.sampler == GRID
+        self.points: Sequence[Mapping[str, Any]] | None = grid_points(self._space) if grid else None
         self.total = experiment.trials if self.points is None else len(self.points)
         # A grid that nothing stops is the same in any order.
         fixed = self.points is not None and experiment.scheduler == "none"
@@ -44,7 +45,7 @@ class Proposals:
         """
         if self.points is not None:
             attrs = {"trial": number, "attempt": 1}
-            params = self.points[number]
+            params = dict(self.points[number])
             return self._ledger.open(self._space, params, attrs), params
         known = self.enqueued[number] if number < len(self.enqueued) else {}
         tries = 1 if known or tried >= self.size else TRIES

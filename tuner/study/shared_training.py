@@ -9,12 +9,13 @@ the leader's worker says so, and the followers train for themselves.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.search_space.space import SearchSpace
+from tuner.search_space.values import point_text
 from tuner.store.reports_table import Report
 from tuner.study.record import Record
 from tuner.trial.cells import CellKey, State
@@ -31,11 +32,15 @@ def leaders(experiment: Experiment, points: Sequence[Mapping[str, Any]]) -> dict
         return {}
     if experiment.scheduler != "none" or experiment.fold_racing != "none":
         return {}
+    space = SearchSpace(experiment.space)
+    axis = space.get("epochs")
+    if axis is None or len(axis.values() or ()) < 2:
+        return {}
     groups: dict[str, list[int]] = defaultdict(list)
     for number, point in enumerate(points):
         if isinstance(point.get("epochs"), int):
             rest = {name: value for name, value in point.items() if name != "epochs"}
-            groups[json.dumps(rest, sort_keys=True)].append(number)
+            groups[point_text(space.told_apart(rest))].append(number)
     following = {}
     for group in groups.values():
         leader = max(group, key=lambda number: points[number]["epochs"])
@@ -51,7 +56,8 @@ class Followers:
     reports.
     """
 
-    def __init__(self, following: Mapping[int, int], *, finite: bool) -> None:
+    def __init__(self, following: Mapping[int, int], space: SearchSpace, *, finite: bool) -> None:
+        self._space = space
         self.following = dict(following)
         self._finite = finite
         self._first: dict[str, int] = {}
@@ -63,7 +69,7 @@ class Followers:
 
     def twin(self, params: Mapping[str, Any]) -> int | None:
         """The first trial with this point; None for a new one."""
-        return self._first.get(_text(params)) if self._finite else None
+        return self._first.get(self._text(params)) if self._finite else None
 
     @property
     def points(self) -> int:
@@ -73,7 +79,7 @@ class Followers:
     def enter(self, trial: int, params: Mapping[str, Any], leader: int | None) -> None:
         """A trial is known from now on; it may follow a leader."""
         if self._finite:
-            self._first.setdefault(_text(params), trial)
+            self._first.setdefault(self._text(params), trial)
         if leader is not None:
             self.following[trial] = leader
             self._followers[leader].append(trial)
@@ -106,6 +112,5 @@ class Followers:
         reports = {fold: self._reports[leader.trial][fold] for fold in sorted(leader.cells)}
         return reports if all(reports.values()) else None
 
-
-def _text(params: Mapping[str, Any]) -> str:
-    return json.dumps({name: repr(value) for name, value in params.items()}, sort_keys=True)
+    def _text(self, params: Mapping[str, Any]) -> str:
+        return point_text(self._space.told_apart(params))

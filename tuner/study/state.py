@@ -9,6 +9,7 @@ from typing import Any
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import cells_per_trial
 from tuner.schedulers.board import Board
+from tuner.search_space.space import SearchSpace
 from tuner.store.reports_table import Report
 from tuner.study.entries import Asked, Entry, Opened, Promoted, Told
 from tuner.study.fold_racing import fold_losses, order_of_folds
@@ -31,8 +32,9 @@ class StudyState:
 
     def __init__(self, experiment: Experiment, followers: Followers, *, windowed: bool) -> None:
         self.experiment = experiment
+        self.space = SearchSpace(experiment.space)
         self.records: list[Record] = []
-        self.sign = -1.0 if experiment.mode == "max" else 1.0
+        self.sign = -1.0 if experiment.direction == "maximize" else 1.0
         self.cells = cells_per_trial(experiment)
         self.board = Board(folds=self.cells, windowed=experiment.deterministic)
         self.followers = followers
@@ -66,7 +68,7 @@ class StudyState:
     def seed(self, params: Mapping[str, Any], index: int) -> int:
         """The seed of a point's cell number `index` (repeat * folds + fold)."""
         repeat, fold = divmod(index, self.experiment.folds)
-        return cell_seed(self.experiment.seed, params, fold, repeat)
+        return cell_seed(self.experiment.seed, self.space.told_apart(params), fold, repeat)
 
     def may_retry(self, record: Record) -> bool:
         """Whether a trial that failed gets a new attempt."""

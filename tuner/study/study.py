@@ -65,9 +65,9 @@ class Study(StudyState):
         self.proposals = Proposals(experiment, ledger, enqueued)
         points = self.proposals.points
         finite = points is None and self.proposals.size <= REMEMBERED_POINTS
-        followers = Followers(leaders(experiment, points or ()), finite=finite)
+        space = SearchSpace(experiment.space)
+        followers = Followers(leaders(experiment, points or ()), space, finite=finite)
         super().__init__(experiment, followers, windowed=self.proposals.windowed)
-        self.space = SearchSpace(experiment.space)
         self.recorder = recorder or Recorder(None, self.space, experiment.engine)
         self.total = self.proposals.total
         self.clock = clock
@@ -332,7 +332,7 @@ class Study(StudyState):
         point gets all its epochs, the best COMPLETE one.
         """
         states = {State.COMPLETE}
-        if self.experiment.plan == "search":
+        if self.experiment.mode == "search":
             states |= {State.STOPPED, State.RUNNING}
         with self._lock:
             valued = [(r.value, r) for r in self.records if r.state in states]

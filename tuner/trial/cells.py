@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from tuner.trial.shipped_params import shipped
+
 
 class Decision(StrEnum):
     """What the study answers to a report.
@@ -59,6 +61,12 @@ class Cell:
     def key(self) -> CellKey:
         """The cell's trial and fold."""
         return CellKey(self.trial, self.fold)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "params": shipped(self.params)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
 
 class Ending(StrEnum):
