@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.schedulers.boards import Judged
 from tuner.schedulers.asha_stopping import AshaStopping
+from tuner.testing.schedulers import Judged
 from tuner.trial.cells import Decision
 
 

@@ -155,6 +155,11 @@ class Board:
         """A paused trial is given out again."""
         self._gone_on[self._paused.pop(trial)].add(trial)
 
+    def end(self, trial: int) -> None:
+        """A trial has ended: it waits for nothing any more."""
+        self._paused.pop(trial, None)
+        self._pausing.pop(trial, None)
+
     def diverge(self, trial: int) -> None:
         """A loss of the trial was NaN or infinite."""
         (self._diverging if self._windowed else self._diverged).add(trial)

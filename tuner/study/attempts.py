@@ -52,8 +52,8 @@ def start_over(study: Study, record: Record) -> None:
 
 def end_paused(study: Study, record: Record) -> None:
     """End a trial's paused cells, which nobody goes on with."""
-    for fold in sorted(record.paused):
-        open_cell = study.open[CellKey(record.trial, fold)]
+    while record.paused:
+        open_cell = study.open[CellKey(record.trial, min(record.paused))]
         open_cell.end = State.STOPPED
         end_cell(study, open_cell.cell.key, Outcome(Ending.FINISHED, duration_s=open_cell.time_s))
 

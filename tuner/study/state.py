@@ -253,6 +253,7 @@ class StudyState:
             self.board.pause(record.trial, max(epochs))
         elif not (record.busy or record.paused) and not (record.failed and self.may_retry(record)):
             record.state = record.conclusion(self.cells)
+            self.board.end(record.trial)
             record.forget_value()
             self.untold.append(record)
             if record not in self.window:

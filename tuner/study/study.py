@@ -90,8 +90,7 @@ class Study(StudyState):
         with self._asking:
             while True:
                 with self._lock:
-                    cell = self._next_cell()
-                    numbers = range(0) if cell or self.finished else self._next_numbers()
+                    cell, numbers = self._next()
                     self._proposing = len(numbers)
                     if not cell and not numbers:
                         self._wind_up()
@@ -116,12 +115,21 @@ class Study(StudyState):
         going = self.out or self.queue.waits or self.window or self._proposing
         return bool(going) or len(self.records) < self.total
 
-    def _next_cell(self) -> Cell | None:
+    def _next(self) -> tuple[Cell | None, range]:
+        """The next cell, or the trials to propose before there is one."""
         if self.finished:
-            return None
+            return None, range(0)
+        if self.windowed:  # a window is filled before any of it is given out
+            self._promote()
+            numbers = self._next_numbers()
+            return (None, numbers) if numbers else (self._give_next(), numbers)
+        cell = self._give_next()
+        if cell is None and self._promote():
+            cell = self._give_next()
+        return cell, range(0) if cell else self._next_numbers()
+
+    def _give_next(self) -> Cell | None:
         found = self.queue.next()
-        if found is None and self._promote():
-            found = self.queue.next()
         if found is None:
             return None
         record, fold = found
