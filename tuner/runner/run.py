@@ -114,6 +114,7 @@ def run_study(
 ) -> Finished:
     """Run a new study, or go on with one, to its end. Raises Interrupted on Ctrl-C."""
     from tuner.engines.choice import choose
+    from tuner.engines.contract import Job
 
     # An experiment's file may import TensorFlow, here as in the workers: no noise of its start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -174,14 +175,9 @@ def run_study(
             import pandas  # noqa: F401  # PyArrow will, at its first table; Ray is still starting
 
             runtime.ready()  # what Ray refuses is said before a trial is asked for
-            engine = choose(
-                settled,
-                runtime,
-                loaded.source,
-                dataset=dataset,
-                splits=_splits(settled),
-                files=path.resolve() / FILES_FOLDER,
-            )
+            files = path.resolve() / FILES_FOLDER
+            job = Job(settled, loaded.source, _splits(settled), dataset, files)
+            engine = choose(job, runtime)
             engine = replace(engine, why=content.setdefault("engine_because", engine.why))
             display.line(f"engine: {engine}")
             settled = replace(settled, engine=engine.name, lanes=engine.lanes)

@@ -33,6 +33,7 @@ def restore(study: Study) -> None:
     for record in list(study.records):
         _go_on(study, record)
     attempts.tell_ledger(study)
+    study.wind_up()
 
 
 def replay(study: Study, last: Mapping[int, FrozenTrial], reports: Reports) -> None:

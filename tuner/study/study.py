@@ -93,7 +93,7 @@ class Study(StudyState):
                     cell, numbers = self._next()
                     self._proposing = len(numbers)
                     if not cell and not numbers:
-                        self._wind_up()
+                        self.wind_up()
                 if not numbers:
                     return cell
                 try:
@@ -199,7 +199,7 @@ class Study(StudyState):
             )
         return number
 
-    def _wind_up(self) -> None:
+    def wind_up(self) -> None:
         """End the trials that are still paused, once nothing runs and none is to be promoted."""
         if self._is_busy() or not self.board.paused or self.finished:
             return
@@ -256,7 +256,7 @@ class Study(StudyState):
         if verdict.decision is Decision.PAUSE:
             attempts.settle(self, self.records[cell.trial])
             attempts.tell_ledger(self)
-            self._wind_up()
+            self.wind_up()
         self.recorder.write(self.records)
         return verdict.decision
 
@@ -307,7 +307,7 @@ class Study(StudyState):
                 self._report(self.open[cell.key], 1, outcome.returned, duration, final=True)
             self.recorder.log(cell, outcome)
             attempts.end_cell(self, cell.key, outcome)
-            self._wind_up()
+            self.wind_up()
             self.recorder.write(self.records)
 
     def falls_behind(self, record: Record, fold: int, result: CellResult) -> bool:
