@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tuner.clock import steady_time
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import last_epoch, scheduler_of
@@ -57,7 +57,7 @@ class Study(StudyState):
         *,
         recorder: Recorder | None = None,
         enqueued: Sequence[Mapping[str, Any]] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = steady_time,
         on_change: Callable[[Record], None] = lambda record: None,
     ) -> None:
         self.scheduler = scheduler_of(experiment)
