@@ -111,7 +111,7 @@ def test_the_process_passes_through_what_it_is_told_where_noise_is_small() -> No
     mean, deviation = process.end(x[:, :2])
     assert mean == pytest.approx(y, abs=1e-2)
     assert deviation.max() < 0.02
-    far, unsure = process.end(np.array([[30.0, 30.0]]))
+    _, unsure = process.end(np.array([[30.0, 30.0]]))
     assert unsure[0] > 1.0
     draws = [process.draw(x[:, :2], np.random.default_rng(seed)) for seed in range(3)]
     assert all(draw == pytest.approx(y, abs=0.05) for draw in draws)
