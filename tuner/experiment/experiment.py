@@ -27,13 +27,8 @@ VALIDATIONS = ("split", "test")
 TARGETS = ("labels", "one_hot")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
-<<<<<<< HEAD
 SAMPLERS = ("rung_gp", "tpe", "random", "cmaes", "qmc", "gp")
-SCHEDULERS = ("asha", "median", "hyperband", "none")
-=======
-SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
-SCHEDULERS = ("asha", "asha_stopping", "median", "hyperband", "none")
->>>>>>> main
+SCHEDULERS = ("rung_gp", "asha", "asha_stopping", "median", "hyperband", "none")
 ENGINES = ("auto", "ray_tune", "fused")
 GRID = "grid"
 """The sampler of the modes that run every point of the grid."""

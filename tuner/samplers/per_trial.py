@@ -22,7 +22,6 @@ from tuner.curve_model.columns import Array, Columns
 from tuner.curve_model.curves import Curve, rungs_to
 from tuner.curve_model.presence import Absent, by_rule
 from tuner.samplers.told import curves_told, last_step
-from tuner.search_space.axes import Constant
 from tuner.search_space.space import SearchSpace
 
 
@@ -70,10 +69,11 @@ class PerTrialSampler(BaseSampler):
         self._last_epoch = last_epoch
         self._space: SearchSpace | None = None
         self._number: int | None = None
+        self._again = 0
         self._looked: tuple[tuple[int, int], Look] | None = None
 
-    def for_trial(self, number: int, setting: Setting) -> Self:
-        """This sampler, for trial `number` of a study of ours."""
+    def for_trial(self, number: int, setting: Setting, again: int = 0) -> Self:
+        """This sampler, for trial `number` of a study of ours; `again`, for another point of it."""
         bound = copy.copy(self)
         bound._seed = setting.seed
         bound._space = setting.space
@@ -81,6 +81,7 @@ class PerTrialSampler(BaseSampler):
         bound._min_epochs = setting.min_epochs
         bound._last_epoch = setting.last_epoch
         bound._number = number
+        bound._again = again
         bound._looked = None
         return bound
 
@@ -133,14 +134,11 @@ class PerTrialSampler(BaseSampler):
 
     def known_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The axes of the study's space, or those that any trial told has had."""
-        known: dict[str, BaseDistribution] = {}
         if self._space is not None:
-            for name, axis in self._space.items():
-                if not isinstance(axis, Constant):
-                    known[name] = axis.distribution()
-        else:
-            for told in self.look(study, trial).trials.values():
-                known.update(told.distributions)
+            return self._space.searched()
+        known: dict[str, BaseDistribution] = {}
+        for told in self.look(study, trial).trials.values():
+            known.update(told.distributions)
         return {name: axis for name, axis in known.items() if not axis.single()}
 
     def number(self, trial: FrozenTrial) -> int:
@@ -148,7 +146,7 @@ class PerTrialSampler(BaseSampler):
 
     def rng(self, trial: FrozenTrial, *more: int) -> np.random.Generator:
         """The generator of a trial: of its number and the seed alone."""
-        return np.random.default_rng([self._seed, self.number(trial), *more])
+        return np.random.default_rng([self._seed, self.number(trial), self._again, *more])
 
     def seed_of(self, trial: FrozenTrial, *more: int) -> int:
         """A seed below 2**31 for a sampler of Optuna's."""

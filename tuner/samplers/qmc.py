@@ -18,7 +18,10 @@ from tuner.samplers.per_trial import PerTrialSampler
 
 
 class SobolSampler(PerTrialSampler):
-    """Fills the space evenly; learns from nothing. Sobol, 1967; scrambled by Owen's rule, 1998."""
+    """Fills the space evenly; learns from nothing. Where a trial needs another point it is drawn.
+
+    Sobol, 1967; scrambled by Owen's rule, 1998.
+    """
 
     def propose(
         self,
@@ -28,6 +31,8 @@ class SobolSampler(PerTrialSampler):
         rng: np.random.Generator,
     ) -> dict[str, Any]:
         columns = Columns(space)
+        if self._again:
+            return self.drawn(columns, rng)
         sequence = Sobol(len(space), rng=np.random.default_rng(self._seed))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # it wants powers of two of them

@@ -96,13 +96,16 @@ def open_sampler(
     return made
 
 
-def for_trial(sampler: BaseSampler, number: int, setting: Setting) -> BaseSampler:
-    """The sampler that proposes trial `number`: one of ours bound to it, another watched."""
+def for_trial(sampler: BaseSampler, number: int, setting: Setting, again: int = 0) -> BaseSampler:
+    """The sampler that proposes trial `number`: one of ours bound to it, another watched.
+
+    `again` counts the proposals for the same trial that were not taken.
+    """
     from tuner.samplers.inside import InsideSampler
     from tuner.samplers.per_trial import PerTrialSampler
 
     if isinstance(sampler, PerTrialSampler):
-        return sampler.for_trial(number, setting)
+        return sampler.for_trial(number, setting, again)
     return InsideSampler(sampler)
 
 

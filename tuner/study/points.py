@@ -9,14 +9,10 @@ from typing import Any
 from optuna.samplers import BaseSampler
 
 from tuner.experiment.experiment import GRID, Experiment
-<<<<<<< HEAD
 from tuner.experiment.settle import cells_per_trial, most_epochs
 from tuner.samplers.per_trial import Setting
 from tuner.samplers.registry import for_trial, open_sampler
-=======
-from tuner.samplers.registry import make_sampler
 from tuner.search_space.axes import Axis, Categorical, Constant, Float
->>>>>>> main
 from tuner.search_space.grid import grid_points
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
@@ -57,32 +53,9 @@ class Proposals:
             params = dict(self.points[number])
             return self._ledger.open(self._space, params, attrs), params
         known = self.enqueued[number] if number < len(self.enqueued) else {}
-<<<<<<< HEAD
-        sampler = for_trial(self._sampler, number, self._setting)
-        return self._ledger.propose(sampler, self._space, number, known)
-
-
-def _sampler_of(experiment: Experiment) -> BaseSampler:
-    """The study's sampler; a grid, which needs none, has the one that costs nothing."""
-    name = "random" if experiment.sampler == GRID else experiment.sampler
-    options = {"multivariate": experiment.multivariate} if name == "tpe" else {}
-    return open_sampler(name, options)
-
-
-def _setting_of(experiment: Experiment, space: SearchSpace) -> Setting:
-    """What the sampler is told. In a cross-validation the ledger's steps are folds."""
-    cells = cells_per_trial(experiment)
-    return Setting(
-        seed=experiment.seed,
-        space=space,
-        last_epoch=cells if cells > 1 else most_epochs(experiment),
-        eta=experiment.eta,
-        min_epochs=1 if cells > 1 else experiment.min_epochs,
-    )
-=======
         tries = 1 if known or tried >= self.size else TRIES
         for again in range(tries):
-            sampler = make_sampler(self._experiment, number + again * 2**32)
+            sampler = for_trial(self._sampler, number, self._setting, again)
             attempt_id, params = self._ledger.propose(sampler, self._space, number, known)
             if again + 1 == tries or not known_before(params):
                 break
@@ -103,4 +76,22 @@ def _values(axis: Axis) -> float:
     if (axis.log and isinstance(axis, Float)) or (axis.step is None and isinstance(axis, Float)):
         return math.inf
     return (axis.high - axis.low) // (axis.step or 1) + 1
->>>>>>> main
+
+
+def _sampler_of(experiment: Experiment) -> BaseSampler:
+    """The study's sampler; a grid, which needs none, has the one that costs nothing."""
+    name = "random" if experiment.sampler == GRID else experiment.sampler
+    options = {"multivariate": experiment.multivariate} if name == "tpe" else {}
+    return open_sampler(name, options)
+
+
+def _setting_of(experiment: Experiment, space: SearchSpace) -> Setting:
+    """What the sampler is told. In a cross-validation the ledger's steps are folds."""
+    cells = cells_per_trial(experiment)
+    return Setting(
+        seed=experiment.seed,
+        space=space,
+        last_epoch=cells if cells > 1 else most_epochs(experiment),
+        eta=experiment.eta,
+        min_epochs=1 if cells > 1 else experiment.min_epochs,
+    )
