@@ -34,13 +34,13 @@ class ParkingPlace:
         """Keep a training that its trainer has parked."""
         self._parked[key_of(cell)] = Parked(trainer, epoch, loss)
         if psutil.Process().memory_info().rss / MEGABYTE > self._limit_mb:
-            self._give_up_one()
+            self._parked.pop(self.least_promising()).trainer.give_up()
 
     def take(self, cell: Cell) -> Trainer | None:
         """The trainer that has a cell's training; None where that was given up, or never here."""
         parked = self._parked.pop(key_of(cell), None)
         return None if parked is None else parked.trainer
 
-    def _give_up_one(self) -> None:
-        key = min(self._parked, key=lambda key: (self._parked[key].epoch, -self._parked[key].loss))
-        self._parked.pop(key).trainer.give_up()
+    def least_promising(self) -> Key:
+        """Whose training to give up first."""
+        return min(self._parked, key=lambda key: (self._parked[key].epoch, -self._parked[key].loss))
