@@ -17,11 +17,11 @@ from ray.tune.search import Searcher
 from tuner.cluster import ray_internals
 from tuner.engines.ask_ahead import ASK_WAIT_S, Proposals
 from tuner.engines.contract import Study
-from tuner.engines.duties import Deadlines, Key, Places, key_of
+from tuner.engines.duties import Deadlines, Places
 from tuner.engines.ray_tune.homes import Homes
 from tuner.engines.ray_tune.worker import CELL, KEY, SetAside
 from tuner.engines.worker_death import KILLED_FOR_MEMORY, cause_of_death
-from tuner.trial.cells import Cell, Decision, Ending, Outcome
+from tuner.trial.cells import Cell, CellKey, Decision, Ending, Outcome
 
 if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
@@ -74,7 +74,7 @@ class Flights:
         self.places = None if cluster is None else Places(cluster)
         self.deadlines = Deadlines(study.experiment.trial_timeout)
         self.homes = Homes()
-        self.paused: dict[Key, Cell] = {}
+        self.paused: dict[CellKey, Cell] = {}
         self.proposals = proposals
         self.concurrency = concurrency
         self.open: dict[str, Flight] = {}
@@ -94,7 +94,7 @@ class Flights:
             cell = self.homes.unless_busy(asked, busy)
         if cell is None:
             return None
-        self.paused.pop(key_of(cell), None)
+        self.paused.pop(cell.key, None)
         return Flight(cell, self.homes.leave(cell))
 
     def reluctance(self, tune_id: str, worker: str) -> int:
@@ -125,7 +125,7 @@ class Flights:
             self.warm.add(worker)
         if flight.paused:
             self.deadlines.pause(flight.cell)
-            self.paused[key_of(flight.cell)] = flight.cell
+            self.paused[flight.cell.key] = flight.cell
             if said is not None:
                 self.homes.park(flight.cell, worker)
             return

@@ -16,7 +16,7 @@ import ray
 from ray import tune
 
 from tuner.cluster import ray_internals
-from tuner.engines.ask_ahead import Proposals
+from tuner.engines.ask_ahead import Proposals, asks_ahead
 from tuner.engines.contract import Job, Study
 from tuner.engines.ray_tune.adapters import AskTell, Flights, Landed, Reports, Sweep
 from tuner.engines.ray_tune.worker import CellWorker
@@ -48,7 +48,7 @@ class RayTune:
         cluster = self._cluster
         concurrency = cluster.concurrency
         shipped = shipment(self._job, cluster)
-        ahead = concurrency > 1 and not study.experiment.deterministic
+        ahead = asks_ahead(study.experiment, concurrency)
         proposals = Proposals(study, ahead=ahead)
         flights = Flights(study, proposals, concurrency, cluster)
         # Fewer, and Tune cancels actors that still start; more, and it makes trials ahead of the
