@@ -22,6 +22,7 @@ KERAS = (
 )
 SCHEMA = (
     "tuner.store.layout.",
+    "tuner.store.study_upgrades.",
     "tuner.errors.",
     "tuner.files.",
     "tuner.store.uris.",

@@ -53,7 +53,11 @@ def serve(
     try:
         run_server(ledger, host=host, port=port)
     except OSError as error:
-        raise StudyError(f"{host}:{port} cannot be served: {error.strerror}; --port N") from None
+        raise StudyError(
+            f"{host}:{port} cannot be served: {error.strerror}",
+            field="port",
+            way_out="give another",
+        ) from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -26,11 +26,11 @@ def read_points(path: Path, space: SearchSpace) -> list[dict[str, Any]]:
 
         best = load(path).best_params
         if not best:
-            raise SearchSpaceError(f"--enqueue {path}: the study has no COMPLETE trial")
+            raise SearchSpaceError(f"{path}: the study has no COMPLETE trial", field="enqueue")
         rows: list[Mapping[str, Any]] = [{n: v for n, v in best.items() if n in space}]
     else:
         rows = _rows(path)
-    return [_checked(f"--enqueue {path}: point {i}", row, space) for i, row in enumerate(rows)]
+    return [_checked(f"{path}: point {i}", row, space) for i, row in enumerate(rows)]
 
 
 def _rows(path: Path) -> list[Mapping[str, Any]]:
@@ -44,13 +44,17 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
         elif path.suffix == ".parquet":
             rows = pd.read_parquet(path).to_dict("records")
         else:
-            raise SearchSpaceError(f"--enqueue {path} is no .json, .csv or .parquet, nor a study")
+            raise SearchSpaceError(
+                f"{path} is not a .json, .csv or .parquet, nor a study", field="enqueue"
+            )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise SearchSpaceError(f"--enqueue {path} cannot be read: {reason}") from None
+        raise SearchSpaceError(f"{path} cannot be read: {reason}", field="enqueue") from None
     rows = [rows] if isinstance(rows, dict) else rows
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise SearchSpaceError(f"--enqueue {path} holds no list of points {{name: value}}")
+        raise SearchSpaceError(
+            f"{path} does not hold a list of points {{name: value}}", field="enqueue"
+        )
     return rows
 
 
@@ -65,7 +69,8 @@ def _checked(where: str, row: Mapping[str, Any], space: SearchSpace) -> dict[str
     for name, value in row.items():
         if name not in space:
             raise SearchSpaceError(
-                f"{where} names {name!r}, which is no axis; the axes are: {', '.join(space)}"
+                f"{where} names {name!r}, which is no axis; the axes are: {', '.join(space)}",
+                field="enqueue",
             )
         axis = space[name]
         # A constant is what it is: under a scheduler that is what `epochs` becomes.
@@ -73,7 +78,9 @@ def _checked(where: str, row: Mapping[str, Any], space: SearchSpace) -> dict[str
             continue
         point[name] = _as_axis_value(axis, value)
         if not axis.holds(point[name]):
-            raise SearchSpaceError(f"{where} has {name} = {value!r}, which the axis does not hold")
+            raise SearchSpaceError(
+                f"{where} has {name} = {value!r}, which the axis does not hold", field="enqueue"
+            )
     return point
 
 

@@ -28,8 +28,9 @@ def make_scheduler(experiment: Experiment) -> Scheduler:
         last = most_epochs(experiment)
         if last is None:
             raise ExperimentError(
-                "scheduler 'hyperband' sizes its brackets by a trial's last epoch, and nothing "
-                "says it; give --epochs N"
+                "hyperband sizes its brackets by a trial's last epoch, and nothing says it",
+                field="scheduler",
+                way_out="give `epochs`",
             )
         return Hyperband(eta, first, last, windowed=windowed)
     return NeverStop()

@@ -19,8 +19,8 @@ def grid_points(space: SearchSpace) -> list[dict[str, Any]]:
     for name, axis in space.items():
         if axis.grid is None:
             raise SearchSpaceError(
-                f"axis {name!r} has no grid values; give it grid=[...], "
-                f"or fix it with --set {name}=VALUE"
+                f"axis {name!r} has no grid values; give it grid=[...], or fix it",
+                field="space",
             )
     return list(_expand(space, list(space), {}))
 

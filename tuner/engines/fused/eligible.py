@@ -40,7 +40,9 @@ class Unfit(TunerError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(
-            f"engine 'fused' cannot train this experiment: {reason}; take --engine ray_tune"
+            f"'fused' cannot train this experiment: {reason}",
+            field="engine",
+            way_out="take 'ray_tune'",
         )
 
 

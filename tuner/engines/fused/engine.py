@@ -268,7 +268,7 @@ class Fused:
                 late += list(worker.held)  # not even an epoch came back
             if late:
                 ray.kill(worker.actor)
-                why = f"the trial ran longer than --trial-timeout {limit_s:g} s"
+                why = f"the trial ran longer than its trial_timeout of {limit_s:g} s"
                 self._lost(study, worker, why, late[0])
 
     def _follow_nodes(self) -> None:

@@ -119,7 +119,7 @@ class Flights:
         flight.began = flight.began or now
         if now - flight.began > limit_s + (0.0 if worker in self.warm else WARM_UP_S):
             flight.timed_out = True
-            flight.death = f"the trial ran longer than --trial-timeout {limit_s:g} s"
+            flight.death = f"the trial ran longer than its trial_timeout of {limit_s:g} s"
             ray.kill(ray_internals.actor_of(flight.tune_trial))
 
     def kill(self) -> None:

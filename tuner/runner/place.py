@@ -1,0 +1,92 @@
+"""Where a run's study lies, and what becomes of it when the run does not begin."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import StudyError
+from tuner.experiment.experiment import Experiment
+from tuner.experiment.loading import Loaded
+from tuner.runner.enqueue import read_points
+from tuner.runner.request import Request
+from tuner.runner.resolve import settle_new
+from tuner.search_space.space import SearchSpace
+from tuner.store.folder import check_place, existing_study_path, make_folder, new_study_path
+from tuner.store.ledger import shown_url
+from tuner.store.mirror import Mirror
+from tuner.store.study_json import read_study_json, resumed, resumed_storage
+from tuner.store.uris import is_uri
+
+
+@dataclass(frozen=True)
+class Place:
+    """A study's folder, and its copy at a URI (`mirror`) where it has one.
+
+    `content` is what study.json said, or is going to say, before the run; `storage` the URL of the
+    ledger, with its password.
+    """
+
+    path: Path
+    mirror: Mirror | None
+    settled: Experiment
+    content: dict[str, Any]
+    storage: str | None
+    new: bool
+
+    @property
+    def shown(self) -> str:
+        """Where users find it: its folder, or its URI."""
+        return str(self.path) if self.mirror is None else f"{self.mirror.uri}/{self.path.name}"
+
+    def make(self) -> list[Path]:
+        """Make a new study's folder; the folders that were made, innermost first."""
+        if not self.new:
+            return []
+        top = make_folder(self.path)
+        return [self.path, *(p for p in self.path.parents if p.is_relative_to(top))]
+
+    def remove(self, made: list[Path]) -> None:
+        """Take back what `make` made: the study, and the folders above that hold nothing else."""
+        for folder in made[:1]:
+            shutil.rmtree(folder)
+            if self.mirror is not None:
+                self.mirror.remove(folder)
+        for folder in made[1:]:
+            with suppress(OSError):  # another study stands there by now
+                folder.rmdir()
+
+
+def find_place(request: Request, loaded: Loaded, overrides: dict[str, Any]) -> Place:
+    """The place of a new study, or of the one to go on with. Nothing is written there yet."""
+    mirror = Mirror(request.results) if is_uri(request.results) else None
+    if mirror is None:
+        check_place(Path(request.results))
+    else:
+        mirror.fetch_names()
+    results = Path(request.results) if mirror is None else mirror.folder
+    name = loaded.experiment.name
+    if not request.resume:
+        settled = settle_new(loaded.experiment, overrides)
+        path = new_study_path(results, name, request.study)
+        space = SearchSpace(settled.space)
+        points = [] if request.enqueue is None else read_points(request.enqueue, space)
+        shown = None if request.storage is None else shown_url(request.storage)
+        content = {"name": path.name, "enqueued": points, "storage": shown}
+        return Place(path, mirror, settled, content, request.storage, new=True)
+    if request.enqueue is not None:
+        raise StudyError(
+            "points are queued when a study is new, and this one has begun",
+            field="enqueue",
+            way_out="drop it, or start a new study",
+        )
+    path = existing_study_path(results, name, request.study)
+    if mirror is not None:
+        mirror.fetch(path)
+    content = read_study_json(path)
+    settled = resumed(loaded, content, overrides)
+    storage = resumed_storage(content, request.storage)
+    return Place(path, mirror, settled, content, storage, new=False)
