@@ -75,7 +75,7 @@ def run(
         print(f"tuner: {interrupt.said(_resuming(interrupt.study))}", file=sys.stderr)
         raise typer.Exit(_code_of(interrupt)) from None
     except KeyboardInterrupt as interrupt:
-        print("tuner: interrupted", file=sys.stderr)
+        print("tuner: interrupted; nothing had begun", file=sys.stderr)
         raise typer.Exit(_code_of(interrupt)) from None
     if as_json:
         print(json.dumps(finished.summary()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -170,7 +171,7 @@ def dashboard(
     serve(study_dir, storage, host, port, lambda line: print(line, flush=True))
 
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_experiments,
     "show": show,
     "logs": logs,

@@ -18,7 +18,7 @@ from tuner.search_space.space import SearchSpace
 from tuner.store.folder import check_place, existing_study_path, make_folder, new_study_path
 from tuner.store.ledger import shown_url
 from tuner.store.mirror import Mirror
-from tuner.store.study_json import read_study_json, resumed, resumed_storage
+from tuner.store.study_json import read_study_json, resumed, resumed_storage, study_name
 from tuner.store.uris import is_uri
 
 
@@ -36,6 +36,11 @@ class Place:
     content: dict[str, Any]
     storage: str | None
     new: bool
+
+    @property
+    def name(self) -> str:
+        """The study's name in its ledger."""
+        return study_name(self.content, self.path)
 
     @property
     def shown(self) -> str:

@@ -16,9 +16,9 @@ from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded
 from tuner.experiment.settle import cells_per_trial
-from tuner.files import cut_unfinished_line
 from tuner.runner.display import Display
 from tuner.runner.finished import Finished, Interrupted
+from tuner.runner.lost_reports import lost_reports
 from tuner.runner.place import Place, find_place
 from tuner.runner.request import Request
 from tuner.runner.resolve import (
@@ -36,6 +36,7 @@ from tuner.store.database_lock import ledger_locked
 from tuner.store.folder import locked
 from tuner.store.layout import FILES_FOLDER, JOURNAL_FILE, REPORT_LOG_FILE
 from tuner.store.ledger import Ledger, journal_storage, url_storage
+from tuner.store.log import cut_unfinished
 from tuner.store.mirror import mirrored
 from tuner.store.study_json import check_dataset, describe, write_study_json
 from tuner.store.tables import Recorder
@@ -141,11 +142,14 @@ class Job:
         if not self.place.new:
             described = {"experiment": described["experiment"]}
         for name in (JOURNAL_FILE, REPORT_LOG_FILE):
-            if cut_unfinished_line(path / name):
-                self.display.line(f"{path / name}: cut the half line that the last run left")
+            if cut := cut_unfinished(path / name):
+                self.display.line(f"{path / name}: cut {cut} bytes that the last run left")
         with writing(path):
             write_study_json(path, {**self.place.content, **described})
             self.study = _open(self.settled, self.place)
+            if (store := self.study.recorder.store) is not None:
+                for line in lost_reports(self.study.records, store):
+                    self.display.line(line)
         return self.study
 
     def drive(self, study: Study, engine: Chosen) -> None:
@@ -156,6 +160,8 @@ class Job:
                     with self.display.following(study):
                         engine.run(study)
         except KeyboardInterrupt:
+            if not self.begun:
+                raise
             raise Interrupted(study.total_ended(), self.place.path) from None
         finally:
             with writing(self.place.path):
@@ -166,11 +172,6 @@ class Job:
         """What the run leaves behind."""
         seconds = study.clock() - study.started
         return Finished(self.place.path, study, seconds, self.place.shown, engine.seconds())
-
-    def give_up(self, error: StudyError) -> None:
-        """End the run: the database's lock was lost."""
-        if self.study is not None:
-            self.study.give_up(error)
 
 
 @contextmanager
@@ -195,12 +196,17 @@ def opened(request: Request, display: Display) -> Iterator[Job]:
         display.line(note)
     made = place.make()
     job: Job | None = None
+
+    def give_up(error: StudyError) -> None:
+        if job is not None and job.study is not None:
+            job.study.give_up(error)  # the database's lock was lost
+
     try:
         with (
             connect(*resources_of(settled), address=request.address) as runtime,
             locked(place.path),
             mirrored(place.mirror, place.path),
-            ledger_locked(place.storage, place.path.name, lambda e: job and job.give_up(e)),
+            ledger_locked(place.storage, place.name, give_up),
         ):
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
             if not place.new:
@@ -222,7 +228,7 @@ def opened(request: Request, display: Display) -> Iterator[Job]:
 def _open(settled: Experiment, place: Place) -> Study:
     path, storage = place.path, place.storage
     backend = journal_storage(path) if storage is None else url_storage(storage)
-    ledger = Ledger(path.name, settled.direction, backend, new=place.new)
+    ledger = Ledger(place.name, settled.direction, backend, new=place.new)
     events = None
     if settled.tensorboard:
         events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
