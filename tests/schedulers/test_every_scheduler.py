@@ -112,5 +112,5 @@ def test_hyperband_gives_brackets_their_shares_by_number_alone() -> None:
 
 
 def test_hyperband_needs_a_last_epoch() -> None:
-    with pytest.raises(ExperimentError, match=r"nothing says it; give --epochs N"):
+    with pytest.raises(ExperimentError, match=r"nothing says it; give `epochs`"):
         open_study(experiment(scheduler="hyperband", space={"x": Float(0, 1)}))

@@ -4,7 +4,8 @@ A name is read as words (`val_mean_squared_error_1` is val, mean, squared, error
 
 1. `neg_` and `negative_` turn around what follows (scikit-learn's `neg_mean_squared_error`);
 2. names that mislead by their words, or are a word of no side, stand in a table;
-3. the last word that has a side decides: `accuracy_loss` is a loss, `loss_accuracy` an accuracy.
+3. the last word that has a side decides: `accuracy_loss` is a loss, `loss_accuracy` an accuracy;
+4. a `score` is maximised where no other word has a side (`brier_score` has).
 
 A name that says neither is refused, since a wrong guess would search for the worst. So are `dice`
 and `tversky`: Keras' losses of these names fall as a model gets better, the coefficients rise.
@@ -92,7 +93,7 @@ def _direction(words: list[str]) -> str | None:
     for word in reversed(words):
         if word in _SIDES:
             return _SIDES[word]
-    return None
+    return MAXIMIZE if "score" in words else None
 
 
 def _snake(name: str) -> str:
