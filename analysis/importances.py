@@ -57,7 +57,7 @@ def importance(tables: Tables, evaluator: str = "fanova", *, seed: int = 0) -> p
             distributions = space.distributions(params)
             told.add_trial(
                 optuna.trial.create_trial(
-                    params={name: params[name] for name in distributions},
+                    params=space.encode({name: params[name] for name in distributions}),
                     distributions=distributions,
                     value=row["value"],
                 )

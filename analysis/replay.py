@@ -11,7 +11,6 @@ them to the end.
 from __future__ import annotations
 
 import heapq
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from tuner.results.results import Results
 from tuner.schedulers.registry import make_scheduler
 from tuner.search_space.axes import Categorical
 from tuner.search_space.space import SearchSpace
+from tuner.search_space.values import point_text
 from tuner.store.layout import REPORT_COLUMNS_FIRST, REPORT_COLUMNS_LAST
 from tuner.store.ledger import Ledger
 from tuner.study.record import Record
@@ -298,7 +298,7 @@ def _steps(frame: pd.DataFrame, metrics: Sequence[str]) -> list[Step]:
 
 
 def _key(params: Mapping[str, Any]) -> str:
-    return json.dumps({n: v for n, v in params.items() if n != "epochs"}, sort_keys=True)
+    return point_text({n: v for n, v in params.items() if n != "epochs"})
 
 
 def _never(trial: Trial) -> None:

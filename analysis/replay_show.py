@@ -45,8 +45,9 @@ def show_simulation(
     least = {"workers": min(workers), "seeds": seeds, "top": top, "min-epochs": min_epochs}
     for name, value in {**least, "eta": min(etas) - 1}.items():
         if value < 1:
-            least = 1 + (name == "eta")
-            raise ExperimentError(f"it must be at least {least}", field=name)
+            raise ExperimentError(
+                f"it must be at least {1 + (name == 'eta')}", field=name.replace("-", "_")
+            )
     recorded = record(load(study_dir))
     runs = pd.concat(
         [

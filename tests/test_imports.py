@@ -18,6 +18,7 @@ KERAS = (
     "tuner/data/datasets.py",
     "tuner/models/",
     "tuner/lanes/",
+    "tuner/testing/",
     "search_spaces/",
 )
 SCHEMA = (

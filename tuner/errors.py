@@ -8,7 +8,7 @@
     ├── StudyError              a study that cannot be opened, made or resumed
     ├── ResultsError            a folder or table that cannot be read or written
     └── EngineError             an engine that cannot start or place the trials
-        └── Unfit               an experiment that the fused engine cannot train
+        └── UnfitError          an engine that cannot train this experiment
 
 Each says in one line what was given, the rule that it breaks, and the way out. `field` is the
 argument that it speaks of, by its name in Python; other arguments stand in the text in backquotes.
@@ -62,3 +62,15 @@ class ResultsError(TunerError):
 
 class EngineError(TunerError):
     """An engine cannot start, or no place exists for the trials asked for."""
+
+
+class UnfitError(EngineError):
+    """An engine cannot train this experiment; `reason` says why."""
+
+    def __init__(self, engine: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"{engine!r} cannot train this experiment, since {reason}",
+            field="engine",
+            way_out="take 'ray_tune'",
+        )

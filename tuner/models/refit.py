@@ -166,7 +166,9 @@ def _settled(study: Mapping[str, Any], given: Experiment | None, data: str | Non
         stored["dataset"] = loaded.data or loaded.experiment.dataset
     if data is not None:
         stored["dataset"] = data
-    return replace(loaded.experiment, **stored, space=SearchSpace.from_json(study["space"]))
+    declared = SearchSpace(loaded.experiment.space)
+    space = SearchSpace.from_json(study["space"], like=declared)
+    return replace(loaded.experiment, **stored, space=space)
 
 
 def _trial_number(results: Results, trial: int | None) -> int:

@@ -78,7 +78,11 @@ class Finished:
             "states": {str(state): n for state, n in sorted(self.study.counts().items())},
             "best": None
             if best is None
-            else {"trial": best.trial, "value": best.value, "params": best.params},
+            else {
+                "trial": best.trial,
+                "value": best.value,
+                "params": self.study.space.encode(best.params),
+            },
             "epochs_trained": trained,
             "epochs_saved": saved,
             "epochs_shared": self.shared_epochs,

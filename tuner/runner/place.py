@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,9 @@ from typing import Any
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded
-from tuner.runner.enqueue import read_points
+from tuner.runner.enqueue import first_points
 from tuner.runner.request import Request
 from tuner.runner.resolve import settle_new
-from tuner.search_space.space import SearchSpace
 from tuner.store.folder import check_place, existing_study_path, make_folder, new_study_path
 from tuner.store.ledger import shown_url
 from tuner.store.mirror import Mirror
@@ -65,7 +65,9 @@ class Place:
                 folder.rmdir()
 
 
-def find_place(request: Request, loaded: Loaded, overrides: dict[str, Any]) -> Place:
+def find_place(
+    request: Request, loaded: Loaded, overrides: dict[str, Any], say: Callable[[str], None]
+) -> Place:
     """The place of a new study, or of the one to go on with. Nothing is written there yet."""
     mirror = Mirror(request.results) if is_uri(request.results) else None
     if mirror is None:
@@ -77,8 +79,7 @@ def find_place(request: Request, loaded: Loaded, overrides: dict[str, Any]) -> P
     if not request.resume:
         settled = settle_new(loaded.experiment, overrides)
         path = new_study_path(results, name, request.study)
-        space = SearchSpace(settled.space)
-        points = [] if request.enqueue is None else read_points(request.enqueue, space)
+        points = first_points(settled, request.enqueue, say)
         shown = None if request.storage is None else shown_url(request.storage)
         content = {"name": path.name, "enqueued": points, "storage": shown}
         return Place(path, mirror, settled, content, request.storage, new=True)

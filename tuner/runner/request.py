@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tuner.experiment.experiment import Experiment
+from tuner.runner.enqueue import Given
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Request:
 
     `overrides` are fields of the Experiment; a sampler or scheduler there counts as typed. `sets`
     narrow axes (`name=low..high`). `resume` goes on with `study`, or with the newest one.
-    `enqueue` is a file or study whose points a new study tries first.
+    `enqueue` is a file, a study's folder, points or a DataFrame, which a new study tries first.
     """
 
     experiment: str | Experiment
@@ -26,5 +26,5 @@ class Request:
     address: str | None = None
     storage: str | None = None
     sets: tuple[str, ...] = ()
-    enqueue: Path | None = None
+    enqueue: Given = None
     overrides: Mapping[str, Any] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded
 from tuner.experiment.settle import cells_per_trial
 from tuner.runner.display import Display
+from tuner.runner.enqueue import Given
 from tuner.runner.finished import Finished, Interrupted
 from tuner.runner.lost_reports import lost_reports
 from tuner.runner.place import Place, find_place
@@ -26,6 +27,7 @@ from tuner.runner.resolve import (
     check_data,
     headline,
     load_asked,
+    notes,
     resources_of,
     splits_of,
 )
@@ -58,15 +60,16 @@ def run(
     resume: bool = False,
     address: str | None = None,
     storage: str | None = None,
-    enqueue: str | Path | None = None,
+    enqueue: Given = None,
     quiet: bool = True,
     **fields: Any,
 ) -> Results:
     """Run an experiment and return its results, as `python -m tuner run` does.
 
-    `experiment` is an Experiment, or what the command line takes. `fields` override fields of the
-    Experiment (`trials=50`, `seed=7`, ...); sampler and scheduler given here count as typed. Raises
-    a TunerError for whatever the command line would refuse.
+    `experiment` is an Experiment, or what the command line takes. `enqueue` is a file, a study's
+    folder, a list of points or a DataFrame. `fields` override fields of the Experiment
+    (`trials=50`, `seed=7`, ...); sampler and scheduler given here count as typed. Raises a
+    TunerError for whatever the command line would refuse.
     """
     from rich.console import Console
 
@@ -79,7 +82,7 @@ def run(
         resume=resume,
         address=address,
         storage=storage,
-        enqueue=None if enqueue is None else Path(enqueue),
+        enqueue=enqueue,
         overrides=fields,
     )
     console = None if quiet else Console()
@@ -99,7 +102,7 @@ def run_study(request: Request, display: Display) -> Finished:
 
 
 @dataclass
-class Job:
+class Opened:
     """A run that holds its study's lock: its place, its experiment and data, and Ray's start."""
 
     place: Place
@@ -120,16 +123,13 @@ class Job:
         import pandas  # noqa: F401  # PyArrow will, at its first table; Ray is still starting
 
         from tuner.engines.choice import choose
+        from tuner.engines.contract import Job
 
         self.runtime.ready()
-        engine = choose(
-            self.settled,
-            self.runtime,
-            self.loaded.source,
-            dataset=self.dataset,
-            splits=splits_of(self.settled),
-            files=self.place.path.resolve() / FILES_FOLDER,
-        )
+        files = self.place.path.resolve() / FILES_FOLDER
+        splits = splits_of(self.settled)
+        job = Job(self.settled, self.loaded.source, splits, self.dataset, files)
+        engine = choose(job, self.runtime)
         why = self.place.content.setdefault("engine_because", engine.why)
         return replace(engine, why=why)
 
@@ -175,7 +175,7 @@ class Job:
 
 
 @contextmanager
-def opened(request: Request, display: Display) -> Iterator[Job]:
+def opened(request: Request, display: Display) -> Iterator[Opened]:
     """Find the study's place, start Ray, and hold the study's locks.
 
     All is undone in reverse. A run that fails before its first trial was asked for leaves nothing
@@ -188,14 +188,16 @@ def opened(request: Request, display: Display) -> Iterator[Job]:
     if request.sets:
         space = set_axes(SearchSpace(loaded.experiment.space), request.sets)
         overrides = {**overrides, "space": space}
-    place = find_place(request, loaded, overrides)
+    place = find_place(request, loaded, overrides, display.line)
     settled = place.settled
     check_sampler(settled)
     display.line(headline(settled, place.path))
+    for line in notes(settled):
+        display.line(line)
     if note := caveat(settled):
         display.line(note)
     made = place.make()
-    job: Job | None = None
+    job: Opened | None = None
 
     def give_up(error: StudyError) -> None:
         if job is not None and job.study is not None:
@@ -212,7 +214,7 @@ def opened(request: Request, display: Display) -> Iterator[Job]:
             if not place.new:
                 check_dataset(place.content, dataset)
             check_data(settled, dataset)
-            job = Job(place, loaded, settled, runtime, dataset, display)
+            job = Opened(place, loaded, settled, runtime, dataset, display)
             yield job
     except BaseException as error:
         abort = None if job is None or job.study is None else job.study.abort

@@ -164,7 +164,7 @@ class Ledger:
     ) -> tuple[int, dict[str, Any]]:
         """Open the first attempt of `trial` at a point of the sampler's; its id and the point.
 
-        `known` fixes some parameters of it.
+        `known` fixes some parameters of it, choices by their labels.
         """
         self._study.sampler = sampler
         if known:
@@ -180,7 +180,7 @@ class Ledger:
         distributions = space.distributions(params)
         template = optuna.trial.create_trial(
             state=TrialState.RUNNING,
-            params={name: params[name] for name in distributions},
+            params=space.encode({name: params[name] for name in distributions}),
             distributions=distributions,
             user_attrs=dict(attrs),
         )

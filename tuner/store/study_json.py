@@ -96,7 +96,8 @@ def resumed(loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, 
             )
     free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
     settled = replace(loaded.experiment, **{**stored, **free})
-    return replace(settled, space=SearchSpace.from_json(content["space"]))
+    space = SearchSpace.from_json(content["space"], like=SearchSpace(loaded.experiment.space))
+    return replace(settled, space=space)
 
 
 def study_name(content: Mapping[str, Any], path: Path) -> str:
