@@ -12,6 +12,7 @@ from tuner.cli.output import Terminated
 from tuner.cli.run import run
 from tuner.cli.studies import COMMANDS
 from tuner.errors import TunerError
+from tuner.shown import shown
 
 app = typer.Typer(
     name="tuner",
@@ -46,9 +47,9 @@ def run_command(arguments: list[str]) -> int:
 
 
 def _complain(message: str, notes: list[str]) -> int:
-    print("tuner: " + " ".join(message.split()), file=sys.stderr)
+    print("tuner: " + shown(" ".join(message.split()), keep=""), file=sys.stderr)
     for note in notes:
-        print(note, file=sys.stderr)
+        print(shown(note), file=sys.stderr)
     return 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,9 @@ import typer
 
 from tuner.cli.flags import flag
 from tuner.cli.output import console
+from tuner.shown import shown
+
+TRUST = "run the study's own code wherever it lies"
 
 Text = str | None
 Number = int | None
@@ -53,7 +57,7 @@ def logs(
     """Print what a trial's workers printed, and the traceback that it ended in."""
     from tuner.store.trial_logs import read_log
 
-    print(read_log(study_dir, trial), end="")
+    print(shown(read_log(study_dir, trial)), end="")
 
 
 def repair(
@@ -64,7 +68,7 @@ def repair(
     from tuner.runner.repair import repair as repair_study
 
     for line in repair_study(study_dir, storage):
-        print(line)
+        print(shown(line, keep=""))
 
 
 def simulate(
@@ -129,6 +133,7 @@ def refit(
     epochs: Annotated[Number, flag("epochs to train; else as many as the trial")] = None,
     seed: Annotated[Number, flag("seed of the training; else the trial's")] = None,
     data: Annotated[Text, flag("where the study's dataset lies now")] = None,
+    trust: Annotated[bool, flag(TRUST, "--trust")] = False,
 ) -> None:
     """Train the best point on all training data, test it, write model.keras and refit.json."""
     from tuner.models.refit import read_params
@@ -141,6 +146,8 @@ def refit(
         epochs=epochs,
         seed=seed,
         data=data,
+        trust=trust,
+        ask=_ask(),
         say=lambda line: console().print(line, markup=False, soft_wrap=True),
     )
 
@@ -151,11 +158,12 @@ def export(
         str, typer.Option(help="keras (model.keras), or json+h5 (model.json, model.weights.h5)")
     ] = "keras",
     out: Annotated[Path | None, flag("folder to write into; else the study's")] = None,
+    trust: Annotated[bool, flag(TRUST, "--trust")] = False,
 ) -> None:
     """Write a refitted model as Keras' own file, or as JSON with HDF5 weights."""
     from tuner.models.model_files import export as export_study
 
-    for path in export_study(study_dir, format, out):
+    for path in export_study(study_dir, format, out, trust=trust, ask=_ask()):
         print(path)
 
 
@@ -169,6 +177,11 @@ def dashboard(
     from tuner.runner.dashboard import serve
 
     serve(study_dir, storage, host, port, lambda line: print(line, flush=True))
+
+
+def _ask() -> Callable[[str], bool] | None:
+    """A question on the terminal; without one nobody can be asked."""
+    return typer.confirm if sys.stdin.isatty() else None
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,14 @@ from tuner.experiment.loading import Loaded
 from tuner.runner.enqueue import first_points
 from tuner.runner.request import Request
 from tuner.runner.resolve import settle_new
-from tuner.store.folder import check_place, existing_study_path, make_folder, new_study_path
+from tuner.store.damage import reading
+from tuner.store.folder import (
+    check_place,
+    existing_study_path,
+    make_folder,
+    new_study_path,
+    remove_begun,
+)
 from tuner.store.ledger import shown_url
 from tuner.store.mirror import Mirror
 from tuner.store.study_json import read_study_json, resumed, resumed_storage, study_name
@@ -47,22 +52,15 @@ class Place:
         """Where users find it: its folder, or its URI."""
         return str(self.path) if self.mirror is None else f"{self.mirror.uri}/{self.path.name}"
 
-    def make(self) -> list[Path]:
-        """Make a new study's folder; the folders that were made, innermost first."""
-        if not self.new:
-            return []
-        top = make_folder(self.path)
-        return [self.path, *(p for p in self.path.parents if p.is_relative_to(top))]
+    def make(self) -> Path | None:
+        """Make a new study's folder; the uppermost folder that was made for it."""
+        return make_folder(self.path) if self.new else None
 
-    def remove(self, made: list[Path]) -> None:
-        """Take back what `make` made: the study, and the folders above that hold nothing else."""
-        for folder in made[:1]:
-            shutil.rmtree(folder)
-            if self.mirror is not None:
-                self.mirror.remove(folder)
-        for folder in made[1:]:
-            with suppress(OSError):  # another study stands there by now
-                folder.rmdir()
+    def remove(self, top: Path) -> None:
+        """Take back what a run that never began has written, up to the folder that `make` gave."""
+        remove_begun(self.path, top)
+        if self.mirror is not None:
+            self.mirror.remove(self.path)
 
 
 def find_place(
@@ -92,7 +90,15 @@ def find_place(
     path = existing_study_path(results, name, request.study)
     if mirror is not None:
         mirror.fetch(path)
-    content = read_study_json(path)
-    settled = resumed(loaded, content, overrides)
-    storage = resumed_storage(content, request.storage)
+    content, settled, storage = reopened(path, loaded, overrides, request.storage)
     return Place(path, mirror, settled, content, storage, new=False)
+
+
+def reopened(
+    path: Path, loaded: Loaded, overrides: Mapping[str, Any], storage: str | None
+) -> tuple[dict[str, Any], Experiment, str | None]:
+    """What a study's folder says that it goes on with: study.json, experiment, ledger's URL."""
+    with reading(path):
+        content = read_study_json(path)
+        study_name(content, path)
+        return content, resumed(loaded, content, overrides), resumed_storage(content, storage)

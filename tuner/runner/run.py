@@ -34,6 +34,7 @@ from tuner.runner.resolve import (
 from tuner.samplers.registry import caveat, check_sampler
 from tuner.search_space.set_option import set_axes
 from tuner.search_space.space import SearchSpace
+from tuner.store.damage import reading
 from tuner.store.database_lock import ledger_locked
 from tuner.store.folder import locked
 from tuner.store.layout import FILES_FOLDER, JOURNAL_FILE, REPORT_LOG_FILE
@@ -146,7 +147,7 @@ class Opened:
                 self.display.line(f"{path / name}: cut {cut} bytes that the last run left")
         with writing(path):
             write_study_json(path, {**self.place.content, **described})
-            self.study = _open(self.settled, self.place)
+            self.study = open_study(self.settled, self.place)
             if (store := self.study.recorder.store) is not None:
                 for line in lost_reports(self.study.records, store):
                     self.display.line(line)
@@ -211,31 +212,37 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
             ledger_locked(place.storage, place.name, give_up),
         ):
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
+            if dataset is not None and dataset.done:
+                display.line(f"data: {'; '.join(dataset.done)}")
             if not place.new:
                 check_dataset(place.content, dataset)
             check_data(settled, dataset)
             job = Opened(place, loaded, settled, runtime, dataset, display)
             yield job
     except BaseException as error:
+        if made is not None and not (job is not None and job.begun):
+            place.remove(made)  # a mistake, or Ctrl-C, leaves no half-made study behind
         abort = None if job is None or job.study is None else job.study.abort
-        if abort is not None and isinstance(error, TunerError) and error is not abort:
+        if isinstance(error, TunerError) and abort is not None and error is not abort:
             raise abort from error  # the lock was lost, say, and then the ledger
-        if made and not (job is not None and job.begun):
-            place.remove(made)  # a mistake leaves no half-made study behind
         raise
     if job.study is not None and job.study.abort is not None:
         raise job.study.abort
 
 
-def _open(settled: Experiment, place: Place) -> Study:
+def open_study(settled: Experiment, place: Place) -> Study:
+    """The study at a place, restored from what it kept."""
     path, storage = place.path, place.storage
-    backend = journal_storage(path) if storage is None else url_storage(storage)
+    with reading(path, writes=True):
+        backend = journal_storage(path) if storage is None else url_storage(storage)
     ledger = Ledger(place.name, settled.direction, backend, new=place.new)
     events = None
     if settled.tensorboard:
         events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
-    recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
+    with reading(path, writes=True):
+        recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
     study = Study(settled, ledger, recorder=recorder, enqueued=place.content["enqueued"])
-    restore(study)
-    study.save()
+    with reading(path, writes=True):
+        restore(study)
+        study.save()
     return study
