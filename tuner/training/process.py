@@ -108,6 +108,20 @@ def warm_up() -> None:
     gc.freeze()
 
 
+def kept_type_policy() -> Callable[[], None]:
+    """What puts Keras' global type policy back to what it is now.
+
+    A user's file may set one at its head. Keras keeps it for one thread, and forgets it with its
+    session, which is cleared after each cell.
+    """
+    if "keras" not in sys.modules:
+        return lambda: None
+    import keras
+
+    policy = keras.config.dtype_policy()
+    return lambda: keras.config.set_dtype_policy(policy)
+
+
 def seed_worker(seed: int, *, import_keras: bool = False) -> None:
     """Seed every generator that a training may draw from: Python's, NumPy's, and Keras' own.
 
