@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable
 
 from tuner.errors import EngineError
 from tuner.training.declared import forget_builds, seed_python
