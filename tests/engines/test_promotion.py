@@ -54,6 +54,7 @@ def searched(runtime: Runtime, folder: Path, study_type: type[Study] = Study) ->
     opened.__class__ = study_type
     Chosen("ray_tune", "", make_engine("ray_tune", job(settled), runtime)).run(opened)
     opened.recorder.close(opened.records)
+    opened.ledger.disconnect()
     assert opened.finished
     assert len(opened.records) == TRIALS
     assert set(opened.counts()) == {State.COMPLETE, State.STOPPED}
@@ -112,6 +113,7 @@ def test_declared_trainings_pause_and_go_on(runtime: Runtime, tmp_path: Path, en
     study = open_study(settled, tmp_path)
     Chosen(engine, "", make_engine(engine, job(settled, digits()), runtime)).run(study)
     study.recorder.close(study.records)
+    study.ledger.disconnect()
     assert set(study.counts()) <= {State.COMPLETE, State.STOPPED}
     reports = pd.read_parquet(tmp_path / "reports.parquet").sort_values(["trial", "epoch"])
     assert not reports.duplicated(["trial", "epoch"]).any()
