@@ -40,6 +40,7 @@ import pyarrow.parquet as pq
 from analysis.places import Place, find
 from tuner.errors import ResultsError
 from tuner.store.layout import (
+    ADDED_COLUMNS,
     FORMAT,
     PARAM_PREFIX,
     REPORT_COLUMNS_FIRST,
@@ -227,7 +228,7 @@ def _read_trials(place: Place) -> pa.Table:
 def _read_reports(place: Place) -> pa.Table:
     parts = [name for name in place.names(REPORTS_FOLDER) if name.endswith(".parquet")]
     if not parts:
-        raise ResultsError(f"{place}/{REPORTS_FOLDER} is missing; run the study with --resume")
+        raise ResultsError(f"{place}/{REPORTS_FOLDER} is missing; run the study with `resume`")
     tables = [_read_parquet(place, f"{REPORTS_FOLDER}/{name}") for name in sorted(parts)]
     table = pa.concat_tables(tables, promote_options="permissive")
     fixed = [*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST]
@@ -235,6 +236,9 @@ def _read_reports(place: Place) -> pa.Table:
 
 
 def _checked(table: pa.Table, fixed: Iterable[str], path: str) -> pa.Table:
+    for name, kind in ADDED_COLUMNS.items():
+        if name in fixed and name not in table.column_names:
+            table = table.append_column(name, pa.nulls(table.num_rows, pa.type_for_alias(kind)))
     missing = [name for name in fixed if name not in table.column_names]
     if missing:
         raise ResultsError(
@@ -247,10 +251,10 @@ def _read_parquet(place: Place, name: str) -> pa.Table:
     try:
         return pq.read_table(place.open(name))
     except FileNotFoundError:
-        raise ResultsError(f"{place}/{name} is missing; run the study with --resume") from None
+        raise ResultsError(f"{place}/{name} is missing; run the study with `resume`") from None
     except (OSError, pa.ArrowException) as error:
         raise ResultsError(
-            f"{place}/{name} cannot be read ({_line(error)}); --resume writes it anew"
+            f"{place}/{name} cannot be read ({_line(error)}); `resume` writes it anew"
         ) from None
 
 

@@ -14,7 +14,7 @@ from tuner.data.splits import Splits, cell_data, cell_rows
 from tuner.errors import DatasetError
 
 RNG = np.random.default_rng(0)
-CV: dict[str, Any] = {"plan": "cv", "folds": 3}
+CV: dict[str, Any] = {"mode": "cv", "folds": 3}
 
 
 def arrays(**changes: Any) -> dict[str, Any]:
@@ -353,12 +353,16 @@ def test_an_unreachable_download_is_one_line(name: str, monkeypatch: pytest.Monk
         raise OSError("URL fetch failure on https://example.invalid:\nno route")
 
     monkeypatch.setattr(getattr(keras.datasets, name), "load_data", refuse)
-    with pytest.raises(DatasetError, match=rf"'{name}' cannot be had .*--data PATH\.npz") as caught:
+    with pytest.raises(
+        DatasetError, match=rf"'{name}' cannot be had .*path of your own copy"
+    ) as caught:
         load(name)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif("TUNER_MNIST" not in os.environ, reason="TUNER_MNIST names no mnist.npz")
+@pytest.mark.skipif(
+    "TUNER_MNIST" not in os.environ, reason="a real MNIST is not installed: TUNER_MNIST names none"
+)
 def test_mnist_from_a_file() -> None:
     mnist = load(os.environ["TUNER_MNIST"])
     assert mnist.x_train.shape == (60000, 28, 28)
