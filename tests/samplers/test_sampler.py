@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,7 @@ from tuner.samplers.tpe import _Windowed
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.trial.cells import Cell, State
 
-GP = pytest.mark.skipif(find_spec("torch") is None, reason="sampler gp needs torch")
-ALL = [pytest.param(name, marks=GP if name == "gp" else ()) for name in SAMPLERS]
+ALL = [pytest.param(name, marks=pytest.mark.gp if name == "gp" else ()) for name in SAMPLERS]
 LEARNING = [p for p in ALL if p.values[0] not in ("random", "qmc")]
 
 SPACE: dict[str, Any] = {"x": Float(0.0, 1.0), "y": Float(1e-3, 1.0, log=True), "epochs": 9}
@@ -112,14 +110,21 @@ def test_it_finds_better_points_than_chance(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("mode", ["min", "max"])
-def test_stopped_diverged_and_failed_trials_break_nothing(name: str, mode: str) -> None:
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_stopped_diverged_and_failed_trials_break_nothing(name: str, direction: str) -> None:
     def mixed(cell: Cell) -> Iterator[Step]:
         if cell.trial % 7 == 6:
             raise ValueError("no")
         yield from half_diverging(cell)
 
-    fields = {"space": SPACE, "sampler": name, "mode": mode, "eta": 2, "retries": 0, "seed": 1}
+    fields = {
+        "space": SPACE,
+        "sampler": name,
+        "direction": direction,
+        "eta": 2,
+        "retries": 0,
+        "seed": 1,
+    }
     study = simulate(experiment(**fields, trials=40), mixed, workers=3)
     assert set(study.counts()) == {State.COMPLETE, State.STOPPED, State.DIVERGED, State.FAILED}
 
@@ -158,11 +163,13 @@ def test_in_a_large_study_tpe_sees_the_best_and_the_newest(
     assert points != [record.params for record in whole]
 
 
-@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_the_best_are_those_that_tpe_itself_would_pick(
-    mode: str, monkeypatch: pytest.MonkeyPatch
+    direction: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settled = experiment(space=SPACE, mode=mode, scheduler="none", sampler="random", trials=90)
+    settled = experiment(
+        space=SPACE, direction=direction, scheduler="none", sampler="random", trials=90
+    )
     study = simulate(settled, half_diverging).ledger._study
     monkeypatch.setattr("tuner.samplers.tpe.TPE_NEWEST", 20)
     for best in (10, 60):  # fewer than the COMPLETE ones, and more

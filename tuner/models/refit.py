@@ -208,7 +208,7 @@ def _trained_epochs(results: Results, number: int, limit: int | None) -> int | N
     last = by_fold["epoch"].max()
     if study["value"] == "best":
         values = by_fold[study["metric"]]
-        rows = values.idxmin() if study["mode"] == "min" else values.idxmax()
+        rows = values.idxmin() if study["direction"] == "minimize" else values.idxmax()
         chosen = reports.loc[rows, "epoch"]
     else:
         chosen = last
@@ -229,7 +229,7 @@ def _dataset(results: Results, settled: Experiment) -> Dataset:
 
 def _all_training_data(dataset: Dataset, settled: Experiment) -> Data:
     splits = Splits(
-        plan=settled.plan,
+        mode=settled.mode,
         validation=settled.validation,
         folds=settled.folds,
         repeats=settled.repeats,

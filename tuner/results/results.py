@@ -36,7 +36,7 @@ class Results:
         complete = self.trials[self.trials["state"] == "COMPLETE"]
         if complete.empty:
             return None
-        rising = self.study["experiment"]["mode"] == "min"
+        rising = self.study["experiment"]["direction"] == "minimize"
         ordered = complete.sort_values(["value", "trial"], ascending=[rising, True])
         return ordered.iloc[0]
 

@@ -34,7 +34,7 @@ class Finished:
     @property
     def exit_code(self) -> int:
         """1 for a grid or cross-validation with failed cells, else 0."""
-        every_point = self.study.experiment.plan != "search"
+        every_point = self.study.experiment.mode != "search"
         return int(every_point and self.study.counts()[State.FAILED] > 0)
 
     @property

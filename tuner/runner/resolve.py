@@ -92,7 +92,7 @@ def _resources(settled: Experiment) -> tuple[int | None, float, float, float | N
 
 def _splits(settled: Experiment) -> Splits:
     return Splits(
-        plan=settled.plan,
+        mode=settled.mode,
         validation=settled.validation,
         folds=settled.folds,
         repeats=settled.repeats,

@@ -71,7 +71,7 @@ def task_of(task: str, samples: Samples, build: Callable[[Any], Any]) -> str:
     return task_by(build(rows), samples.y)
 
 
-def plan_overrides(mode: str, sampler: str | None, scheduler: str | None) -> dict[str, str]:
+def mode_overrides(mode: str, sampler: str | None, scheduler: str | None) -> dict[str, str]:
     """The sampler and scheduler of the study, as if typed."""
     if mode not in SEARCH_MODES:
         raise ExperimentError(f"mode {mode!r} is not one of {', '.join(SEARCH_MODES)}")

@@ -21,6 +21,7 @@ from tuner.files import put_bytes
 from tuner.search_space.space import SearchSpace
 from tuner.store.layout import FORMAT, STUDY_FILE
 from tuner.store.ledger import shown_url
+from tuner.store.study_upgrades import upgraded
 
 LIBRARIES = ("ray", "optuna", "tensorflow", "keras", "numpy", "scikit-learn", "pandas")
 _NOT_STORED = ("name", "space", "objective")
@@ -97,6 +98,14 @@ def resumed(loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, 
     return replace(settled, space=space)
 
 
+def study_name(content: Mapping[str, Any], path: Path) -> str:
+    """The study's name in its ledger, which its folder keeps when it is renamed or moved."""
+    name = content.get("name", path.name)
+    if not isinstance(name, str) or not name:
+        raise ResultsError(f"{path / STUDY_FILE}: name is {name!r}, and should be a text")
+    return name
+
+
 def resumed_storage(content: Mapping[str, Any], given: str | None) -> str | None:
     """The storage URL to resume on. A password is never stored, so such a URL must be given."""
     stored: str | None = content["storage"]
@@ -146,10 +155,11 @@ def read_study_json(path: Path) -> dict[str, Any]:
         raise ResultsError(f"{path} is no study folder: it has no {STUDY_FILE}") from None
     except (OSError, ValueError) as error:
         raise ResultsError(f"{file} cannot be read: {error}") from None
-    found = content.get("format") if isinstance(content, dict) else None
+    content = upgraded(content) if isinstance(content, dict) else {}
+    found = content.get("format")
     if found != FORMAT:
         raise ResultsError(
             f"{file} has format {found!r}, this tuner reads format {FORMAT}; "
             "open it with the tuner that wrote it"
         )
-    return dict(content)
+    return content

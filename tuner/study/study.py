@@ -72,7 +72,7 @@ class Study:
         self.followers = Followers(leaders(experiment, self.proposals.points or ()))
         self.recorder = recorder or Recorder(None, self.space, experiment.engine)
         self.order = 0
-        self.sign = -1.0 if experiment.mode == "max" else 1.0
+        self.sign = -1.0 if experiment.direction == "maximize" else 1.0
         self.cells = cells_per_trial(experiment)
         self._open: dict[tuple[int, int], OpenCell] = {}
         self.queue: deque[Record] = deque()
@@ -185,7 +185,11 @@ class Study:
     ) -> Decision:
         with self._lock:
             open_cell = self._open[cell.trial, cell.fold]
+            if epoch <= open_cell.epochs and open_cell.end is None:
+                return Decision.CONTINUE  # taken already: its engine lost it, and trains it again
             record = self.records[cell.trial]
+            if not open_cell.metrics:
+                self.ledger.sync()  # first: no report without its attempt, after a power cut either
             decision = self._decide(open_cell, record, epoch, metrics, final=final)
             self.followers.note(cell.trial, cell.fold, Taken(epoch, metrics, time_s))
             self.recorder.append(
@@ -265,6 +269,7 @@ class Study:
                 record.note_failure(died=outcome.ending is Ending.DIED)
             if outcome.ending is Ending.TIMED_OUT:  # it would take as long again
                 record.raises += self.experiment.retries
+            self.recorder.sync()  # first: the ledger must promise no report that a power cut takes
             self.ledger.keep_cell(record.attempt_id, cell.fold, result.as_json())
             if outcome.read_epochs and outcome.ending is Ending.FINISHED:
                 self.followers.cannot_share(cell.trial)

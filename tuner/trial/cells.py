@@ -16,6 +16,7 @@ class Decision(StrEnum):
 
     CONTINUE = "CONTINUE"
     STOP = "STOP"
+    PAUSE = "PAUSE"
 
 
 class State(StrEnum):
@@ -43,6 +44,7 @@ class Cell:
     params: Mapping[str, Any]
     seed: int
     epochs: int | None
+    start: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "params": shipped(self.params)}
