@@ -85,7 +85,7 @@ class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
                 callbacks=callbacks,
                 **{"verbose": 0, **options, **more},
             )
-        vars(self).pop("_labels", None)  # a fitted estimator needs no targets
+        self.__dict__.pop("_labels", None)  # a fitted estimator needs no targets
         return self
 
     _checks: Mapping[str, Any] = {}

@@ -92,8 +92,11 @@ def scored_fit(
             found = _named("test", scorer(estimator, data.x_val, data.y_val))
             if train_score:
                 found |= _named("train", scorer(estimator, data.x_train, data.y_train))
-            if str(trial.metric) not in found:  # a function's scores, whose names nobody knew
-                found[str(trial.metric)] = next(iter(found.values()))
+            searched = str(trial.metric)
+            if (
+                searched.startswith("test_") and searched not in found
+            ):  # a function's scores, whose names nobody knew
+                found[searched] = next(iter(found.values()))
             return found
 
         held: dict[str, float] = {}
@@ -133,7 +136,7 @@ def scored_fit(
 
 
 def kept_error(folder: Path) -> Exception | None:
-    """The error that the first failed fit in a study's folder of files raised, where it was kept."""
+    """What the first failed fit below a folder raised, where it was kept."""
     for path in sorted(folder.rglob(ERROR_FILE)):
         try:
             error = pickle.loads(path.read_bytes())
@@ -193,9 +196,8 @@ def _named(part: str, scores: Any) -> dict[str, float]:
     for name, given in named.items():
         score = float(given)
         if not math.isfinite(score):
-            found[f"{NOT_FINITE}{part}_{name}"] = float(
-                np.nan_to_num(score, nan=0, posinf=1, neginf=-1)
-            )
-            score = math.copysign(FARTHEST, 1 if score == math.inf else -1)
+            code = float(np.nan_to_num(score, nan=0, posinf=1, neginf=-1))
+            found[f"{NOT_FINITE}{part}_{name}"] = code
+            score = FARTHEST if code > 0 else -FARTHEST
         found[f"{part}_{name}"] = score
     return found

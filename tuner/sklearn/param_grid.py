@@ -64,9 +64,8 @@ def _made(grids: Sequence[Mapping[str, Any]]) -> ParamGrid:
     names: dict[str, str] = {}
     values: dict[str, Mapping[Value, Any]] = {}
     taken = {name for grid in grids for name in grid}
-    subgrid = _free_name(SUBGRID, taken)
     if several:
-        axes[subgrid] = Categorical(range(len(grids)))
+        axes[SUBGRID] = Categorical(range(len(grids)))
     for number, grid in enumerate(grids):
         listed = not any(isinstance(choices, Axis) for choices in grid.values())
         if several and not listed:
@@ -77,7 +76,7 @@ def _made(grids: Sequence[Mapping[str, Any]]) -> ParamGrid:
         for name in sorted(grid) if listed else grid:
             axis = _free_name(f"{name}_{number}", {*axes, *taken}) if name in axes else name
             names[axis] = name
-            axes[axis], values_of = _axis(name, grid[name], {subgrid: number} if several else None)
+            axes[axis], values_of = _axis(name, grid[name], {SUBGRID: number} if several else None)
             if values_of is not None:
                 values[axis] = values_of
     return ParamGrid(SearchSpace(axes), names, values)

@@ -78,9 +78,10 @@ def _index(chosen: Any, candidates: int) -> int:
     """What a function given as `refit` chose, as GridSearchCV checks it."""
     if not isinstance(chosen, numbers.Integral):
         raise TypeError("best_index_ returned is not an integer")
-    if not 0 <= chosen < candidates:
+    index = int(chosen)
+    if not 0 <= index < candidates:
         raise IndexError("best_index_ index out of range")
-    return int(chosen)
+    return index
 
 
 class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
@@ -94,8 +95,8 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
     `sampler`, under `scheduler` and `fold_racing` if they are given. Parameters called `epochs`
     and `batch_size` go to the model's `fit`, in place of the arguments of these names.
 
-    `task` is "classifier", "regressor", or "auto": what the loss of a model says, which is built for
-    that, and else the values of `y`. Nothing knows the task before `fit` in "auto"; say it where
+    `task` is "classifier", "regressor", or "auto": what the loss of a model says, which is built
+    for that, and else the values of `y`. Nothing knows the task before `fit` in "auto"; say it where
     this search is scored by another. A model's targets have the form that its loss wants: class
     numbers, 0 or 1, one-hot rows, several labels a sample.
 

@@ -20,8 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from tuner.data.arrays import is_one_hot
 from tuner.errors import ExperimentError
 
-REGRESSIONS = ("squared", "absolute", "mse", "mae", "mape", "msle", "huber", "log_cosh", "logcosh")
-REGRESSIONS += ("cosine", "poisson", "quantile", "tweedie")
+REGRESSIONS = ("squared", "absolute", "mse", "mae", "mape", "msle", "huber", "cosh", "cosine")
 """Parts of the names of losses that are a regression's."""
 CLASSIFICATIONS = ("crossentropy", "hinge", "focal", "dice", "tversky", "ctc")
 
@@ -110,7 +109,7 @@ def chances_of(model: Any, outputs: Any, labels: int, kind: str) -> Any:
 
 
 def task_by(model: Any | None, y: Any) -> str:
-    """classifier or regressor: by the loss of a model, or where that tells nothing by y's values."""
+    """classifier or regressor: by a model's loss, or where that tells nothing by y's values."""
     kind = type_of_target(y)
     if kind.startswith("continuous"):
         return "regressor"
@@ -151,7 +150,7 @@ def class_weights(given: Any, labels: Labels) -> dict[int, float] | None:
 
 def _width(model: Any) -> int | None:
     """How many outputs a model has; None where it does not tell."""
-    outputs = getattr(model, "outputs", None) or ()
+    outputs: list[Any] = list(getattr(model, "outputs", None) or ())
     if len(outputs) > 1:
         raise ExperimentError(
             f"build_model gives its model {len(outputs)} outputs, and a search scores one; search "
