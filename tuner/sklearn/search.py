@@ -96,9 +96,9 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
     and `batch_size` go to the model's `fit`, in place of the arguments of these names.
 
     `task` is "classifier", "regressor", or "auto": what the loss of a model says, which is built
-    for that, and else the values of `y`. Nothing knows the task before `fit` in "auto"; say it where
-    this search is scored by another. A model's targets have the form that its loss wants: class
-    numbers, 0 or 1, one-hot rows, several labels a sample.
+    for that, and else the values of `y`. Nothing knows the task before `fit` in "auto"; say it
+    where this search is scored by another. A model's targets have the form that its loss wants:
+    class numbers, 0 or 1, one-hot rows, several labels a sample.
 
     `cv`, `scoring`, `refit`, `error_score`, `return_train_score` and `n_jobs` are GridSearchCV's,
     but that `n_jobs=None` is one fit a CPU. `random_state` fixes initial weights and the order of
