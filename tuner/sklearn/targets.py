@@ -144,7 +144,7 @@ def class_weights(given: Any, labels: Labels) -> dict[int, float] | None:
         return {int(number): float(weight) for number, weight in given.items()}
     unknown = sorted(set(given) - set(known), key=str)[0]
     raise ExperimentError(
-        f"class_weight names {unknown!r}, which is not one of the classes {known}"
+        f"class_weight names {unknown!r}, which is none of the classes {known}"
     )
 
 
