@@ -8,7 +8,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from itertools import islice
@@ -143,8 +143,18 @@ def kept_error(folder: Path) -> Exception | None:
         except Exception:  # noqa: BLE001  # an exception's own unpickling may raise anything
             continue
         if isinstance(error, Exception):
-            return error
+            return _as_known_here(error)
     return None
+
+
+def _as_known_here(error: Exception) -> Exception:
+    """The error as one of the class that this process knows: a worker may have had a copy of it."""
+    copied = type(error)
+    own = getattr(sys.modules.get(copied.__module__), copied.__qualname__, None)
+    if isinstance(own, type) and own is not copied and issubclass(own, Exception):
+        with suppress(TypeError):  # of another layout
+            error.__class__ = own
+    return error
 
 
 def _keep(error: Exception, path: Path) -> None:
