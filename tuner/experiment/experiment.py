@@ -125,14 +125,14 @@ class Experiment:
     repeats: int = option(1, "cv: how many times, reshuffled", least=1, group=WHAT)
     shuffle: bool = option(False, "cv: shuffle before splitting", group=WHAT)
     sampler: str = option(
-        "tpe",
+        "rung_gp",
         "who proposes: rung_gp, tpe, random, cmaes, qmc, gp",
         among=(*SAMPLERS, GRID),
         group=HOW,
     )
     multivariate: bool = option(False, "tpe: model axes together", group=HOW)
     scheduler: str = option(
-        "asha",
+        "rung_gp",
         "who stops: rung_gp, asha, asha_stopping, median, hyperband, none",
         among=SCHEDULERS,
         group=HOW,
