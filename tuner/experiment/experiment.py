@@ -72,7 +72,8 @@ class KerasModel:
                     f"{getattr(self, name)!r} must be a function of the trial", field=name
                 )
         for name, known in (("targets", TARGETS), ("precision", (None, *PRECISIONS))):
-            if getattr(self, name) not in known:
+            given = getattr(self, name)
+            if given not in known and not (given is None and _is_optional(name)):
                 names = ", ".join(one for one in known if one is not None)
                 raise ExperimentError(f"{getattr(self, name)!r} is not one of {names}", field=name)
 
@@ -87,7 +88,8 @@ class Experiment:
     `objective` is `train(trial)` or a `KerasModel`. `metric` is the reported name that is searched
     in its `direction`: "minimize", "maximize", or "auto", as its name says. `mode` is "search",
     "grid" or "cv". `dataset` is a name, the path of an .npz, a function that returns a `Dataset`,
-    or None. `epochs` sets the high end of the axis `epochs`. `engine` "auto" takes "fused" where it
+    or None. `epochs` sets the high end of the axis `epochs`. `value` says which epoch's a trial's value is, the "best" or the
+    "last" (None: the best in a search, the last in grid and cv). `engine` "auto" takes "fused" where it
     can and gains, else "ray_tune"; `lanes` is how many cells a worker of "fused" trains at a time
     (None: as it sees fit). Times are in seconds; `trials` counts points, not attempts.
     `trial_timeout` is that of a cell. `memory_per_trial`, in MB, is what Ray sets aside for a
