@@ -72,8 +72,7 @@ class KerasModel:
                     f"{getattr(self, name)!r} must be a function of the trial", field=name
                 )
         for name, known in (("targets", TARGETS), ("precision", (None, *PRECISIONS))):
-            given = getattr(self, name)
-            if given not in known and not (given is None and _is_optional(name)):
+            if getattr(self, name) not in known:
                 names = ", ".join(one for one in known if one is not None)
                 raise ExperimentError(f"{getattr(self, name)!r} is not one of {names}", field=name)
 
@@ -88,8 +87,7 @@ class Experiment:
     `objective` is `train(trial)` or a `KerasModel`. `metric` is the reported name that is searched
     in its `direction`: "minimize", "maximize", or "auto", as its name says. `mode` is "search",
     "grid" or "cv". `dataset` is a name, the path of an .npz, a function that returns a `Dataset`,
-    or None. `epochs` sets the high end of the axis `epochs`. `value` says which epoch's a trial's value is, the "best" or the
-    "last" (None: the best in a search, the last in grid and cv). `engine` "auto" takes "fused" where it
+    or None. `epochs` sets the high end of the axis `epochs`. `engine` "auto" takes "fused" where it
     can and gains, else "ray_tune"; `lanes` is how many cells a worker of "fused" trains at a time
     (None: as it sees fit). Times are in seconds; `trials` counts points, not attempts.
     `trial_timeout` is that of a cell. `memory_per_trial`, in MB, is what Ray sets aside for a
@@ -141,8 +139,12 @@ class Experiment:
         among=FOLD_RACING,
         group=HOW,
     )
-    value: str = option(
-        "last", "a trial's value: its last or its best epoch's", among=VALUES, group=HOW
+    value: str | None = option(
+        None,
+        "a trial's value: its last or its best epoch's (a search takes the best, grid and cv the "
+        "last)",
+        among=VALUES,
+        group=HOW,
     )
     seed: int = option(0, "seed of everything", least=0, group=HOW)
     deterministic: bool = option(False, "the same study at any concurrency", group=HOW)
