@@ -62,7 +62,7 @@ def reports(folder: Path) -> pd.DataFrame:
 DISCRETE = {"x": Categorical([0.1, 0.4, 0.8]), "b": Categorical([1, 2]), "epochs": 9}
 
 
-@pytest.mark.parametrize("steps", [0, 1, 7, 23, 29])
+@pytest.mark.parametrize("steps", [1, 7, 23])
 @pytest.mark.parametrize(
     "fields",
     [

@@ -295,4 +295,4 @@ class StudyState:
         if record.state is not State.RUNNING or record.set_aside:
             return False
         leader = self.leader_of(record)  # one that is set aside may be so for long
-        return leader is None or leader not in self.window or self._is_on_its_way(leader)
+        return leader is None or (leader in self.window and self._is_on_its_way(leader))
