@@ -18,6 +18,7 @@ KERAS = (
     "tuner/data/datasets.py",
     "tuner/models/",
     "tuner/lanes/",
+    "tuner/testing/",
     "search_spaces/",
 )
 SCHEMA = (
@@ -25,6 +26,8 @@ SCHEMA = (
     "tuner.store.study_upgrades.",
     "tuner.errors.",
     "tuner.files.",
+    "tuner.shown.",
+    "tuner.store.damage.",
     "tuner.store.uris.",
     "tuner.results.results.row_params.",
     "tuner.search_space.space.SearchSpace.",

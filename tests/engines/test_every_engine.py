@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from tests.brain import experiment, open_study
+from tests.engines.jobs import job
 from tuner.engines.simulated import Step, VirtualClock
 from tuner.engines.simulated import run as run_simulated
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.loading import Source
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.study.study import Study
 from tuner.trial.cells import Cell, Decision, State
@@ -77,13 +77,13 @@ def steps_of(objective: Callable[[Any], Any], metric: str) -> Callable[[Cell], I
 def engines() -> Iterator[dict[str, Run]]:
     """Every engine as a function that runs a whole study in a folder; one Ray for all tests."""
     from tuner.cluster.session import connect
-    from tuner.engines.ray_tune import engine as ray_tune
+    from tuner.engines.ray_tune.engine import RayTune
 
     with connect(concurrency=2) as runtime:
 
         def on_ray(settled: Experiment, folder: Path) -> Study:
             study = open_study(settled, folder)
-            ray_tune.run(study, runtime, Source("object", __name__))
+            RayTune(job(settled), runtime).run(study)
             study.recorder.close(study.records)
             return study
 

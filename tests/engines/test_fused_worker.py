@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from tuner.data.datasets import Dataset
 from tuner.data.splits import Splits
-from tuner.engines.contract import Job
+from tuner.engines.fused.messages import Finished, Trained
 from tuner.engines.fused.worker import BUILDS_KEPT, LaneWorker
-from tuner.engines.shipping import pickled
+from tuner.engines.shipping import Shipment, pickled
 from tuner.experiment.experiment import KerasModel
 from tuner.experiment.loading import Source
 from tuner.trial.cells import Cell, Ending
@@ -99,7 +99,7 @@ def made(optimizer: Any, **more: Any) -> LaneWorker:
     data = Dataset("made", x, y, x[:4], y[:4], 2, "of no matter")
     declared = KerasModel(build=network, optimizer=optimizer, batch_size=lambda p: p["batch_size"])
     source = Source("object", __name__)
-    job = Job(source, pickled(declared), "val_loss", (), Splits(), 1, 0, True, **more)
+    job = Shipment(source, pickled(declared), "val_loss", (), Splits(), 1, 0, True, **more)
     return LaneWorker(job, data, LANES)
 
 
@@ -127,10 +127,10 @@ def test_each_cell_has_exactly_its_own_epochs_and_reports(
             number = message.key[0]
             if number not in held:
                 continue
-            if message.outcome is not None:
+            if isinstance(message, Finished):
                 assert message.outcome.ending is Ending.FINISHED, message.outcome.error
                 held.discard(number)
-            elif message.epoch:
+            elif isinstance(message, Trained):
                 reported[number].append(message.epoch)
                 values[number].append(message.metrics["val_loss"])
                 diverged = not np.isfinite(list(message.metrics.values())).all()
@@ -158,8 +158,9 @@ def test_a_cell_has_the_same_numbers_whatever_trains_beside_it() -> None:
         taken: list[float] = []
         messages, _ = worker().work(cells, [])
         while True:
-            taken += [m.metrics["val_loss"] for m in messages if m.key == (0, 0) and m.epoch]
-            if any(m.key == (0, 0) and m.outcome for m in messages):
+            mine = [m for m in messages if m.key == (0, 0)]
+            taken += [m.metrics["val_loss"] for m in mine if isinstance(m, Trained)]
+            if any(isinstance(m, Finished) for m in mine):
                 break
             messages, _ = worker().work([], [])
         worker().work([], [(n, 0) for n in (1, 2)])
@@ -185,9 +186,9 @@ def train(lanes: LaneWorker, cells: list[Cell], calls: int) -> dict[int, Reports
     reported: dict[int, Reports] = defaultdict(list)
     for call in range(calls):
         for message in lanes.work(cells if call == 0 else [], [])[0]:
-            if message.outcome is not None:
+            if isinstance(message, Finished):
                 assert message.outcome.error is None, message.outcome.error
-            elif message.epoch:
+            elif isinstance(message, Trained):
                 reported[message.key[0]].append((message.epoch, message.metrics))
     return reported
 

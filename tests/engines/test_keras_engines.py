@@ -12,18 +12,17 @@ import pandas as pd
 import pytest
 
 from tests.brain import experiment, open_study
+from tests.engines.jobs import job
 from tuner.cluster.session import connect
 from tuner.data.datasets import load as load_dataset
 from tuner.data.splits import Splits
-from tuner.engines.fused import engine as fused
-from tuner.engines.ray_tune import engine as ray_tune
+from tuner.engines.registry import make_engine
 from tuner.experiment.experiment import KerasModel
-from tuner.experiment.loading import Source
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.study.study import Study
 from tuner.trial.cells import State
 
-ENGINES: dict[str, Any] = {"ray_tune": ray_tune.run, "fused": fused.run}
+ENGINES = ["ray_tune", "fused"]
 DIGITS = load_dataset("digits")
 Run = Callable[..., Study]
 
@@ -72,9 +71,8 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
             settled = experiment(**{**base, "objective": declared(build), **fields})
             study = open_study(settled, folder, clock=time.time)
             splits = Splits(mode=settled.mode, folds=settled.folds, seed=settled.seed)
-            ENGINES[request.param](
-                study, runtime, Source("object", __name__), dataset=DIGITS, splits=splits
-            )
+            work = job(settled, DIGITS, splits=splits)
+            make_engine(request.param, work, runtime).run(study)
             study.recorder.close(study.records)
             return study
 

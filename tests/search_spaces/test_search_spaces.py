@@ -9,7 +9,7 @@ import pytest
 from search_spaces.batch_epochs import epochs
 from search_spaces.beale import beale
 from tests.cells import run
-from tuner.engines.ray_tune import engine as ray_tune
+from tuner.engines.shipping import needs_keras
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.loading import known, load
@@ -212,7 +212,7 @@ def test_lbfgsb_reaches_the_minimum_from_four_four() -> None:
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_workers_import_keras_ahead_only_where_it_trains(name: str) -> None:
-    assert ray_tune.needs_keras(experiment(name).objective) == (name in NETWORKS)
+    assert needs_keras(experiment(name).objective) == (name in NETWORKS)
 
 
 def test_no_file_of_an_experiment_is_long() -> None:

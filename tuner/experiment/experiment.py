@@ -28,7 +28,7 @@ TARGETS = ("labels", "one_hot")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
 SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
-SCHEDULERS = ("asha", "median", "hyperband", "none")
+SCHEDULERS = ("asha", "asha_stopping", "median", "hyperband", "none")
 ENGINES = ("auto", "ray_tune", "fused")
 GRID = "grid"
 """The sampler of the modes that run every point of the grid."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import GRID, Experiment, KerasModel
+from tuner.schedulers.contract import Scheduler
+from tuner.schedulers.registry import make_scheduler
 from tuner.search_space.axes import Categorical, Constant, Int
 from tuner.search_space.space import SearchSpace
 
@@ -93,3 +95,9 @@ def most_epochs(experiment: Experiment) -> int | None:
     if isinstance(axis, Categorical):
         return max(int(choice) for choice in axis.choices if choice is not None)
     return last_epoch(experiment, space.constants())
+
+
+def scheduler_of(experiment: Experiment) -> Scheduler:
+    """The scheduler of a settled experiment. Raises ExperimentError where it can't work there."""
+    options = {"eta": experiment.eta, "min_epochs": experiment.min_epochs}
+    return make_scheduler(experiment.scheduler, options, most_epochs(experiment))

@@ -7,13 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tuner.data.datasets import check_source
 from tuner.data.splits import Splits
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import GRID, Experiment
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.loading import load as load_experiment
-from tuner.experiment.settle import cells_per_trial, epochs_are_budget, last_epoch, settle
-from tuner.schedulers.registry import make_scheduler
+from tuner.experiment.settle import (
+    cells_per_trial,
+    epochs_are_budget,
+    last_epoch,
+    scheduler_of,
+    settle,
+)
 from tuner.search_space.axes import Int
 from tuner.search_space.grid import cost_note, grid_points
 from tuner.search_space.space import SearchSpace
@@ -72,7 +78,9 @@ def _settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     if unknown:
         raise ExperimentError(f"an Experiment has no field {', '.join(unknown)}")
     settled = settle(experiment, overrides)
-    make_scheduler(settled)  # either refuses here, before anything has begun
+    if settled.dataset is not None:
+        check_source(settled.dataset)
+    scheduler_of(settled)  # either refuses here, before anything has begun
     if settled.sampler == GRID:
         grid_points(SearchSpace(settled.space))
     return settled

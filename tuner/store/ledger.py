@@ -197,7 +197,8 @@ class Ledger:
         self.keep(attempt_id, f"{FOLD}{fold}", dict(result))
 
     def discard(self, attempt_id: int) -> None:
-        """Fail an attempt whose ask was never over."""
+        """Fail an attempt whose ask was never over, or whose point is not taken: no trial's."""
+        self.keep(attempt_id, "trial", None)
         self._storage.set_trial_state_values(attempt_id, TrialState.FAIL)
 
     def close(self, attempt_id: int, state: State, value: float | None) -> None:
