@@ -115,8 +115,8 @@ def test_the_command_prints_a_table_and_writes_a_plot(table: Results, tmp_path: 
     assert "asha eta 2, 4 workers" in (tmp_path / "plot.html").read_text()
     for change, message in [
         ({"schedulers": ["x"]}, "scheduler 'x' is not one of asha, asha_stopping, median"),
-        ({"workers": [0]}, "--workers is too low: it must be at least 1"),
-        ({"etas": [1]}, "--eta is too low: it must be at least 2"),
+        ({"workers": [0]}, "workers: it must be at least 1"),
+        ({"etas": [1]}, "eta: it must be at least 2"),
     ]:
         fixed = {"schedulers": ["asha"], "etas": [3], "workers": [1], "out": tmp_path / "x"}
         with pytest.raises(ExperimentError, match=message):

@@ -43,8 +43,9 @@ class Hyperband:
         """The first rung of each bracket. Raises ExperimentError without a last epoch."""
         if self.last_epoch is None:
             raise ExperimentError(
-                "scheduler 'hyperband' sizes its brackets by a trial's last epoch, and nothing "
-                "says it; give --epochs N"
+                "hyperband sizes its brackets by a trial's last epoch, and nothing says it",
+                field="scheduler",
+                way_out="give `epochs`",
             )
         starts = [self.min_epochs]
         while starts[-1] * self.eta <= self.last_epoch:

@@ -35,8 +35,9 @@ class EventFiles:
             from tensorboardX.proto import event_pb2, summary_pb2
         except ImportError:
             raise EngineError(
-                "--tensorboard needs the package tensorboardX: `pip install tensorboardX`, or "
-                "drop the flag"
+                "event files need the package tensorboardX: `pip install tensorboardX`",
+                field="tensorboard",
+                way_out="or leave them out",
             ) from None
         # Not its SummaryWriter: that one takes a thread and two semaphores a run.
         self._new_file = event_file_writer.EventsWriter

@@ -60,7 +60,9 @@ class Bench:
         if dataset is None:
 
             def nothing(fold: int) -> Data:
-                raise DatasetError("this experiment has no dataset; declare one, or give --data")
+                raise DatasetError(
+                    "this experiment has none", field="dataset", way_out="declare one"
+                )
 
             return nothing
         size = dataset.x_train.nbytes + dataset.y_train.nbytes
