@@ -134,12 +134,12 @@ def test_list_says_what_each_experiment_is(capsys: pytest.CaptureFixture[str]) -
 def test_show_a_study_a_trial_and_csv(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["show", str(study)]) == 0
     out = capsys.readouterr().out
-    assert "brain: search by tpe + asha, maximize val_accuracy" in out
+    assert "brain: search by rung_gp + rung_gp, maximize val_accuracy" in out
     assert "1 FAILED" in out
     assert "ending trials early saved" in out
     assert run_command(["show", str(study), "0"]) == 0
     out = capsys.readouterr().out
-    assert "trial 0 of brain: COMPLETE" in out
+    assert "trial 0 of brain: STOPPED" in out
     assert "█" in out
     assert run_command(["show", str(study), "3"]) == 0
     assert "ValueError: no luck" in capsys.readouterr().out
