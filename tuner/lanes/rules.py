@@ -10,7 +10,8 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from tuner.lanes.optimizer import form_of
-from tuner.training.declared import has_one_output, metrics_of, optimizer_of, overrides
+from tuner.programs.eligible import overrides
+from tuner.training.declared import has_one_output, metrics_of, optimizer_of
 
 if TYPE_CHECKING:
     import keras

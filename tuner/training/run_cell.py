@@ -5,7 +5,8 @@ from __future__ import annotations
 import numbers
 import resource
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from tuner.errors import ReportError
 from tuner.experiment.experiment import KerasModel, Objective
+from tuner.programs.fit import PLAIN, Trained, plain, warm
 from tuner.tracebacks import failure_text
 from tuner.training.checkpoint import CheckpointFile
 from tuner.training.fit import train_model
@@ -32,6 +34,9 @@ def run_cell(
     load_data: Callable[[], Data],
     folder: Path | None = None,
     checkpoint_every: int | None = None,
+    *,
+    fit: str = "auto",
+    exact: bool = False,
 ) -> Outcome:
     """Carry out one cell and say how it ended; the user's exceptions end here.
 
@@ -39,17 +44,20 @@ def run_cell(
     may return a number, taken as `metric`, or a dict of metrics: both come back as `returned`.
     `peak_rss_mb` is the highest memory of the worker's process since it started, so in a reused
     worker it never falls. `host` is left to the engine. `folder` becomes `trial.folder`; a declared
-    model goes on from the checkpoint in it, and writes one every `checkpoint_every` epochs.
+    model goes on from the checkpoint in it, and writes one every `checkpoint_every` epochs. `fit`
+    "plain" leaves every `model.fit` to Keras, `exact` lets equal graphs alone share a program.
     """
     trial = Trial(cell, send, load_data, folder)
     checkpoint = CheckpointFile(folder, cell, "fit", checkpoint_every)
     ending, error, returned = Ending.FINISHED, None, None
+    trained = Trained()
     try:
-        if isinstance(objective, KerasModel):
-            train_model(objective, trial, checkpoint)
-        else:
-            seed_worker(trial.seed)
-            returned = _returned_metrics(trial, metric, objective(trial))
+        with _fits(fit, exact, declared=isinstance(objective, KerasModel)) as trained:
+            if isinstance(objective, KerasModel):
+                train_model(objective, trial, checkpoint)
+            else:
+                seed_worker(trial.seed)
+                returned = _returned_metrics(trial, metric, objective(trial))
     except TrialStopped:
         pass  # the study said stop and remembers it: the function ended as it should
     except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever a user's code raises
@@ -62,7 +70,22 @@ def run_cell(
         _peak_rss_mb(),
         returned=returned,
         read_epochs=trial.read_epochs,
+        trained_by=trained.by,
+        trained_why=trained.why,
     )
+
+
+@contextmanager
+def _fits(fit: str, exact: bool, *, declared: bool) -> Iterator[Trained]:
+    """While it holds, `model.fit` trains as the experiment says; who trained."""
+    if fit == PLAIN:
+        with plain() as trained:
+            yield trained
+        return
+    if declared:
+        import keras  # noqa: F401  # a process without it has no fit to look after
+    with warm(exact=exact) as trained:
+        yield trained
 
 
 def _returned_metrics(trial: Trial, metric: str, returned: Any) -> dict[str, float] | None:

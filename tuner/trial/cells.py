@@ -57,7 +57,8 @@ class Outcome:
     """The end of a cell. `error` is the text kept for the user (a traceback where it raised).
 
     `returned` holds the metrics that a function returned which had reported nothing; `read_epochs`
-    is the trial's. `log` is what the cell printed.
+    is the trial's. `log` is what the cell printed. `trained_by` is "program", "lanes" or "fit",
+    empty where no Keras model was fitted; `trained_why` says why it was Keras' own fit.
     """
 
     ending: Ending
@@ -68,6 +69,8 @@ class Outcome:
     returned: Mapping[str, float] | None = None
     read_epochs: bool = True
     log: str = ""
+    trained_by: str = ""
+    trained_why: str = ""
 
 
 Reported = tuple[int, dict[str, float], float]
