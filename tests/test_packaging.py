@@ -191,7 +191,7 @@ def test_the_wheel_holds_the_packages_their_types_and_the_script(tmp_path: Path)
         name for name in sources if not name.startswith("build/")
     }
     assert {"tuner/py.typed", f"{info}/licenses/LICENSE"} <= names
-    assert "tuner = tuner.cli.app:main" in script
+    assert "tuner = tuner.cli:main" in script
     assert "License-Expression: MIT" in about
 
 

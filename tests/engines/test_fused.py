@@ -20,6 +20,7 @@ from tuner.cluster.session import Runtime, connect
 from tuner.data.datasets import load as load_dataset
 from tuner.data.splits import Splits, cell_data, cell_rows, judged_on_test
 from tuner.engines.choice import Chosen, choose
+from tuner.engines.fused import eligible
 from tuner.engines.fused import engine as fused
 from tuner.engines.fused.eligible import lanes_of, some_cells
 from tuner.engines.ray_tune import engine as ray_tune
@@ -208,7 +209,7 @@ def test_a_killed_worker_loses_nothing_and_its_lanes_go_on(
     trials = taken_up(runtime, tmp_path, fused, noted, dies, 14)
     again = trials.loc[trials["attempt"] > 1, "trial"].tolist()
     assert killed
-    assert 1 <= len(again) <= fused.LANES
+    assert 1 <= len(again) <= eligible.LANES
     assert {epoch for trial in again for epoch in goes_on_after(tmp_path, trial)} <= {2, 3}
     assert all(goes_on_after(tmp_path, trial) for trial in again)
 
@@ -262,7 +263,7 @@ def test_auto_takes_the_fused_engine_where_it_gains_and_says_why(runtime: Runtim
         return choose(settled, runtime, HERE, dataset=DIGITS, splits=Splits(), files=None)
 
     fused_one = chosen()
-    assert (fused_one.name, fused_one.lanes) == ("fused", fused.LANES)
+    assert (fused_one.name, fused_one.lanes) == ("fused", eligible.LANES)
     fused_one.run.__self__.kill()  # type: ignore[attr-defined]  # its CPU is the only one
     assert str(chosen(print)) == "ray_tune (its training is a function, not a declared KerasModel)"
     assert "2 trainings do not fill" in chosen(trials=2).why
@@ -280,16 +281,17 @@ def test_lanes_with_the_ray_tune_engine_are_refused() -> None:
 
 def test_a_worker_holds_enough_cells_of_each_batch_size_of_a_grid() -> None:
     grid = {**SPACE, "batch_size": Categorical([32, 64, 128])}
-    assert fused.batch_sizes(experiment(space=grid, plan="grid")) == 3
-    assert fused.no_gain(experiment(space=SPACE, trials=9)) is None
+    assert eligible.batch_sizes(experiment(space=grid, plan="grid")) == 3
+    assert eligible.no_gain(experiment(space=SPACE, trials=9)) is None
     searched = experiment(space={**SPACE, "batch_size": Int(16, 64)})
     assert (
-        fused.no_gain(searched) == "batch_size is searched, so that few trials would train together"
+        eligible.no_gain(searched)
+        == "batch_size is searched, so that few trials would train together"
     )
 
 
 def test_lanes_follow_from_the_experiment_alone() -> None:
-    assert lanes_of(experiment(space=SPACE, trials=40)) == fused.LANES
+    assert lanes_of(experiment(space=SPACE, trials=40)) == eligible.LANES
     assert lanes_of(experiment(space=SPACE, trials=4)) == 4
     assert lanes_of(experiment(space=SPACE, lanes=9)) == 9
     kind = Categorical(["a", "b"])

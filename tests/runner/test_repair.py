@@ -85,9 +85,9 @@ def garbage_line(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "breaks", "line"),
     [
-        ("journal.log", half_line, "journal.log: cut a half line at its end"),
-        ("reports.log", half_line, "reports.log: cut a half line at its end"),
-        ("reports.log", garbage_line, "reports.log: left out 1 lines that are none of tuner's"),
+        ("journal.log", half_line, "journal.log: cut 19 unfinished bytes at its end"),
+        ("reports.log", half_line, "reports.log: cut 19 unfinished bytes at its end"),
+        ("reports.log", garbage_line, "reports.log: left out 1 damaged lines of"),
         ("trials.parquet", halve, "trials.parquet: was missing or broken, and is made anew"),
         ("trials.parquet", Path.unlink, "trials.parquet: was missing or broken, and is made anew"),
         ("reports.parquet/part-00001.parquet", halve, "part-00001.parquet: cannot be read; the"),
@@ -109,7 +109,55 @@ def test_what_breaks_is_made_anew_from_the_ledger_and_the_log(
     assert "12 trials in its tables" in said
     for one, two in zip(before, tables(study), strict=True):
         pd.testing.assert_frame_equal(one, two)
+    assert not list(study.rglob("*.before-repair"))
     assert repair(study) == [f"{study}: 12 trials in its tables, as the ledger has them"]
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("breaks", [empty, Path.unlink, halve])
+def test_a_log_that_lost_reports_costs_none_that_the_table_has(
+    study: Path, breaks: Callable[[Path], None]
+) -> None:
+    """As a power cut leaves it: the ledger says COMPLETE, the parts are whole, the log is not."""
+    before = tables(study)
+    breaks(study / "reports.log")
+    for _ in range(2):
+        assert repair(study)[-1] == f"{study}: 12 trials in its tables, as the ledger has them"
+        for one, two in zip(before, tables(study), strict=True):
+            pd.testing.assert_frame_equal(one, two)
+
+
+def test_reports_that_are_nowhere_any_more_are_named(study: Path) -> None:
+    shutil.rmtree(study / "reports.parquet")
+    empty(study / "reports.log")
+    said = repair(study)
+    assert said[0] == "trial 1, fold 0: its reports after epoch 0 of 9 are lost; its value is kept"
+    assert said[-2].startswith("and of ")
+    assert len(tuner.load(study).trials) == 12
+
+
+def test_a_repair_that_refuses_changes_nothing(study: Path) -> None:
+    """The ledger has lost its last trials, so that reports are of trials that it doesn't know."""
+    lines = (study / "journal.log").read_bytes().splitlines(keepends=True)
+    (study / "journal.log").write_bytes(b"".join(lines[: len(lines) // 2]))
+    half_line(study / "reports.log")
+    (study / "trials.parquet").unlink()
+    before = {path: path.read_bytes() for path in study.rglob("*") if path.is_file()}
+    with pytest.raises(TunerError, match=r"broken \(it has lost \d trials: \d, "):
+        repair(study)
+    after = {path: path.read_bytes() for path in study.rglob("*") if path.is_file()}
+    after.pop(study / "lock", None)
+    before.pop(study / "lock", None)
+    assert before == after
+
+
+def test_a_study_that_was_renamed_is_mended_under_its_new_name(study: Path) -> None:
+    moved = study.rename(study.with_name("moved"))
+    (moved / "trials.parquet").unlink()
+    assert repair(moved)[-1] == f"{moved}: 12 trials in its tables, as the ledger has them"
 
 
 @pytest.mark.parametrize(

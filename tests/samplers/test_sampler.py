@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,7 @@ from tuner.samplers.tpe import _Windowed
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.trial.cells import Cell, State
 
-GP = pytest.mark.skipif(find_spec("torch") is None, reason="sampler gp needs torch")
-ALL = [pytest.param(name, marks=GP if name == "gp" else ()) for name in SAMPLERS]
+ALL = [pytest.param(name, marks=pytest.mark.gp if name == "gp" else ()) for name in SAMPLERS]
 LEARNING = [p for p in ALL if p.values[0] not in ("random", "qmc")]
 
 SPACE: dict[str, Any] = {"x": Float(0.0, 1.0), "y": Float(1e-3, 1.0, log=True), "epochs": 9}

@@ -348,7 +348,7 @@ def test_seeding_a_function_imports_no_keras() -> None:
     import subprocess
 
     code = (
-        "import sys; from tuner.training.fit import seed_worker, clear_worker; seed_worker(1);"
+        "import sys; from tuner.training.process import clear_worker, seed_worker; seed_worker(1);"
         "clear_worker(); print(sorted({'keras', 'tensorflow', 'ray'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,10 +14,10 @@ from tuner.data.datasets import load as load_dataset
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import cells_per_trial
-from tuner.files import cut_unfinished_line
 from tuner.runner.display import Display
 from tuner.runner.enqueue import read_points
 from tuner.runner.finished import Finished, Interrupted
+from tuner.runner.lost_reports import lost_reports
 from tuner.runner.resolve import _absolute_data, _loaded, _resources, _settle, _splits, headline
 from tuner.samplers.registry import caveat, check_sampler
 from tuner.search_space.set_option import set_axes
@@ -30,6 +30,7 @@ from tuner.store.layout import (
     REPORT_LOG_FILE,
 )
 from tuner.store.ledger import Ledger, journal_storage, shown_url, url_storage
+from tuner.store.log import cut_unfinished
 from tuner.store.mirror import Mirror, mirrored
 from tuner.store.study_json import (
     check_dataset,
@@ -37,6 +38,7 @@ from tuner.store.study_json import (
     read_study_json,
     resumed,
     resumed_storage,
+    study_name,
     write_study_json,
 )
 from tuner.store.tables import Recorder
@@ -148,7 +150,7 @@ def run_study(
             connect(*_resources(settled), address=address) as runtime,
             locked(path),
             mirrored(mirror, path),
-            ledger_locked(storage, path.name, give_up),
+            ledger_locked(storage, study_name(content, path), give_up),
         ):
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
             described = describe(loaded, settled, dataset)
@@ -174,11 +176,17 @@ def run_study(
             settled = replace(settled, engine=engine.name, lanes=engine.lanes)
             content["experiment"] = describe(loaded, settled, dataset)["experiment"]
             for name in (JOURNAL_FILE, REPORT_LOG_FILE):
-                if cut_unfinished_line(path / name):
-                    display.line(f"{path / name}: cut the half line that the last run left")
+                if cut := cut_unfinished(path / name):
+                    display.line(
+                        f"{path / name}: cut {cut} bytes that the last run left unfinished"
+                    )
             with writing(path):
                 write_study_json(path, content)
-                opened = _open(settled, path, content["enqueued"], storage, new=not resume)
+                name = study_name(content, path)
+                opened = _open(settled, path, name, content["enqueued"], storage, new=not resume)
+                if (store := opened.recorder.store) is not None:
+                    for line in lost_reports(opened.records, store):
+                        display.line(line)
                 _drive(opened, engine, path, display)
     except TunerError as error:
         if opened is not None and opened.abort is not None and error is not opened.abort:
@@ -198,13 +206,14 @@ def run_study(
 def _open(
     settled: Experiment,
     path: Path,
+    name: str,
     enqueued: Sequence[Mapping[str, Any]],
     storage: str | None,
     *,
     new: bool,
 ) -> Study:
     backend = journal_storage(path) if storage is None else url_storage(storage)
-    ledger = Ledger(path.name, settled.mode, backend, new=new)
+    ledger = Ledger(name, settled.mode, backend, new=new)
     events = None
     if settled.tensorboard:
         events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))

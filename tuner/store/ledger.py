@@ -13,14 +13,13 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.errors import ResultsError, StudyError
-from tuner.files import cut_unfinished_line
 from tuner.search_space.space import SearchSpace
+from tuner.store.journal import Journal
 from tuner.store.layout import JOURNAL_FILE
+from tuner.store.log import cut_unfinished
 from tuner.trial.cells import State
 
 FOLD = "fold:"
@@ -33,28 +32,15 @@ OPTUNA_STATES = {
 }
 
 
-class _HeldLock(BaseJournalFileLock):
-    """No lock of its own: the study's flock is held while the ledger is written.
-
-    Optuna's own lock files outlive a killed process, and the next writer waits 30 s for them.
-    """
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        return None
-
-
 def journal_storage(folder: Path) -> BaseStorage:
     """The journal in a study's folder, its tail repaired. Call it with the study's lock held.
 
     Raises ResultsError for one that is broken elsewhere.
     """
     path = folder / JOURNAL_FILE
-    cut_unfinished_line(path)
+    cut_unfinished(path)
     with _whole():
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=_HeldLock()))
+        return JournalStorage(Journal(path))
 
 
 def url_storage(url: str) -> BaseStorage:
@@ -141,11 +127,25 @@ class Ledger:
         )
 
     def disconnect(self) -> None:
-        """Let go of a database's connections; to be called by the thread that used it last."""
+        """Let go of the journal, or a database's connections.
+
+        To be called by the thread that used it last.
+        """
         backend = getattr(self._storage, "_backend", self._storage)  # under Optuna's cache
         if isinstance(backend, RDBStorage):
             backend.remove_session()
             backend.engine.dispose()
+        elif isinstance(backend, Journal):
+            backend.close()
+
+    def sync(self) -> None:
+        """Put the journal on the disk: the report log may speak of what it holds from then on.
+
+        A database has it there already.
+        """
+        backend = getattr(self._storage, "_backend", None)
+        if isinstance(backend, Journal):
+            backend.sync()
 
     def attempts(self) -> list[FrozenTrial]:
         """Every attempt, in the order they were opened."""

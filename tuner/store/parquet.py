@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuner.errors import ResultsError
-from tuner.files import _hidden
+from tuner.files import replacing
 
 
 def read_parquet(path: Path) -> pa.Table:
@@ -24,8 +24,8 @@ def read_parquet(path: Path) -> pa.Table:
 
 def put_parquet(path: Path, table: pa.Table) -> None:
     """Write a whole Parquet file under a hidden name, then rename it into place."""
-    with _hidden(path) as hidden:
-        pq.write_table(table, hidden)
+    with replacing(path) as file:
+        pq.write_table(table, file)
 
 
 def arrow_type(alias: str) -> pa.DataType:

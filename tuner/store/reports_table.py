@@ -3,11 +3,13 @@
 Every report is a line of `reports.log` before anything is decided on it, so a killed run loses
 none. Rows of finished cells go to the parts of `reports.parquet/`. The newest part is rewritten
 until it is full; then it stays as it is and the log starts anew: what is rewritten stays bounded.
+
+A log that lost what a part holds (it was cut, or is gone) costs nothing: the rows that the part
+alone has are kept as a whole part, and the log goes on behind it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,16 +19,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuner.errors import ResultsError
-from tuner.files import cut_unfinished_line, put_bytes
+from tuner.files import AppendFile, put_bytes
 from tuner.store.layout import (
     REPORT_COLUMNS_FIRST,
     REPORT_COLUMNS_LAST,
     REPORT_LOG_FILE,
     REPORTS_FOLDER,
 )
+from tuner.store.log import Damaged, cut_unfinished, decode, encode, lines
 from tuner.store.parquet import arrow_type, microseconds, put_parquet, read_parquet
 
 ROWS_A_PART = 50_000
+MOST_PARTS = 99_999
+NEVER_A_METRIC = {*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST} - {"learning_rate"}
 CellKey = tuple[int, int]
 
 
@@ -47,6 +52,43 @@ class Report:
     order: int
     at: float | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """The record of the log."""
+        return {**asdict(self), "metrics": dict(self.metrics)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Report:
+        """Raises Damaged for what tuner cannot have written."""
+        try:
+            report = cls(**content)
+            numbers = [report.time_s, report.at or 0.0, *report.metrics.values()]
+            real = all(isinstance(float(number), float) for number in numbers)
+            dated = 0.0 <= (report.at or 0.0) < 2.5e11  # the year 9999
+            named = NEVER_A_METRIC.isdisjoint(report.metrics) and isinstance(report.decision, str)
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise Damaged(str(error)) from None
+        for name in ("trial", "attempt", "fold", "epoch", "order"):
+            value = getattr(report, name)
+            if type(value) is not int or not 0 <= value < 1 << 48:
+                raise Damaged(f"{name} is {value!r}")
+        if not (real and dated and named):
+            raise Damaged("its numbers or names are out of range")
+        return report
+
+
+def read_entry(line: bytes) -> Report | int:
+    """A line of the log: a report, or the number of the part that holds those behind it.
+
+    Raises Damaged for what tuner cannot have written.
+    """
+    content = decode(line)
+    if "part" not in content:
+        return Report.from_json(content)
+    number = content["part"]
+    if type(number) is not int or not 1 <= number <= MOST_PARTS:
+        raise Damaged(f"part is {number!r}")
+    return number
+
 
 class ReportStore:
     """Writes the reports of one study's folder. One driver holds it at a time."""
@@ -55,39 +97,84 @@ class ReportStore:
         self._log_path = folder / REPORT_LOG_FILE
         self._parts = folder / REPORTS_FOLDER
         self._parts.mkdir(exist_ok=True)
-        cut_unfinished_line(self._log_path)
+        cut_unfinished(self._log_path)
         self._part = 1
+        self._whole: list[int] = []
         self._metrics: list[str] = []
         self._open: dict[CellKey, list[Report]] = {}
         self._ready: list[Report] = []
         self._changed = False
-        self._read_parts()
-        for report in self._read_log():
-            self._hold(report)
+        begun = self._read()
         if not self._part_path(0).exists():
             self._write_part(0, [])
-        self._log = self._log_path.open("ab")
-        if self._log.tell() == 0:
-            self._write_line({"part": self._part})
+        self._log = AppendFile(self._log_path)
+        if self._log.size == 0 or not begun:
+            self._log.append(encode({"part": self._part}))
+
+    def _read(self) -> bool:
+        """Take what the parts and the log hold; whether the log says which part is its own."""
+        numbers = self._part_numbers()
+        for number in numbers:
+            self._note_metrics(_columns(self._part_path(number)))
+        said: int | None = None
+        logged: set[tuple[int, int, int]] = set()
+        for entry in self._entries():
+            if isinstance(entry, int):
+                said = entry
+            else:
+                logged.add((entry.trial, entry.fold, entry.epoch))
+                self._hold(entry)
+        self._part = said or 1
+        self._whole = [number for number in numbers if 0 < number < self._part]
+        for number in (number for number in numbers if number >= self._part):
+            if self._keep_alone(number, logged):
+                self._whole.append(number)
+        if self._whole and self._whole[-1] >= self._part:
+            self._part, said = self._whole[-1] + 1, None
+        return said is not None
+
+    def _keep_alone(self, number: int, logged: set[tuple[int, int, int]]) -> bool:
+        """Leave in a part the rows that the log has not; whether there are any."""
+        table = self._read_part(number)
+        keys = zip(*(table[name].to_pylist() for name in ("trial", "fold", "epoch")), strict=True)
+        alone = [key not in logged for key in keys]
+        if any(alone) and not all(alone):
+            put_parquet(self._part_path(number), table.filter(pa.array(alone)))
+        return any(alone)
 
     def reports(self) -> Iterator[Report]:
         """Every report on disk, those in parts (finished cells; attempt 0) first."""
-        for number in range(1, self._part):
-            yield from _rows(read_parquet(self._part_path(number)))
+        for number in self._whole:
+            yield from _rows(self._read_part(number))
         for rows in self._open.values():
             yield from rows
 
+    def last_epochs(self) -> dict[CellKey, int]:
+        """The last epoch that was reported of every cell."""
+        last: dict[CellKey, int] = {}
+        for number in self._whole:
+            table = (
+                self._read_part(number).group_by(["trial", "fold"]).aggregate([("epoch", "max")])
+            )
+            for row in table.to_pylist():
+                key = (row["trial"], row["fold"])
+                last[key] = max(last.get(key, 0), row["epoch_max"])
+        for key, rows in self._open.items():
+            last[key] = max([last.get(key, 0), *(row.epoch for row in rows)])
+        return last
+
     def trials(self) -> set[int]:
         """The trials of which there are reports."""
-        known = {trial for trial, _ in self._open}
-        for number in range(1, self._part):
-            known |= set(read_parquet(self._part_path(number))["trial"].unique().to_pylist())
-        return known
+        return {trial for trial, _ in self.last_epochs()}
 
     def append(self, report: Report) -> None:
         """Keep a report; it is in the log when this returns."""
-        self._write_line({**asdict(report), "metrics": dict(report.metrics)})
+        self._log.append(encode(report.as_json()))
         self._hold(report)
+
+    def sync(self) -> None:
+        """Put the log on the disk."""
+        self._log.sync()
 
     def finish(self, cell: CellKey) -> None:
         """A cell has ended for good: its reports go to the table."""
@@ -103,18 +190,12 @@ class ReportStore:
     def drop_finished(self, cells: Iterable[CellKey]) -> None:
         """Take cells out of the whole parts, to be run again (on resume only)."""
         gone = set(cells)
-        for number in range(1, self._part):
-            table = read_parquet(self._part_path(number))
+        for number in self._whole:
+            table = self._read_part(number)
             keys = zip(table["trial"].to_pylist(), table["fold"].to_pylist(), strict=True)
             keep = [key not in gone for key in keys]
             if not all(keep):
                 put_parquet(self._part_path(number), table.filter(pa.array(keep)))
-
-    def fill_gaps(self) -> None:
-        """Put empty parts where whole ones are missing, so that the others can be read."""
-        for number in range(1, self._part):
-            if not self._part_path(number).exists():
-                self._write_part(number, [])
 
     def write(self) -> None:
         """Bring the table up to date."""
@@ -132,67 +213,82 @@ class ReportStore:
 
     def _hold(self, report: Report) -> None:
         self._open.setdefault((report.trial, report.fold), []).append(report)
-        new = [name for name in report.metrics if name not in self._metrics]
-        new = [name for name in new if name not in REPORT_COLUMNS_LAST]
-        if new:
-            self._metrics.extend(new)
+        if self._note_metrics(report.metrics):
             self._widen_parts()
+
+    def _note_metrics(self, names: Iterable[str]) -> bool:
+        """Take over the metrics that are new among columns; whether there are any."""
+        known = {*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST, *self._metrics}
+        new = [name for name in names if name not in known]
+        self._metrics.extend(new)
+        return bool(new)
 
     def _start_part(self) -> None:
         """Leave the full part as it is; the log keeps only the cells still open."""
+        self._whole.append(self._part)
         self._part += 1
         self._ready = []
-        lines: list[dict[str, Any]] = [{"part": self._part}]
+        content = [encode({"part": self._part})]
         for rows in self._open.values():
-            lines.extend({**asdict(row), "metrics": dict(row.metrics)} for row in rows)
+            content.extend(encode(row.as_json()) for row in rows)
         self._log.close()
-        put_bytes(self._log_path, b"".join(_line(line) for line in lines))
-        self._log = self._log_path.open("ab")
+        put_bytes(self._log_path, b"".join(content))
+        self._log = AppendFile(self._log_path)
 
-    def _write_line(self, content: Mapping[str, Any]) -> None:
-        self._log.write(_line(content))
-        self._log.flush()
-
-    def _read_log(self) -> Iterator[Report]:
-        if not self._log_path.exists():
-            return
-        with self._log_path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    content = json.loads(line)
-                    if "part" in content:
-                        self._part = int(content["part"])
-                        continue
-                    report = Report(**content)
-                except (ValueError, TypeError) as error:
-                    raise ResultsError(
-                        f"{self._log_path}, line {number}, is none that tuner wrote ({error}); "
-                        "`tuner repair STUDY_DIR` goes on without it"
-                    ) from None
-                yield report
+    def _entries(self) -> Iterator[Report | int]:
+        for number, line in lines(self._log_path):
+            try:
+                yield read_entry(line)
+            except Damaged as error:
+                raise ResultsError(
+                    f"{self._log_path}, line {number}, is damaged ({error}); "
+                    "`tuner repair STUDY_DIR` goes on without it"
+                ) from None
 
     def _part_path(self, number: int) -> Path:
         return self._parts / f"part-{number:05}.parquet"
 
-    def _read_parts(self) -> None:
-        for path in sorted(self._parts.glob("part-*.parquet")):
-            for name in _columns(path):
-                if name not in {*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST, *self._metrics}:
-                    self._metrics.append(name)
+    def _part_numbers(self) -> list[int]:
+        """The parts that there are, in order."""
+        names = (path.stem.removeprefix("part-") for path in self._parts.glob("part-*.parquet"))
+        return sorted(int(name) for name in names if name.isdecimal() and len(name) == 5)
+
+    def _read_part(self, number: int) -> pa.Table:
+        return read_part(self._part_path(number))
 
     def _write_part(self, number: int, rows: list[Report]) -> None:
         put_parquet(self._part_path(number), _table(rows, self._metrics))
 
     def _widen_parts(self) -> None:
         """Give the whole parts the newest columns: pandas takes the columns of the first part."""
-        for number in range(self._part):
-            if self._part_path(number).exists():
-                table = read_parquet(self._part_path(number))
-                for name in self._metrics:
-                    if name not in table.column_names:
-                        table = table.append_column(name, pa.nulls(len(table), pa.float64()))
-                put_parquet(self._part_path(number), table.select(_schema(self._metrics).names))
+        for number in self._part_numbers():
+            table = self._read_part(number)
+            for name in _schema(self._metrics).names:
+                if name not in table.column_names:
+                    kind = arrow_type(REPORT_COLUMNS_LAST.get(name, "float64"))
+                    table = table.append_column(name, pa.nulls(len(table), kind))
+            put_parquet(self._part_path(number), table.select(_schema(self._metrics).names))
         self._changed = True
+
+
+def read_part(path: Path) -> pa.Table:
+    """A part. Raises ResultsError where it is damaged, or lacks what tuner writes."""
+    table = read_parquet(path)
+    for name in (*REPORT_COLUMNS_FIRST, "decision", "order"):
+        if name not in table.column_names or table[name].null_count:
+            raise ResultsError(
+                f"{path} lacks values of {name!r}; `tuner repair STUDY_DIR` mends it"
+            )
+    kinds = {**REPORT_COLUMNS_FIRST, **REPORT_COLUMNS_LAST}
+    try:
+        return table.cast(
+            pa.schema([(n, arrow_type(kinds.get(n, "float64"))) for n in table.column_names])
+        )
+    except (pa.ArrowException, ValueError) as error:
+        reason = " ".join(str(error).partition("\n")[0].split())
+        raise ResultsError(
+            f"{path} is damaged ({reason}); `tuner repair STUDY_DIR` mends it"
+        ) from None
 
 
 def _columns(path: Path) -> list[str]:
@@ -230,7 +326,3 @@ def _rows(table: pa.Table) -> Iterator[Report]:
         metrics = {k: v for k, v in row.items() if k not in fixed and v is not None}
         seconds = None if at is None else at.timestamp()
         yield Report(attempt=0, metrics=metrics, at=seconds, **{name: row[name] for name in fixed})
-
-
-def _line(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, separators=(",", ":")).encode() + b"\n"

@@ -94,6 +94,14 @@ def resumed(loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, 
     return replace(settled, space=SearchSpace.from_json(content["space"]))
 
 
+def study_name(content: Mapping[str, Any], path: Path) -> str:
+    """The study's name in its ledger, which its folder keeps when it is renamed or moved."""
+    name = content.get("name", path.name)
+    if not isinstance(name, str) or not name:
+        raise ResultsError(f"{path / STUDY_FILE}: name is {name!r}, and should be a text")
+    return name
+
+
 def resumed_storage(content: Mapping[str, Any], given: str | None) -> str | None:
     """The storage URL to resume on. A password is never stored, so such a URL must be given."""
     stored: str | None = content["storage"]

@@ -35,11 +35,16 @@ class Recorder:
         self._next_write = 0.0
 
     def append(self, report: Report) -> None:
-        """Keep a report; it is safe on disk when this returns."""
+        """Keep a report: a kill can't take it any more, and a power cut only within a second."""
         if self.store is not None:
             self.store.append(report)
         if self._events is not None:
             self._events.append(report)
+
+    def sync(self) -> None:
+        """Put the reports on the disk: the ledger may promise them from then on."""
+        if self.store is not None:
+            self.store.sync()
 
     def finish(self, trial: int, folds: Iterable[int]) -> None:
         """A trial has ended for good: its reports go to the table."""

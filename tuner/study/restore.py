@@ -39,7 +39,8 @@ def check_whole(last: Mapping[int, FrozenTrial], reported: set[int]) -> None:
     """Raises ResultsError where the ledger has lost trials: it is written before all else."""
     lost = (set(range(max(last, default=-1) + 1)) | reported) - set(last)
     if lost:
-        raise broken_ledger(f"it has lost trial {min(lost)}, and {len(lost)} in all")
+        some = ", ".join(str(trial) for trial in sorted(lost)[:10])
+        raise broken_ledger(f"it has lost {len(lost)} trials: {some}{', ...' * (len(lost) > 10)}")
 
 
 def last_attempts(study: Study) -> dict[int, FrozenTrial]:

@@ -186,6 +186,8 @@ class Study:
         with self._lock:
             open_cell = self._open[cell.trial, cell.fold]
             record = self.records[cell.trial]
+            if not open_cell.metrics:
+                self.ledger.sync()  # first: no report without its attempt, after a power cut either
             decision = self._decide(open_cell, record, epoch, metrics, final=final)
             self.followers.note(cell.trial, cell.fold, Taken(epoch, metrics, time_s))
             self.recorder.append(
@@ -265,6 +267,7 @@ class Study:
                 record.note_failure(died=outcome.ending is Ending.DIED)
             if outcome.ending is Ending.TIMED_OUT:  # it would take as long again
                 record.raises += self.experiment.retries
+            self.recorder.sync()  # first: the ledger must promise no report that a power cut takes
             self.ledger.keep_cell(record.attempt_id, cell.fold, result.as_json())
             if outcome.read_epochs and outcome.ending is Ending.FINISHED:
                 self.followers.cannot_share(cell.trial)

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import gc
-import sys
-from typing import TYPE_CHECKING
-
-from tuner.training.declared import forget_builds, seed_python
-
-if TYPE_CHECKING:
-    pass
-
 import os
+import sys
 
 from tuner.errors import EngineError
+from tuner.training.declared import forget_builds, seed_python
 
 _NUMERIC_LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
 

@@ -1,0 +1,104 @@
+"""Results as users read them: the tables of a study's folder, and its best trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tuner.errors import ResultsError
+from tuner.search_space.axes import Axis, Categorical, Constant, Int
+from tuner.search_space.space import SearchSpace
+from tuner.store.layout import PARAM_PREFIX, REPORTS_FOLDER, TRIALS_FILE
+from tuner.store.study_json import read_study_json
+from tuner.store.uris import is_uri
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study's results.
+
+    `study` is study.json; `trials` has one row a trial and `reports` one row a report, with the
+    columns of `tuner.store.layout` (times in seconds, memory in MB).
+    """
+
+    path: Path
+    study: dict[str, Any]
+    trials: pd.DataFrame
+    reports: pd.DataFrame
+
+    @cached_property
+    def best(self) -> pd.Series | None:
+        """The row of the best COMPLETE trial (the earliest of equals); None if there is none."""
+        complete = self.trials[self.trials["state"] == "COMPLETE"]
+        if complete.empty:
+            return None
+        rising = self.study["experiment"]["mode"] == "min"
+        ordered = complete.sort_values(["value", "trial"], ascending=[rising, True])
+        return ordered.iloc[0]
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The best trial's parameters, those it has; empty if there is no COMPLETE trial."""
+        return {} if self.best is None else self.params(int(self.best["trial"]))
+
+    def params(self, trial: int) -> dict[str, Any]:
+        """A trial's parameters as the training function saw them."""
+        rows = self.trials[self.trials["trial"] == trial]
+        if rows.empty:
+            raise ResultsError(
+                f"{self.path} has no trial {trial}; it has 0 to {len(self.trials) - 1}"
+            )
+        return row_params(SearchSpace.from_json(self.study["space"]), rows.iloc[0])
+
+
+def load(path: str | Path) -> Results:
+    """Load a study's folder, or its URI (fetched to this machine's cache).
+
+    Raises ResultsError where it is no study's, or a table is broken.
+    """
+    folder = Path(path)
+    if is_uri(str(path)):
+        from tuner.store.mirror import local_copy
+
+        folder = local_copy(str(path))
+    study = read_study_json(folder)
+    return Results(
+        path=folder,
+        study=study,
+        trials=_read(folder / TRIALS_FILE),
+        reports=_read(folder / REPORTS_FOLDER),
+    )
+
+
+def row_params(space: SearchSpace, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a row of the trials table as the training function saw them."""
+
+    def pick(name: str, axis: Axis) -> Any:
+        value = row[PARAM_PREFIX + name]
+        if isinstance(axis, Constant):
+            return axis.value
+        if isinstance(axis, Categorical):
+            if pd.isna(value):
+                return None
+            return next(c for c in axis.choices if c == value or str(c) == str(value))
+        # pandas reads whole numbers as floats where some trials lack them.
+        return int(value) if isinstance(axis, Int) else float(value)
+
+    return space.draw(pick)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise ResultsError(f"{path} is missing; run the study again with --resume") from None
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ResultsError(
+            f"{path} cannot be read ({reason}); --resume writes it anew from the ledger"
+        ) from None
