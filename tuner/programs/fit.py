@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import inspect
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, partial, wraps
 from typing import Any
 
 from tuner.programs import keras_internals, tf_internals
@@ -52,102 +53,137 @@ class Trained:
         return next((reason for reason in self.reasons if reason), "")
 
 
+@dataclass
+class _Holder:
+    """What holds in a thread: for a `warm`, its programs; for a `plain`, none."""
+
+    trained: Trained
+    programs: Programs | None = None
+    lift: bool = True
+
+
 @contextmanager
 def warm(*, exact: bool = False, programs: Programs | None = None) -> Iterator[Trained]:
     """While it holds, `model.fit` trains by programs; what it yields says who trained.
 
     `exact` shares a program between equal graphs only: numbers equal plain fit's to the bit. Else
     scalar constants that differ between trials become a program's inputs, equal up to rounding.
-    In a process that has not imported Keras nothing is done, nor within another `warm` or `plain`,
-    which hold on. Not for several threads.
+    It holds in its own thread; others may have theirs, as long as one of them trains at a time. In
+    a process that has not imported Keras nothing is done, nor within another that holds already.
     """
-    trained = Trained()
-    if "keras" not in sys.modules or _held():
-        yield trained
-        return
-    import keras
-
-    changed = internals_changed()
-    usual, usual_evaluate = keras.Model.fit, keras.Model.evaluate
-    signature, evaluate_signature = inspect.signature(usual), inspect.signature(usual_evaluate)
-    kept = programs if programs is not None else PROGRAMS
-
-    def fit(model: Any, *arguments: Any, **named: Any) -> Any:
-        run = partial(usual, model, *arguments, **named)
-        given = signature.bind(model, *arguments, **named).arguments
-        reason = changed or why_not(model, given)
-        if reason is not None:
-            trained.reasons.append(reason)
-            return run()
-        with _functions_of(model, kept, lift=not exact) as used:
-            try:
-                return run()
-            finally:
-                trained.reasons.append(used.why_not)
-
-    def evaluate(model: Any, *arguments: Any, **named: Any) -> Any:
-        run = partial(usual_evaluate, model, *arguments, **named)
-        if CACHED in named or (model.test_function is None and model.train_function is None):
-            return run()  # a fit's own validation, or a model that no fit has had
-        given = evaluate_signature.bind(model, *arguments, **named).arguments
-        if changed or why_not(model, given) is not None:
-            return run()
-        with _functions_of(model, kept, lift=not exact):
-            return run()
-
-    setattr(fit, HELD, True)
-    with replaced(keras.Model, fit=fit, evaluate=evaluate):
+    kept = PROGRAMS if programs is None else programs
+    with _held(_Holder(Trained(), kept, not exact)) as trained:
         yield trained
 
 
 @contextmanager
 def plain() -> Iterator[Trained]:
     """While it holds, `model.fit` is Keras' own; what it yields says whether there was one."""
-    trained = Trained()
-    if "keras" not in sys.modules or _held():
+    with _held(_Holder(Trained())) as trained:
         yield trained
+
+
+@contextmanager
+def _held(holder: _Holder) -> Iterator[Trained]:
+    if "keras" not in sys.modules or _holder() is not None:
+        yield holder.trained
         return
-    import keras
+    with _METHODS.replaced():
+        _HERE.holder = holder
+        try:
+            yield holder.trained
+        finally:
+            _HERE.holder = None
 
-    usual = keras.Model.fit
 
+_HERE = threading.local()
+
+
+def _holder() -> _Holder | None:
+    return getattr(_HERE, "holder", None)
+
+
+class _Methods:
+    """Keras' `fit` and `evaluate`, ours while any thread holds them; each thread by its holder."""
+
+    def __init__(self) -> None:
+        self._lock, self._count = threading.Lock(), 0
+        self._before: dict[str, Any] = {}
+
+    @contextmanager
+    def replaced(self) -> Iterator[None]:
+        """Not a matter of order: whoever lets go last puts Keras' own back."""
+        import keras
+
+        with self._lock:
+            self._count += 1
+            if self._count == 1:
+                ours = {"fit": _fit, "evaluate": _evaluate}
+                self._before = {n: vars(keras.Model)[n] for n in ours if n in vars(keras.Model)}
+                for name, make in ours.items():
+                    setattr(keras.Model, name, make(getattr(keras.Model, name)))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._count -= 1
+                if self._count == 0:
+                    for name in ("fit", "evaluate"):
+                        if name in self._before:
+                            setattr(keras.Model, name, self._before[name])
+                        else:
+                            delattr(keras.Model, name)
+
+
+_METHODS = _Methods()
+
+
+def _fit(usual: Callable[..., Any]) -> Callable[..., Any]:
+    """Keras' `fit`, which trains as its thread's holder says."""
+    signature = inspect.signature(usual)
+
+    @wraps(usual)
     def fit(model: Any, *arguments: Any, **named: Any) -> Any:
-        trained.reasons.append(ASKED_FOR)
-        return usual(model, *arguments, **named)
+        run, holder = partial(usual, model, *arguments, **named), _holder()
+        if holder is None:
+            return run()
+        if holder.programs is None:
+            holder.trained.reasons.append(ASKED_FOR)
+            return run()
+        given = signature.bind(model, *arguments, **named).arguments
+        reason = internals_changed() or why_not(model, given)
+        if reason is not None:
+            holder.trained.reasons.append(reason)
+            return run()
+        with _functions_of(model, holder) as used:
+            try:
+                return run()
+            finally:
+                holder.trained.reasons.append(used.why_not)
 
-    setattr(fit, HELD, True)
-    with replaced(keras.Model, fit=fit):
-        yield trained
+    return fit
 
 
-HELD = "_held_by_programs"
+def _evaluate(usual: Callable[..., Any]) -> Callable[..., Any]:
+    """Keras' `evaluate`, by the program of a fit that was before it, where there is one."""
+    signature = inspect.signature(usual)
 
+    @wraps(usual)
+    def evaluate(model: Any, *arguments: Any, **named: Any) -> Any:
+        run, holder = partial(usual, model, *arguments, **named), _holder()
+        if CACHED in named or not isinstance(model.test_function, StepFunction) or holder is None:
+            return run()  # a fit's own validation, or a model that no program has trained
+        given = signature.bind(model, *arguments, **named).arguments
+        if holder.programs is None or why_not(model, given) is not None:
+            return run()
+        with _functions_of(model, holder):
+            return run()
 
-def _held() -> bool:
-    """Whether `warm` or `plain` holds already."""
-    import keras
-
-    return hasattr(keras.Model.fit, HELD)
+    return evaluate
 
 
 CACHED = "_use_cached_eval_dataset"
 """What Keras' fit says to its evaluate, of an iterator that it has made already."""
-
-
-@contextmanager
-def replaced(owner: type, **methods: Callable[..., Any]) -> Iterator[None]:
-    """While it holds, a class has these methods; then again what it had of its own, if any."""
-    before = {name: vars(owner)[name] for name in methods if name in vars(owner)}
-    for name, method in methods.items():
-        setattr(owner, name, method)
-    try:
-        yield
-    finally:
-        for name in methods:
-            if name in before:
-                setattr(owner, name, before[name])
-            else:
-                delattr(owner, name)
 
 
 @cache
@@ -156,14 +192,10 @@ def internals_changed() -> str | None:
     return tf_internals.check() or keras_internals.check()
 
 
-@contextmanager
-def kept_kernels() -> Iterator[None]:
-    """While it holds, seeding discards no compiled function without need. For a whole process."""
-    if internals_changed() is not None:
-        yield
-        return
-    with tf_internals.KeptKernels().installed():
-        yield
+def keep_kernels() -> None:
+    """From now on, seeding discards no compiled function without need. For a worker's process."""
+    if internals_changed() is None:
+        tf_internals.KERNELS.keep()
 
 
 @dataclass
@@ -187,11 +219,12 @@ class _Used:
 
 
 @contextmanager
-def _functions_of(model: Any, programs: Programs, *, lift: bool) -> Iterator[_Used]:
+def _functions_of(model: Any, holder: _Holder) -> Iterator[_Used]:
     """While it holds, Keras' loops over a model have our iterators; its functions are ours, but for
     those that it has already."""
     for name, training in (("train_function", True), ("test_function", False)):
         if getattr(model, name) is None:
+            programs, lift = holder.programs or PROGRAMS, holder.lift
             function = StepFunction(model, training=training, programs=programs, lift=lift)
             setattr(model, name, function)
     used = _Used(model.train_function, model.test_function)

@@ -8,15 +8,15 @@ no such identity and is traced in full.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tuner.programs import keras_internals
 from tuner.programs.graph_hash import NotShareable
-from tuner.programs.program import numbers_of
+from tuner.programs.program import Numbers, numbers_of
 from tuner.programs.rows import Rows
-from tuner.programs.trace import trace
+from tuner.programs.trace import Trace, trace
 
 OPTIMIZERS = frozenset(
     {
@@ -64,16 +64,9 @@ def identity_of(model: Any, rows: Rows, *, training: bool) -> Identity | None:
     ):
         return None
 
-    def forward(*flat: Any) -> dict[str, Any]:
-        x, y, weights = keras.utils.unpack_x_y_sample_weight(rows.pack(flat))
-        told = {"training": training} if keras_internals.call_takes_training(model) else {}
-        y_pred = model(x, **told)
-        loss = keras_internals.loss_of(model, x, y, y_pred, weights, training=training)
-        return {"loss": loss, **model.compute_metrics(x, y, y_pred, sample_weight=weights)}
-
-    traced = trace(forward, [batch for _, batch in rows.specs])
-    if any(not rule.startswith(CALLS) for rule in traced.gradients):
-        return None  # a gradient of the user's own, which no forward pass shows
+    traced = forward_trace(model, rows.pack, [batch for _, batch in rows.specs], training=training)
+    if hides_gradients(traced):
+        return None
     trained = list(model.trainable_variables) if training else []
     if any(
         v.constraint is not None or getattr(v, "overwrite_with_gradient", False) for v in trained
@@ -90,7 +83,7 @@ def identity_of(model: Any, rows: Rows, *, training: bool) -> Identity | None:
     first = {id(tensor): index for index, tensor in reversed(list(enumerate(tensors)))}
     key = (
         traced.structure,
-        tuple((number.dtype.str, number.tobytes()) for number in numbers_of(traced)),
+        bits(numbers_of(traced)),
         tuple(first[id(tensor)] for tensor in tensors),  # which of them are the same
         tuple((v.shape, v.dtype, bool(v.value.trainable)) for v in [*trained, *held]),
         state,
@@ -100,6 +93,35 @@ def identity_of(model: Any, rows: Rows, *, training: bool) -> Identity | None:
         keras.config.floatx(),
     )
     return Identity(key, tuple(tensors), traced.names)
+
+
+def forward_trace(
+    model: Any, pack: Callable[[Any], Any], specs: Sequence[Any], *, training: bool
+) -> Trace:
+    """A step's forward pass, loss and metrics; `pack` gives a batch's tensors their structure.
+
+    Raises NotShareable and whatever the model's Python raises.
+    """
+    import keras
+
+    def forward(*flat: Any) -> dict[str, Any]:
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(pack(flat))
+        told = {"training": training} if keras_internals.call_takes_training(model) else {}
+        y_pred = model(x, **told)
+        loss = keras_internals.loss_of(model, x, y, y_pred, weights, training=training)
+        return {"loss": loss, **model.compute_metrics(x, y, y_pred, sample_weight=weights)}
+
+    return trace(forward, specs)
+
+
+def hides_gradients(traced: Trace) -> bool:
+    """Whether a forward pass has a gradient of the user's own, which it does not show."""
+    return any(not rule.startswith(CALLS) for rule in traced.gradients)
+
+
+def bits(numbers: Numbers) -> Hashable:
+    """Numbers as a key: equal where they are, to the bit."""
+    return tuple((number.dtype.str, number.tobytes()) for number in numbers)
 
 
 def _optimizer_key(optimizer: Any, trained: list[Any], places: dict[int, str]) -> Hashable:

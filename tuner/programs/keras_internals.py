@@ -7,10 +7,11 @@ nothing is warm, and every training is plain `fit`'s.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 
@@ -65,24 +66,40 @@ def iterators_made_by(
     """While it holds, `make(model, usual, named)` makes the iterators of fit and evaluate.
 
     `model` is the one that is trained or judged, `usual` makes Keras' own iterator, and `named`
-    are the arguments that it takes.
+    are the arguments that it takes. Within another, the inner one makes them. It holds in its
+    thread alone, and any thread may end first.
     """
     from keras.src.backend.tensorflow import trainer
 
-    usual = trainer.TFEpochIterator
+    global _makers_count
     of = {_code(getattr(trainer.TensorFlowTrainer, name)) for name in ("fit", "evaluate")}
+    with _LOCK:
+        _makers_count += 1
+        if _makers_count == 1:
+            usual = trainer.TFEpochIterator
 
-    def instead(*arguments: Any, **named: Any) -> Any:
-        caller = sys._getframe(1)
-        if arguments or caller.f_code not in of:
-            return usual(*arguments, **named)
-        return make(caller.f_locals["self"], usual, named)
+            def instead(*arguments: Any, **named: Any) -> Any:
+                caller, made = sys._getframe(1), getattr(_HERE, "makers", [])
+                if arguments or not made or caller.f_code not in of:
+                    return usual(*arguments, **named)
+                return made[-1](caller.f_locals["self"], usual, named)
 
-    trainer.TFEpochIterator = instead
+            trainer.TFEpochIterator, _USUAL[:] = instead, [usual]
+    makers = _HERE.__dict__.setdefault("makers", [])
+    makers.append(make)
     try:
         yield
     finally:
-        trainer.TFEpochIterator = usual
+        makers.remove(make)
+        with _LOCK:
+            _makers_count -= 1
+            if _makers_count == 0:
+                (trainer.TFEpochIterator,) = _USUAL
+
+
+_LOCK, _HERE = threading.Lock(), threading.local()
+_makers_count = 0
+_USUAL: list[Any] = []
 
 
 def is_array_adapter(adapter: Any) -> bool:
@@ -172,6 +189,18 @@ def class_is_kerass_own(kind: type) -> bool:
         for member in vars(base).values()
         if isinstance(member, (FunctionType, staticmethod, classmethod, property))
     )
+
+
+def is_own_value(value: Any) -> bool:
+    """Whether a function, or an object's class, is Keras', TensorFlow's or Python's own."""
+    if isinstance(value, (FunctionType, MethodType)):
+        return is_kerass_own(value)
+    return class_is_kerass_own(value if isinstance(value, type) else type(value))
+
+
+def is_function(value: Any) -> bool:
+    """Whether a value is a plain function, a bound method or a partial."""
+    return callable(value) and not hasattr(type(value), "get_config")
 
 
 def trained_index(optimizer: Any, variable: Any) -> int:

@@ -7,8 +7,7 @@ nothing is warm, and every training is plain `fit`'s.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -117,19 +116,22 @@ class KeptKernels:
     def __init__(self) -> None:
         self.begun = True  # what was before is not known
         self.in_graphs = False
+        self._kept = False
 
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """While it holds, seeding discards no kernel that need not begin anew."""
+    def keep(self) -> None:
+        """From now on, seeding discards no kernel that need not begin anew."""
         from tensorflow.python.eager import context
         from tensorflow.python.framework import ops, random_seed
 
+        if self._kept:
+            return
+        self._kept = True
         get_seed, set_seed = random_seed.get_seed, context.Context._set_global_seed
 
         def watched(op_seed: Any) -> Any:
             if context.executing_eagerly():
                 self.begun = True
-            elif not str(getattr(ops.get_default_graph(), "name", "")).startswith("Dataset"):
+            elif not str(getattr(ops.get_default_graph(), "name", "")).startswith("Dataset_"):
                 self.in_graphs = True
             return get_seed(op_seed)
 
@@ -142,8 +144,7 @@ class KeptKernels:
             ctx._rng = random.Random(seed)
 
         random_seed.get_seed, context.Context._set_global_seed = watched, seeded
-        try:
-            yield
-        finally:
-            random_seed.get_seed, context.Context._set_global_seed = get_seed, set_seed
-            self.begun = True
+
+
+KERNELS = KeptKernels()
+"""Those of this process."""
