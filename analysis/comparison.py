@@ -41,7 +41,7 @@ def compare(
             raise ResultsError(
                 f"studies have no column {name!r}; there are: {', '.join(tables.studies)}"
             )
-    if len(tables.studies[["metric", "mode"]].drop_duplicates()) != 1:
+    if len(tables.studies[["metric", "direction"]].drop_duplicates()) != 1:
         raise ResultsError("the studies search different metrics: their values do not compare")
     draw = np.random.default_rng(seed)
     totals = tables.studies[["study", *(n for n in names if n != "study")]].merge(

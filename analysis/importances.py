@@ -50,16 +50,14 @@ def importance(tables: Tables, evaluator: str = "fanova", *, seed: int = 0) -> p
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # no line for each study made
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        direction: Literal["maximize", "minimize"] = (
-            "maximize" if study["mode"] == "max" else "minimize"
-        )
+        direction: Literal["maximize", "minimize"] = study["direction"]
         told = optuna.create_study(direction=direction)
         for row in complete.to_dict("records"):
             params = row_params(space, row)
             distributions = space.distributions(params)
             told.add_trial(
                 optuna.trial.create_trial(
-                    params={name: params[name] for name in distributions},
+                    params=space.encode({name: params[name] for name in distributions}),
                     distributions=distributions,
                     value=row["value"],
                 )

@@ -8,8 +8,9 @@ study:
 
     study           string, name of the study; with part of its path where two share a name
     path            string, where it lies
-    plan            string: search, grid or cv
-    metric, mode    string: what is searched for its max or min
+    mode            string: search, grid or cv
+    metric          string: what is searched for its best
+    direction       string: maximize or minimize, what the best of the metric is
     value_rule      string: a trial's value is that of its `last` or its `best` epoch
     sampler, scheduler, engine   string
     eta, min_epochs int64, of the scheduler
@@ -48,6 +49,7 @@ from tuner.store.layout import (
     TRIAL_COLUMNS,
     TRIALS_FILE,
 )
+from tuner.store.study_upgrades import upgraded
 
 Source = str | os.PathLike[str]
 
@@ -117,9 +119,9 @@ class _Study(NamedTuple):
 
 _TEXT, _WHOLE, _REAL = "string", "int64", "float64"
 _EXPERIMENT_COLUMNS = {
-    "plan": _TEXT,
-    "metric": _TEXT,
     "mode": _TEXT,
+    "metric": _TEXT,
+    "direction": _TEXT,
     "value": _TEXT,
     "sampler": _TEXT,
     "scheduler": _TEXT,
@@ -154,13 +156,14 @@ def _read_json(place: Place) -> dict[str, Any]:
         content = json.loads(place.read(STUDY_FILE))
     except (OSError, ValueError) as error:
         raise ResultsError(f"{place}/{STUDY_FILE} cannot be read: {_line(error)}") from None
-    found = content.get("format") if isinstance(content, dict) else None
+    content = upgraded(content) if isinstance(content, dict) else {}
+    found = content.get("format")
     if found != FORMAT:
         raise ResultsError(
             f"{place}/{STUDY_FILE} has format {found!r}, and {FORMAT} can be read; "
             "open it with the tuner that wrote it"
         )
-    return dict(content)
+    return content
 
 
 def _row(name: str, study: _Study) -> dict[str, Any]:
@@ -176,7 +179,7 @@ def _row(name: str, study: _Study) -> dict[str, Any]:
             "value_rule": row["value"],
             "epochs": _longest(row["epochs"], content["space"].get("epochs", {})),
             "seed": str(row["seed"]),
-            "cells": row["folds"] * row["repeats"] if row["plan"] == "cv" else 1,
+            "cells": row["folds"] * row["repeats"] if row["mode"] == "cv" else 1,
             "dataset": data.get("name"),
             "fingerprint": data.get("fingerprint"),
             "created_at": pd.Timestamp(content["created_at"]),

@@ -51,12 +51,14 @@ def history(tables: Tables) -> go.Figure:
         )  # fmt: skip
     done = trials[trials["state"] == "COMPLETE"].sort_values("trial")
     if len(done):
-        best = done["value"].cummax() if study["mode"] == "max" else done["value"].cummin()
+        best = (
+            done["value"].cummax() if study["direction"] == "maximize" else done["value"].cummin()
+        )
         figure.add_scatter(
             x=done["trial"], y=best, mode="lines", line_shape="hv", name="best so far",
             line_color=GREEN,
         )  # fmt: skip
-    figure.update_yaxes(type=axis_type(trials["value"], study["mode"]))
+    figure.update_yaxes(type=axis_type(trials["value"], study["direction"]))
     return styled(figure, "Optimisation history", "trial", study["metric"])
 
 
@@ -67,7 +69,9 @@ def learning_curves(tables: Tables) -> go.Figure:
     if metric not in tables.reports:
         raise ResultsError(f"metric {metric!r} was never reported: there are no curves to draw")
     states = tables.trials.set_index("trial")["state"]
-    reports = tables.reports[tables.reports["trial"].isin(_drawn(tables.trials, study["mode"]))]
+    reports = tables.reports[
+        tables.reports["trial"].isin(_drawn(tables.trials, study["direction"]))
+    ]
     figure = go.Figure()
     state_of = reports["trial"].map(states)
     for state, group in reports.groupby(state_of):
@@ -78,7 +82,7 @@ def learning_curves(tables: Tables) -> go.Figure:
     for rung in rungs(study):
         figure.add_vline(x=rung, line={"dash": "dot", "width": 1, "color": GREY})
     values = reports[metric].dropna()
-    figure.update_yaxes(type=axis_type(values, study["mode"]))
+    figure.update_yaxes(type=axis_type(values, study["direction"]))
     return styled(figure, "Learning curves", "epoch", metric)
 
 
@@ -114,7 +118,7 @@ def slices(tables: Tables) -> go.Figure:
             showlegend=False, row=row + 1, col=column + 1,
         )  # fmt: skip
         figure.update_xaxes(type=scale_of(study, name), row=row + 1, col=column + 1)
-        figure.update_yaxes(type=axis_type(trials["value"], study["mode"]))
+        figure.update_yaxes(type=axis_type(trials["value"], study["direction"]))
     figure.update_layout(height=120 + 240 * rows, meta={"min_width": 230 * columns})
     return styled(figure, f"{safe(study['metric'])} by parameter", None, None)
 
@@ -153,7 +157,7 @@ def contour(tables: Tables, x: str, y: str, *, path: bool = True) -> go.Figure:
     points = [real(study, trials, name) for name in (x, y)]
     value = trials["value"].to_numpy()
     label = study["metric"]
-    if axis_type(trials["value"], study["mode"]) == "log":
+    if axis_type(trials["value"], study["direction"]) == "log":
         value, label = np.log10(value), f"log10 {label}"
     edges = [np.linspace(axis.min(), axis.max(), CELLS) for axis in points]
     mesh = np.meshgrid(*edges)
@@ -171,7 +175,11 @@ def contour(tables: Tables, x: str, y: str, *, path: bool = True) -> go.Figure:
         x=points[0], y=points[1], mode="markers", name="trials", marker={"color": GREY, "size": 4}
     )
     if path:
-        best = trials["value"].cummax() if study["mode"] == "max" else trials["value"].cummin()
+        best = (
+            trials["value"].cummax()
+            if study["direction"] == "maximize"
+            else trials["value"].cummin()
+        )
         steps = (trials["value"] == best) & (best != best.shift()).to_numpy()
         figure.add_scatter(
             x=points[0][steps], y=points[1][steps], mode="lines+markers", name="best so far",
@@ -188,7 +196,7 @@ def heatmap(tables: Tables, x: str, y: str) -> go.Figure:
         index=PARAM_PREFIX + y,
         columns=PARAM_PREFIX + x,
         values="value",
-        aggfunc="max" if study["mode"] == "max" else "min",
+        aggfunc="max" if study["direction"] == "maximize" else "min",
     )
     figure = go.Figure()
     figure.add_heatmap(
@@ -237,10 +245,10 @@ def numeric(tables: Tables) -> list[str]:
     return [name for name in varied(tables.trials) if scale_of(study, name) != "category"]
 
 
-def _drawn(trials: pd.DataFrame, mode: str) -> set[int]:
+def _drawn(trials: pd.DataFrame, direction: str) -> set[int]:
     if len(trials) <= CURVES:
         return set(trials["trial"])
-    best = trials.sort_values("value", ascending=mode == "min")["trial"].head(CURVES // 2)
+    best = trials.sort_values("value", ascending=direction == "minimize")["trial"].head(CURVES // 2)
     return {*best, *trials["trial"].tail(CURVES - len(best))}
 
 

@@ -36,7 +36,7 @@ def folds(tables: Tables) -> go.Figure:
     study = the_study(tables.studies)
     last = tables.reports.sort_values("epoch").groupby(["trial", "fold"])[study["metric"]].last()
     ranked = tables.trials[tables.trials["value"].notna()].sort_values(
-        "value", ascending=study["mode"] == "min"
+        "value", ascending=study["direction"] == "minimize"
     )
     names = varied(tables.trials)
     figure = go.Figure()
@@ -142,30 +142,34 @@ def images(x: np.ndarray, y: np.ndarray, count: int = 30) -> go.Figure:
 
 
 def suited(tables: Tables) -> list[go.Figure]:
-    """The figures that suit a study's plan, in the order of a report."""
+    """The figures that suit a study's mode, in the order of a report."""
     study = the_study(tables.studies)
     trials = tables.trials
     valued = trials[trials["value"].notna()]
     figures = [history(tables)] if len(valued) else []
-    if study["plan"] == "cv" and len(valued):
+    if study["mode"] == "cv" and len(valued):
         figures.append(folds(tables))
     if study["metric"] in tables.reports and tables.reports["epoch"].max() > 1:
         figures.append(learning_curves(tables))
     if rungs(study):
         figures.append(rung_survival(tables))
     names, numbers = varied(valued), numeric(tables)
-    if study["plan"] == "grid" and len(names) >= 2:
+    if study["mode"] == "grid" and len(names) >= 2:
         widest = sorted(names, key=lambda n: -valued[PARAM_PREFIX + n].nunique())[:2]
         figures.append(heatmap(tables, *widest))
-    if study["plan"] == "search" and len(numbers) >= 2 and len(valued) > 3:
+    if study["mode"] == "search" and len(numbers) >= 2 and len(valued) > 3:
         figures.append(contour(tables, *numbers[:2]))
     complete = trials[trials["state"] == "COMPLETE"]
     if len(complete) >= IMPORTANCE_TRIALS and complete["value"].nunique() > 1 and varied(complete):
         figures.append(importances(tables))
-    if names and study["plan"] != "cv":
+    if names and study["mode"] != "cv":
         figures += [slices(tables), parallel(tables)]
     if len(complete) and {"loss", "val_loss"} <= set(tables.reports):
-        by = complete["value"].idxmax() if study["mode"] == "max" else complete["value"].idxmin()
+        by = (
+            complete["value"].idxmax()
+            if study["direction"] == "maximize"
+            else complete["value"].idxmin()
+        )
         figures.append(train_and_validation(tables, int(complete.loc[by, "trial"])))
     if tables.reports["at"].notna().any():
         figures.append(timeline(tables))

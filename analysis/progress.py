@@ -53,7 +53,11 @@ def _progress(tables: Tables) -> pd.DataFrame:
     rows = trials.assign(seconds=since + trials["duration_s"].fillna(0.0))
     rows = rows.sort_values(["seconds", "trial"])
     complete = rows["value"].where(rows["state"] == "COMPLETE")
-    best = complete.cummax() if tables.studies["mode"].iloc[0] == "max" else complete.cummin()
+    best = (
+        complete.cummax()
+        if tables.studies["direction"].iloc[0] == "maximize"
+        else complete.cummin()
+    )
     own = rows["epochs"].where(rows["shared_with"].isna(), 0)
     return rows.assign(
         trials=np.arange(1, len(rows) + 1), epochs=own.cumsum().astype("int64"), best=best.ffill()

@@ -11,7 +11,6 @@ them to the end.
 from __future__ import annotations
 
 import heapq
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from tuner.results.results import Results
 from tuner.schedulers.registry import make_scheduler
 from tuner.search_space.axes import Categorical
 from tuner.search_space.space import SearchSpace
+from tuner.search_space.values import point_text
 from tuner.store.layout import REPORT_COLUMNS_FIRST, REPORT_COLUMNS_LAST
 from tuner.store.ledger import Ledger
 from tuner.study.record import Record
@@ -49,7 +49,7 @@ class Recorded:
     @property
     def sign(self) -> float:
         """1 where the metric is minimised, -1 where it is maximised."""
-        return -1.0 if self.experiment.mode == "max" else 1.0
+        return -1.0 if self.experiment.direction == "maximize" else 1.0
 
     def loss(self, steps: Sequence[Step]) -> float:
         """The loss at a curve's end, NaN where the metric was not reported."""
@@ -182,10 +182,10 @@ def decide_again(results: Results) -> pd.DataFrame:
     space = SearchSpace.from_json(results.study["space"])
     fields = {n: v for n, v in fields.items() if n in Experiment.__dataclass_fields__}
     experiment = Experiment(
-        **{**fields, "space": space, "objective": _never, "dataset": None, "plan": "search"}
+        **{**fields, "space": space, "objective": _never, "dataset": None, "mode": "search"}
     )
     scheduler = make_scheduler(experiment)
-    sign = -1.0 if experiment.mode == "max" else 1.0
+    sign = -1.0 if experiment.direction == "maximize" else 1.0
     reports = results.reports.sort_values("order", ignore_index=True)
     last = results.trials.set_index("trial").get("param_epochs")
     again = []
@@ -215,7 +215,7 @@ def _search(
     experiment = replace(
         recorded.experiment,
         space=_recorded_space(recorded),
-        plan="search",
+        mode="search",
         scheduler=scheduler,
         sampler="random" if shuffled else sampler,
         eta=eta,
@@ -227,7 +227,7 @@ def _search(
         deterministic=False,
         engine="ray_tune",
     )
-    study = Study(experiment, Ledger("replay", experiment.mode), clock=clock)
+    study = Study(experiment, Ledger("replay", experiment.direction), clock=clock)
     if shuffled:
         order = np.random.default_rng(seed).permutation(len(recorded.points))
         study.proposals.points = [recorded.points[i] for i in order]
@@ -298,7 +298,7 @@ def _steps(frame: pd.DataFrame, metrics: Sequence[str]) -> list[Step]:
 
 
 def _key(params: Mapping[str, Any]) -> str:
-    return json.dumps({n: v for n, v in params.items() if n != "epochs"}, sort_keys=True)
+    return point_text({n: v for n, v in params.items() if n != "epochs"})
 
 
 def _never(trial: Trial) -> None:

@@ -25,6 +25,7 @@ from tuner.errors import ResultsError
 from tuner.files import put_bytes
 from tuner.store.layout import PARAM_PREFIX
 
+EXTREMES = {"maximize": "highest", "minimize": "lowest"}
 ROWS = 50
 """Trials in the table of a study: the best; the Parquet file has them all."""
 
@@ -84,7 +85,7 @@ def _study(tables: Tables, figures: dict[str, go.Figure], prefix: str) -> str:
     return "\n".join(
         [
             f"<h1>{_text(study['study'])}</h1>",
-            f'<p class="soft">{_text(study["description"] or study["plan"])}</p>',
+            f'<p class="soft">{_text(study["description"] or study["mode"])}</p>',
             "<h2>The answer</h2>",
             _answer(tables),
             "<h2>What was searched</h2>",
@@ -114,7 +115,7 @@ def _answer(tables: Tables) -> str:
     chosen = ", ".join(f"{_text(name)} {_number(value)}" for name, value in params.items())
     return (
         f'<div class="answer"><strong>{_text(study["metric"])} {value}</strong> '
-        f"({'highest' if study['mode'] == 'max' else 'lowest'}), trial {total['best_trial']}"
+        f"({EXTREMES[study['direction']]}), trial {total['best_trial']}"
         f"<p>{chosen}</p></div>"
     )
 
@@ -128,7 +129,7 @@ def _space(study: pd.Series) -> str:
             values = ", ".join(str(choice) for choice in axis["choices"])
         else:
             values = f"{axis['low']} to {axis['high']}" + (", log" if axis.get("log") else "")
-        if study["plan"] != "search" and axis.get("grid"):
+        if study["mode"] != "search" and axis.get("grid"):
             values = ", ".join(str(value) for value in axis["grid"])
         when = ", ".join(f"{k} = {v}" for k, v in (axis.get("when") or {}).items())
         rows.append({"parameter": name, "kind": axis["kind"], "values": values, "when": when})
@@ -150,8 +151,8 @@ def _how(tables: Tables) -> str:
     for count, why in ((total["epochs_saved"], "early ends"), (total["epochs_shared"], "sharing")):
         epochs += f", {count} saved by {why}" if count else ""
     facts = {
-        "plan": study["plan"] + (f", {study['cells']} folds" if study["plan"] == "cv" else ""),
-        "goal": f"{study['mode']} {study['metric']}, of the {study['value_rule']} epoch",
+        "mode": study["mode"] + (f", {study['cells']} folds" if study["mode"] == "cv" else ""),
+        "goal": f"{study['direction']} {study['metric']}, of the {study['value_rule']} epoch",
         "sampler": study["sampler"],
         "scheduler": judge,
         "engine": study["engine"],
@@ -184,7 +185,7 @@ def _reproduce(study: pd.Series) -> str:
 
 
 def _comparison(tables: Tables) -> str:
-    names = tables.studies[["metric", "mode"]].drop_duplicates()
+    names = tables.studies[["metric", "direction"]].drop_duplicates()
     frame = compare(tables) if len(names) == 1 else overview(tables)
     return f"<h1>{len(tables.studies)} studies</h1><h2>Side by side</h2>{_table(frame)}"
 

@@ -78,9 +78,14 @@ def real(study: pd.Series, trials: pd.DataFrame, name: str) -> np.ndarray:
     return values
 
 
-def axis_type(values: pd.Series, mode: str) -> str:
+def axis_type(values: pd.Series, direction: str) -> str:
     """Logarithmic for a loss that spans decades, else linear."""
     known = values[np.isfinite(values)]
-    if mode == "min" and len(known) and known.min() > 0 and known.max() > 100 * known.min():
+    if (
+        direction == "minimize"
+        and len(known)
+        and known.min() > 0
+        and known.max() > 100 * known.min()
+    ):
         return "log"
     return "linear"

@@ -14,6 +14,9 @@ from tuner.errors import ResultsError
 from tuner.store.layout import PARAM_PREFIX
 from tuner.trial.cells import State
 
+BEST = {"maximize": "max", "minimize": "min"}
+"""What pandas calls the best of several values, by direction."""
+
 
 def summary(tables: Tables) -> pd.DataFrame:
     """The leaderboard: one row a trial, each study's best first, the unranked last.
@@ -45,7 +48,7 @@ def overview(tables: Tables) -> pd.DataFrame:
     """One row a study: its states, its best trial, what it spent and saved.
 
     study         string
-    metric, mode  string
+    metric, direction   string
     trials        int64
     COMPLETE, STOPPED, DIVERGED, FAILED, RUNNING   int64, trials in each state
     best_trial    Int64, the earliest of equals; null if none is COMPLETE
@@ -58,7 +61,7 @@ def overview(tables: Tables) -> pd.DataFrame:
     """
     trials = tables.trials
     rows = pd.DataFrame({"study": tables.studies["study"]}).set_index("study")
-    rows[["metric", "mode"]] = tables.studies.set_index("study")[["metric", "mode"]]
+    rows[["metric", "direction"]] = tables.studies.set_index("study")[["metric", "direction"]]
     rows["trials"] = _total(pd.Series(1, index=trials.index), trials, rows.index)
     for state in State:
         rows[str(state)] = _total(trials["state"] == str(state), trials, rows.index)
@@ -106,11 +109,11 @@ def pivot(tables: Tables, index: str, columns: str, aggregate: str = "best") -> 
         if name not in params_of(tables.trials):
             known = ", ".join(params_of(tables.trials))
             raise ResultsError(f"parameter {name!r} is not one of {known}")
-    modes = tables.studies[["metric", "mode"]].drop_duplicates()
-    if len(modes) != 1:
+    searched = tables.studies[["metric", "direction"]].drop_duplicates()
+    if len(searched) != 1:
         raise ResultsError("the studies search different metrics; take one with tables.only(NAME)")
     if aggregate == "best":
-        aggregate = modes["mode"].iloc[0]
+        aggregate = BEST[searched["direction"].iloc[0]]
     return tables.trials.pivot_table(
         index=PARAM_PREFIX + index,
         columns=PARAM_PREFIX + columns,
@@ -129,22 +132,26 @@ def last_values(tables: Tables) -> pd.Series:
     if metric not in tables.reports:
         index = pd.MultiIndex.from_arrays([[], []], names=["trial", "fold"])
         return pd.Series([], index=index, dtype="float64")
-    rule = study["mode"] if study["value_rule"] == "best" else "last"
+    rule = BEST[study["direction"]] if study["value_rule"] == "best" else "last"
     cells = tables.reports.sort_values("epoch").groupby(["trial", "fold"])[metric]
     values = cells.agg(rule)
     # A cell that diverged has its best before; its score is none all the same.
     return values.where(cells.agg(lambda column: np.isfinite(column.iloc[-1])))
 
 
-def best_first(values: pd.Series, mode: str, method: str) -> pd.Series:
+def best_first(values: pd.Series, direction: str, method: str) -> pd.Series:
     """Ranks of values, the best 1: pandas' `method`, NaN for NaN."""
-    return values.rank(method=method, ascending=mode == "min")
+    return values.rank(method=method, ascending=direction == "minimize")
 
 
 def _ranks(tables: Tables) -> pd.Series:
-    modes = tables.trials["study"].map(tables.studies.set_index("study")["mode"])
+    minimized = tables.trials["study"].map(tables.studies.set_index("study")["direction"])
     complete = tables.trials["state"] == "COMPLETE"
-    losses = tables.trials["value"].where(modes == "min", -tables.trials["value"]).where(complete)
+    losses = (
+        tables.trials["value"]
+        .where(minimized == "minimize", -tables.trials["value"])
+        .where(complete)
+    )
     return losses.groupby(tables.trials["study"]).rank(method="dense").astype("Int64")
 
 
@@ -178,7 +185,7 @@ def _cv_rows(tables: Tables) -> pd.DataFrame:
     rows = trials[["study", "trial", *(PARAM_PREFIX + n for n in params_of(trials))]].copy()
     scores = {f"split{fold}_test_score": splits[:, fold] for fold in range(study["cells"])}
     mean = splits.mean(axis=1)
-    ranks = best_first(pd.Series(mean), study["mode"], "min")
+    ranks = best_first(pd.Series(mean), study["direction"], "min")
     rank = ranks.fillna(ranks.notna().sum() + 1).to_numpy().astype("int32")
     moments = {"mean_test_score": mean, "std_test_score": splits.std(axis=1)}
     rows = rows.assign(**scores, **moments, rank_test_score=rank)

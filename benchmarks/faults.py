@@ -1,6 +1,6 @@
 """Faults at random moments of real runs: is every trial there once at the end?
 
-    python -m benchmarks.faults [--faults 200] [--minutes 60] [--seed 0] [--plans search grid cv]
+    python -m benchmarks.faults [--faults 200] [--minutes 60] [--seed 0] [--modes search grid cv]
                                 [--engines ray_tune fused] [--kinds ...] [--clusters 1]
 
 A study runs as a user's does, `python -m tuner run` and `--resume` until it ends; meanwhile faults
@@ -65,8 +65,8 @@ ALWAYS = ("raise always", "NaN")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A plan of the campaign: flags, how many trials it makes, cells a trial."""
+class Mode:
+    """A mode of the campaign: flags, how many trials it makes, cells a trial."""
 
     name: str
     flags: tuple[str, ...]
@@ -74,11 +74,11 @@ class Plan:
     cells: int = 1
 
 
-ASHA = Plan("search", ("--trials", "60", "--sampler", "tpe", "--scheduler", "asha"), 60)
-PLANS = {
-    "search": Plan("search", ("--trials", "36", "--sampler", "random", "--scheduler", "none"), 36),
-    "grid": Plan("grid", ("--set", "x=0.1,0.2,0.3"), 36),
-    "cv": Plan("cv", ("--set", "x=0.5", "--data", "digits"), 12, cells=3),
+ASHA = Mode("search", ("--trials", "60", "--sampler", "tpe", "--scheduler", "asha"), 60)
+MODES = {
+    "search": Mode("search", ("--trials", "36", "--sampler", "random", "--scheduler", "none"), 36),
+    "grid": Mode("grid", ("--set", "x=0.1,0.2,0.3"), 36),
+    "cv": Mode("cv", ("--set", "x=0.5", "--data", "digits"), 12, cells=3),
 }
 
 
@@ -101,15 +101,15 @@ class Campaign:
         """How many faults were injected, beside the points that always break."""
         return sum(times for (_, kind), times in self.times.items() if kind not in ALWAYS)
 
-    def study(self, engine: str, plan: Plan, kinds: list[str], cluster: bool = False) -> None:
+    def study(self, engine: str, mode: Mode, kinds: list[str], cluster: bool = False) -> None:
         """Run a study to its end under fire, once more in peace, and check it."""
         self.number += 1
         self.engine = engine
-        path = self.results / f"{plan.name}-{self.number}"
+        path = self.results / f"{mode.name}-{self.number}"
         before, account = self.times.copy(), Account()
         with contextlib.ExitStack() as stack:
             helper = stack.enter_context(two_nodes()) if cluster else None
-            command = self._command(engine, plan, path.name, helper)
+            command = self._command(engine, mode, path.name, helper)
             ended: dict[int, Any] = {}
             struck, until = True, time.monotonic() + STUDY_S
             while True:
@@ -124,8 +124,8 @@ class Campaign:
                 elif code == 1 or (code == 2 and not any(line in said for line in GO_ON)):
                     sys.exit(f"{path.name}: {said}")
         epochs = LANE_EPOCHS if engine == "fused" else EPOCHS
-        account.add(audit(path, trials=plan.trials, cells=plan.cells, epochs=epochs))
-        account.lost += self._count_always(engine, plan, path, code, again)
+        account.add(audit(path, trials=mode.trials, cells=mode.cells, epochs=epochs))
+        account.lost += self._count_always(engine, mode, path, code, again)
         kinds_here = [key for key, times in self.times.items() if times > before[key]]
         for key in kinds_here:
             self.accounts[key].add(account)
@@ -133,15 +133,15 @@ class Campaign:
         injected = ", ".join(f"{self.times[k] - before[k]} {k[1]}" for k in kinds_here)
         print(f"{path.name} on {engine}: {vars(account)} after {injected}", flush=True)
 
-    def _command(self, engine: str, plan: Plan, name: str, helper: Any) -> list[str]:
+    def _command(self, engine: str, mode: Mode, name: str, helper: Any) -> list[str]:
         experiment = "LANES" if engine == "fused" else "FUNCTION"
         place = ["--address", helper[1]] if helper else ["--concurrency", str(WORKERS)]
         lanes = ["--lanes", "4"] if engine == "fused" else []
         return [
             sys.executable, "-m", "tuner", "run", f"benchmarks.faulty:{experiment}", "--study",
-            name, "--results", str(self.results), "--mode", plan.name, "--engine", engine,
+            name, "--results", str(self.results), "--mode", mode.name, "--engine", engine,
             "--trial-timeout", str(TIMEOUT_S), "--seed", str(self.number), "--quiet",
-            *place, *lanes, *plan.flags,
+            *place, *lanes, *mode.flags,
         ]  # fmt: skip
 
     def _session(
@@ -210,7 +210,7 @@ class Campaign:
             return before  # killed before the first table
 
     def _count_always(
-        self, engine: str, plan: Plan, path: Path, code: int, again: dict[int, int]
+        self, engine: str, mode: Mode, path: Path, code: int, again: dict[int, int]
     ) -> int:
         """Count the points that always break; how many of them were not told as they should be."""
         table = tuner.load(path).trials
@@ -219,7 +219,7 @@ class Campaign:
         self.times[engine, "raise always"] += failing
         now = attempts_of_failed(path)
         not_again = sum(now.get(trial, 1 << 30) <= attempt for trial, attempt in again.items())
-        return not_again + (code != int(plan.name != "search" and failing > 0))
+        return not_again + (code != int(mode.name != "search" and failing > 0))
 
     def table(self) -> pd.DataFrame:
         """A row a fault and an engine."""
@@ -281,20 +281,20 @@ def _size(path: Path) -> int:
 
 
 def run_all(options: argparse.Namespace, campaign: Campaign, until: float) -> None:
-    """Studies in turn over the engines and plans, those on a cluster first."""
+    """Studies in turn over the engines and modes, those on a cluster first."""
     why_not = impossible(campaign.results)
     kinds = [k for k in options.kinds if k in ON_MACHINE and k not in why_not]
     for kind in set(options.kinds) & set(why_not):
         print(f"skipped: {kind}, as {why_not[kind]}")
     for engine in options.engines:
         for _ in range(options.clusters if "node cut" in options.kinds else 0):
-            campaign.study(engine, PLANS[options.plans[0]], list(ON_CLUSTER), cluster=True)
+            campaign.study(engine, MODES[options.modes[0]], list(ON_CLUSTER), cluster=True)
     while kinds and campaign.struck < options.faults and time.monotonic() < until:
         turn, engine = divmod(campaign.number, len(options.engines))
-        plan = PLANS[options.plans[turn % len(options.plans)]]
-        if plan.name == "search" and turn // len(options.plans) % 2:
-            plan = ASHA
-        campaign.study(options.engines[engine], plan, kinds)
+        mode = MODES[options.modes[turn % len(options.modes)]]
+        if mode.name == "search" and turn // len(options.modes) % 2:
+            mode = ASHA
+        campaign.study(options.engines[engine], mode, kinds)
         print(f"{campaign.number} studies, {campaign.struck} faults", flush=True)
 
 
@@ -305,7 +305,7 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=60, help="start no study after so many")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plans", nargs="+", choices=PLANS, default=list(PLANS))
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
     parser.add_argument("--engines", nargs="+", default=["ray_tune", "fused"])
     parser.add_argument("--kinds", nargs="+", choices=every, default=every)
     parser.add_argument("--clusters", type=int, default=1, help="studies with node cuts, an engine")

@@ -60,7 +60,7 @@ def write_ours(folder: Path, trials: int, epochs: int) -> None:
 
     clock = VirtualClock()
     recorder = Recorder(folder, SearchSpace(settled.space), "simulated")
-    study = Study(settled, Ledger("load", "max"), recorder=recorder, clock=clock)
+    study = Study(settled, Ledger("load", "maximize"), recorder=recorder, clock=clock)
     run(study, curve, workers=4, clock=clock)
     recorder.close(study.records)
     loaded = Loaded(settled, Source("object", "benchmarks"))

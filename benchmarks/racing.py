@@ -38,7 +38,7 @@ def raced(results: Results, rule: str, workers: int) -> tuple[int, Any]:
             yield Step(int(epoch), {"val_accuracy": float(value)})
 
     clock = VirtualClock()
-    study = Study(settled, Ledger("racing", settled.mode), clock=clock)
+    study = Study(settled, Ledger("racing", settled.direction), clock=clock)
     run(study, curve, workers=workers, clock=clock)
     best = study.best()
     winner = None if best is None else best.params["initializer"]

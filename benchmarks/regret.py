@@ -78,7 +78,7 @@ def regret(sampler: str, scheduler: str, seed: int, budget: int, workers: int) -
     }
     settled = settle(experiment, fields)
     clock = VirtualClock()
-    study = Study(settled, Ledger("regret", "max"), clock=clock)
+    study = Study(settled, Ledger("regret", "maximize"), clock=clock)
     run(study, curve, workers=workers, clock=clock)
     best = study.best()
     return BEST - (0.1 if best is None else plateau(best.params))

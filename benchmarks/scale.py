@@ -50,7 +50,7 @@ def brain(trials: int, sampler: str, folder: Path) -> tuple[float, float]:
     settled = settle(experiment, fields)
     clock = VirtualClock()
     recorder = Recorder(folder, SearchSpace(settled.space), "simulated")
-    ledger = Ledger("scale", "max", journal_storage(folder), new=True)
+    ledger = Ledger("scale", "maximize", journal_storage(folder), new=True)
     study = Study(settled, ledger, recorder=recorder, clock=clock)
 
     def curve(cell: Cell) -> Iterator[Step]:

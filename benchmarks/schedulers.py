@@ -57,7 +57,7 @@ def recorded(data: Path, folder: Path) -> tuner.Results:
             y_test=whole["y_test"][:TEST_SAMPLES],
         )
     return tuner.run(
-        "lr_momentum", space=SPACE, plan="grid", dataset=str(part), results=folder, quiet=False
+        "lr_momentum", space=SPACE, mode="grid", dataset=str(part), results=folder, quiet=False
     )
 
 

@@ -32,6 +32,6 @@ EXPERIMENT = Experiment(
         "epochs_at_32": 8,
     },
     objective=KerasModel(build=mlp, optimizer=sgd, batch_size=batch_size, epochs=epochs),
-    plan="grid",
+    mode="grid",
     scheduler="none",
 )

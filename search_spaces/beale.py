@@ -34,7 +34,7 @@ EXPERIMENT = Experiment(
     },
     objective=train,
     metric="f",
-    mode="min",
+    direction="minimize",
     scheduler="none",
     dataset=None,
     trials=100,

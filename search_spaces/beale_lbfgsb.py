@@ -39,7 +39,7 @@ EXPERIMENT = Experiment(
     },
     objective=train,
     metric="f",
-    mode="min",
+    direction="minimize",
     sampler="random",
     scheduler="none",
     value="best",

@@ -20,5 +20,5 @@ EXPERIMENT = Experiment(
         "batch_size": 32,
     },
     objective=KerasModel(build=mlp, optimizer=sgd, batch_size=batch_size),
-    plan="grid",
+    mode="grid",
 )

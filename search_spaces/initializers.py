@@ -35,6 +35,6 @@ EXPERIMENT = Experiment(
         "epochs": 10,
     },
     objective=KerasModel(build=mlp, optimizer=optimizer, batch_size=batch_size),
-    plan="cv",
+    mode="cv",
     folds=3,
 )

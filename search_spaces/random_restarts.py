@@ -46,5 +46,5 @@ EXPERIMENT = Experiment(
         "epochs": 12,
     },
     objective=KerasModel(build=mlp, optimizer=optimizer, batch_size=batch_size),
-    plan="grid",
+    mode="grid",
 )

@@ -34,7 +34,7 @@ def experiment(**fields: Any) -> Experiment:
 def open_study(settled: Experiment, folder: Path | None = None, clock: Any = None) -> Study:
     """A study in memory, or in `folder`, restored from what is there."""
     storage = None if folder is None else journal_storage(folder)
-    ledger = Ledger(settled.name, settled.mode, storage)
+    ledger = Ledger(settled.name, settled.direction, storage)
     recorder = Recorder(folder, SearchSpace(settled.space), settled.engine)
     study = Study(settled, ledger, recorder=recorder, clock=clock or VirtualClock())
     restore(study)

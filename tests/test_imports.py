@@ -18,10 +18,12 @@ KERAS = (
     "tuner/data/datasets.py",
     "tuner/models/",
     "tuner/lanes/",
+    "tuner/testing/",
     "search_spaces/",
 )
 SCHEMA = (
     "tuner.store.layout.",
+    "tuner.store.study_upgrades.",
     "tuner.errors.",
     "tuner.files.",
     "tuner.store.uris.",

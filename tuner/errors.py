@@ -8,6 +8,7 @@
     ├── StudyError              a study that cannot be opened, made or resumed
     ├── ResultsError            a folder or table that cannot be read or written
     └── EngineError             an engine that cannot start or place the trials
+        └── UnfitError          an engine that cannot train this experiment
 
 Each message names the value, the rule it breaks and the way out, in one line.
 """
@@ -43,3 +44,14 @@ class ResultsError(TunerError):
 
 class EngineError(TunerError):
     """An engine cannot start, or no place exists for the trials asked for."""
+
+
+class UnfitError(EngineError):
+    """An engine cannot train this experiment; `reason` says why."""
+
+    def __init__(self, engine: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"engine {engine!r} cannot train this experiment, since {reason}; take engine "
+            "'ray_tune'"
+        )

@@ -26,7 +26,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("results")
     saved(root / "search", scheduler="asha", trials=10, seed=1)
     space = {"x": Int(0, 1, grid=[0, 1]), "kind": Categorical(["a", "b"]), "epochs": 3}
-    saved(root / "grid", rising, space=space, plan="grid")
+    saved(root / "grid", rising, space=space, mode="grid")
     saved(root / "deep" / "search", trials=3, seed=2)
     return root
 
@@ -43,7 +43,12 @@ def test_a_folder_of_studies_is_three_tables(results: Path) -> None:
     assert {*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST, "val_accuracy", "loss"} < set(reports)
     assert trials["param_x"].dtype == "float64"  # whole numbers and reals unite
     row = studies.set_index("study").loc["search"]
-    assert (row["scheduler"], row["mode"], row["cells"], row["seed"]) == ("asha", "max", 1, "1")
+    assert (row["scheduler"], row["direction"], row["cells"], row["seed"]) == (
+        "asha",
+        "maximize",
+        1,
+        "1",
+    )
 
 
 @pytest.mark.parametrize("form", ["search", "se*", "{root}/search", "list", "uri"])
@@ -116,7 +121,7 @@ def test_what_cannot_be_loaded_is_told_in_a_line(results: Path, tmp_path: Path) 
     future = broken("future")
     form = json.loads((future / "study.json").read_text())
     (future / "study.json").write_text(json.dumps({**form, "format": 99}))
-    with pytest.raises(ResultsError, match="has format 99, and 1 can be read"):
+    with pytest.raises(ResultsError, match="has format 99, and 2 can be read"):
         analysis.load(future)
     (future / "study.json").write_text(json.dumps({"format": 1}))
     with pytest.raises(ResultsError, match="is none that tuner wrote: KeyError 'experiment'"):

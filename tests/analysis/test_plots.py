@@ -39,8 +39,8 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("studies")
     saved(root / "search", with_losses, space=SPACE, scheduler="asha", trials=40, seed=1)
     grid = {"x": Float(0, 1, grid=[0.1, 0.2, 0.3]), "k": Int(1, 2, grid=[1, 2]), "epochs": 3}
-    saved(root / "grid", with_losses, space=grid, plan="grid")
-    saved(root / "cv", with_losses, space=grid, plan="cv", folds=3, dataset="digits")
+    saved(root / "grid", with_losses, space=grid, mode="grid")
+    saved(root / "cv", with_losses, space=grid, mode="cv", folds=3, dataset="digits")
     return root
 
 
@@ -144,7 +144,7 @@ def test_images_have_their_labels() -> None:
         plots_training.images(np.zeros((5, 4)), np.zeros(5))
 
 
-def test_matplotlib_draws_every_figure_of_every_plan(studies: Path, tmp_path: Path) -> None:
+def test_matplotlib_draws_every_figure_of_every_mode(studies: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     write_pngs([studies], tmp_path)
     written = list(tmp_path.glob("*.png"))

@@ -24,19 +24,19 @@ GRID = {"x": Float(0.0, 1.0, grid=[i / 20 for i in range(21)]), "epochs": 9}
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """A recorded grid."""
-    return saved(tmp_path_factory.mktemp("grid"), space=GRID, plan="grid")
+    return saved(tmp_path_factory.mktemp("grid"), space=GRID, mode="grid")
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "median", "hyperband", "none"])
-@pytest.mark.parametrize("mode", ["max", "min"])
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_a_fresh_scheduler_decides_as_the_recorded_one_did(
-    tmp_path: Path, scheduler: str, mode: str
+    tmp_path: Path, scheduler: str, direction: str
 ) -> None:
     def curve(cell: Cell) -> Iterator[Step]:
         for epoch in range(1, 10):
             yield Step(epoch, {"val_accuracy": cell.params["x"] * epoch})
 
-    results = saved(tmp_path, curve, scheduler=scheduler, mode=mode, eta=2, trials=30)
+    results = saved(tmp_path, curve, scheduler=scheduler, direction=direction, eta=2, trials=30)
     again = decide_again(results)
     assert (again["again"] == again["decision"]).all()
     assert ("STOP" in set(again["decision"])) == (scheduler != "none")

@@ -28,10 +28,10 @@ IMAGE = "<img src=x onerror=alert(1)>"
 BROWSER = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
-PLANS = {
+MODES = {
     "search": {"scheduler": "asha", "trials": 40},
     "grid": {
-        "plan": "grid",
+        "mode": "grid",
         "space": {
             "x": Float(0, 1, grid=[0.1, 0.2]),
             "k": Categorical(["</script>", "b"]),
@@ -39,7 +39,7 @@ PLANS = {
         },
     },
     "cv": {
-        "plan": "cv",
+        "mode": "cv",
         "dataset": "digits",
         "space": {"x": Float(0, 1, grid=[0.1, 0.2]), "epochs": 3},
     },
@@ -59,10 +59,10 @@ def dom(page: Path, folder: Path) -> tuple[str, list[str]]:
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-@pytest.mark.parametrize("plan", PLANS)
-def test_every_figure_draws_in_a_browser(plan: str, tmp_path: Path) -> None:
-    curve = rising_curve if plan == "cv" else half_diverging
-    saved(tmp_path / "study", curve, **PLANS[plan])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_figure_draws_in_a_browser(mode: str, tmp_path: Path) -> None:
+    curve = rising_curve if mode == "cv" else half_diverging
+    saved(tmp_path / "study", curve, **MODES[mode])
     path = write_report([tmp_path / "study"])
     text = path.read_text()
     page, console = dom(path, tmp_path / "profile")

@@ -43,7 +43,7 @@ def cv(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """A cross-validation of four points, pairs of which are equal."""
     path = tmp_path_factory.mktemp("cv")
     space = {"x": Int(0, 1, grid=[0, 1]), "kind": Categorical(["a", "b"]), "epochs": 2}
-    fields = {"space": space, "plan": "cv", "folds": 3, "dataset": "digits"}
+    fields = {"space": space, "mode": "cv", "folds": 3, "dataset": "digits"}
     saved(path / "cv", folds, **fields)
     return analysis.load(path)
 
@@ -81,7 +81,7 @@ def test_the_overview_adds_up(asha: Tables) -> None:
 def test_shared_epochs_are_counted_once(tmp_path: Path) -> None:
     space = {"x": Float(0, 1, grid=[0.1, 0.2]), "epochs": Int(1, 9, grid=[3, 9])}
     declared = KerasModel(build=never, optimizer=never)
-    saved(tmp_path / "grid", rising, space=space, plan="grid", objective=declared)
+    saved(tmp_path / "grid", rising, space=space, mode="grid", objective=declared)
     row = analysis.overview(analysis.load(tmp_path)).iloc[0]
     assert (row["epochs"], row["epochs_shared"], row["epochs_saved"]) == (18, 6, 0)
 
@@ -104,7 +104,7 @@ def test_a_missing_fold_ranks_last(tmp_path: Path) -> None:
         return [Step(1, {"val_accuracy": 0.5}), Step(2, {"val_accuracy": end})]
 
     space = {"x": Int(0, 2, grid=[0, 1, 2]), "epochs": 2}
-    saved(tmp_path / "cv", curve, space=space, plan="cv", dataset="digits", workers=1)
+    saved(tmp_path / "cv", curve, space=space, mode="cv", dataset="digits", workers=1)
     table = analysis.cv_table(analysis.load(tmp_path))
     assert table["rank_test_score"].tolist() == [2, 3, 1]
     assert table["split1_test_score"].isna().tolist() == [False, True, False]
@@ -116,7 +116,7 @@ def test_a_missing_fold_ranks_last(tmp_path: Path) -> None:
 )
 def test_ranks_do_not_depend_on_the_direction(values: list[float], method: str) -> None:
     column = pd.Series(values)
-    up, down = best_first(column, "max", method), best_first(-column, "min", method)
+    up, down = best_first(column, "maximize", method), best_first(-column, "minimize", method)
     pd.testing.assert_series_equal(up, down)
     assert up.isna().tolist() == column.isna().tolist()
     if column.notna().any():

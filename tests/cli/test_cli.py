@@ -67,7 +67,8 @@ BAD = [
     ("run lr_momentum --sampler tpf", r"sampler 'tpf' is not one of tpe, random, cmaes, qmc, gp"),
     ("run lr_momentum --scheduler x", r"scheduler 'x' is not one of asha, median, hyperband, none"),
     ("run lr_momentum --value mean", r"value 'mean' is not one of last, best"),
-    ("run lr_momentum --mode both", r"plan 'both' is not one of search, grid, cv"),
+    ("run lr_momentum --mode both", r"mode 'both' is not one of search, grid, cv"),
+    ("run lr_momentum --mode min", r"mode 'min' .* the metric is searched is direction='minimize'"),
     ("run lr_momentum --engine ray", r"engine 'ray' is not one of"),
     ("run lr_momentum --data nosuch", r"dataset 'nosuch' is unknown; take digits, mnist"),
     ("run lr_momentum --data nosuch.npz", r"nosuch\.npz: no such file"),
@@ -119,7 +120,7 @@ def test_list_says_what_each_experiment_is(capsys: pytest.CaptureFixture[str]) -
 def test_show_a_study_a_trial_and_csv(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["show", str(study)]) == 0
     out = capsys.readouterr().out
-    assert "brain: search by tpe + asha, max val_accuracy" in out
+    assert "brain: search by tpe + asha, maximize val_accuracy" in out
     assert "1 FAILED" in out
     assert "ending trials early saved" in out
     assert run_command(["show", str(study), "0"]) == 0

@@ -187,8 +187,8 @@ INTERRUPTED = """
 import sys, time
 from tuner.cluster.session import connect
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.loading import Source
-from tests.engines.scripted import ScriptedStudy, cells
+from tests.engines.jobs import job
+from tuner.testing.scripted import ScriptedStudy, cells
 
 def train(trial):
     trial.report(1, {"v": 1.0})
@@ -196,9 +196,9 @@ def train(trial):
 
 study = ScriptedStudy(train, cells(4), hear=lambda event, cell: print(event, flush=True))
 with connect(concurrency=1) as runtime:
-    from tuner.engines.ray_tune.engine import run
+    from tuner.engines.ray_tune.engine import RayTune
     try:
-        run(study, runtime, Source("object", "__main__"))
+        RayTune(job(study), runtime).run(study)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
         sys.exit(130)

@@ -40,7 +40,7 @@ def test_validation_is_a_stratified_fifth_of_train() -> None:
 def test_a_split_divides_the_training_part_by_the_seed_alone(dataset: Dataset) -> None:
     train, val = indices(cell_data(dataset, Splits(seed=1)))
     assert sorted(train + val) == list(range(len(dataset.x_train)))
-    assert indices(cell_data(dataset, Splits(plan="grid", seed=1))) == (train, val)
+    assert indices(cell_data(dataset, Splits(mode="grid", seed=1))) == (train, val)
     assert indices(cell_data(dataset, Splits(seed=2))) != (train, val)
     assert indices(cell_data(dataset, Splits(seed=2**40))) != (train, val)
 
@@ -61,7 +61,7 @@ def test_unshuffled_folds_are_those_of_grid_search(dataset: Dataset) -> None:
         dataset.x_train, dataset.y_train
     )
     for fold, (train, val) in enumerate(expected):
-        data = cell_data(dataset, Splits(plan="cv", folds=3), fold)
+        data = cell_data(dataset, Splits(mode="cv", folds=3), fold)
         assert indices(data) == (train.tolist(), val.tolist())
 
 
@@ -81,7 +81,7 @@ def test_shuffled_folds_are_scikit_learns(dataset: Dataset, repeats: int) -> Non
     else:
         repeated = RepeatedStratifiedKFold if classes else RepeatedKFold
         splitter = repeated(n_splits=4, n_repeats=repeats, random_state=5)
-    splits = Splits(plan="cv", folds=4, repeats=repeats, shuffle=True, seed=5)
+    splits = Splits(mode="cv", folds=4, repeats=repeats, shuffle=True, seed=5)
     expected = list(splitter.split(dataset.x_train, dataset.y_train))
     assert len(expected) == 4 * repeats
     for fold, (train, val) in enumerate(expected):
@@ -98,7 +98,7 @@ def test_every_sample_is_validated_once_a_repeat(
     folds: int, repeats: int, seed: int, per_class: int
 ) -> None:
     dataset = numbered(np.arange(3 * per_class) % 3)
-    splits = Splits(plan="cv", folds=folds, repeats=repeats, shuffle=True, seed=seed)
+    splits = Splits(mode="cv", folds=folds, repeats=repeats, shuffle=True, seed=seed)
     for repeat in range(repeats):
         seen: list[int] = []
         for fold in range(folds):
@@ -116,14 +116,14 @@ def with_folds(folds: Any) -> Dataset:
 def test_a_dataset_may_bring_folds_of_its_own() -> None:
     mask = np.array([True, True, False, False, False, False])
     dataset = load(lambda: with_folds([([0, 1, 3], [4, 5]), (~mask, mask)]))
-    cv = Splits(plan="cv", folds=2)
+    cv = Splits(mode="cv", folds=2)
     assert indices(cell_data(dataset, cv, 0)) == ([0, 1, 3], [4, 5])
     assert indices(cell_data(dataset, cv, 1)) == ([2, 3, 4, 5], [0, 1])
-    assert indices(cell_data(dataset, Splits(plan="search"))) == ([0, 1, 3], [4, 5])
+    assert indices(cell_data(dataset, Splits(mode="search"))) == ([0, 1, 3], [4, 5])
     assert len(cell_data(dataset, Splits(validation="test")).x_train) == 6
     assert dataset.fingerprint != with_folds([([0, 1, 3], [4, 5])]).fingerprint
     with pytest.raises(DatasetError, match="own brings 2 folds of its own; ask for --folds 2"):
-        cell_data(dataset, Splits(plan="cv", folds=3), 0)
+        cell_data(dataset, Splits(mode="cv", folds=3), 0)
 
 
 @pytest.mark.parametrize(
@@ -151,13 +151,13 @@ def test_own_folds_are_checked(folds: Any, message: str) -> None:
         (numbered([0.5]), Splits(), 0, "1 training sample cannot be split"),
         (
             numbered([0] * 9 + [1] * 3),
-            Splits(plan="cv", folds=5),
+            Splits(mode="cv", folds=5),
             0,
             r"class 1 has 3 training sample\(s\), and 5 folds needs at least 5 of each",
         ),
-        (numbered([0.1, 0.2]), Splits(plan="cv", folds=3), 0, "3 folds need as many samples"),
-        (CLASSES, Splits(plan="cv", repeats=2), 0, "2 repeats without shuffling .*--shuffle"),
-        (CLASSES, Splits(plan="cv", folds=3), 3, "fold 3 does not exist; 1 times 3 folds"),
+        (numbered([0.1, 0.2]), Splits(mode="cv", folds=3), 0, "3 folds need as many samples"),
+        (CLASSES, Splits(mode="cv", repeats=2), 0, "2 repeats without shuffling .*--shuffle"),
+        (CLASSES, Splits(mode="cv", folds=3), 3, "fold 3 does not exist; 1 times 3 folds"),
     ],
 )
 def test_samples_that_do_not_suffice_are_named(

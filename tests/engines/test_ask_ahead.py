@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engines.scripted import ScriptedStudy, cells
 from tuner.engines.ask_ahead import Proposals
+from tuner.testing.scripted import ScriptedStudy, cells
 from tuner.trial.cells import Cell
 
 

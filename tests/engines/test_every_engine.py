@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from tests.brain import experiment, open_study
+from tests.engines.jobs import job
 from tuner.engines.simulated import Step, VirtualClock
 from tuner.engines.simulated import run as run_simulated
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.loading import Source
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.study.study import Study
 from tuner.trial.cells import Cell, Decision, State
@@ -77,13 +77,13 @@ def steps_of(objective: Callable[[Any], Any], metric: str) -> Callable[[Cell], I
 def engines() -> Iterator[dict[str, Run]]:
     """Every engine as a function that runs a whole study in a folder; one Ray for all tests."""
     from tuner.cluster.session import connect
-    from tuner.engines.ray_tune import engine as ray_tune
+    from tuner.engines.ray_tune.engine import RayTune
 
     with connect(concurrency=2) as runtime:
 
         def on_ray(settled: Experiment, folder: Path) -> Study:
             study = open_study(settled, folder)
-            ray_tune.run(study, runtime, Source("object", __name__))
+            RayTune(job(settled), runtime).run(study)
             study.recorder.close(study.records)
             return study
 
@@ -150,7 +150,7 @@ def test_a_raise_is_tried_again_and_its_reports_are_not_doubled(run: Run, tmp_pa
 
 def test_cv_runs_every_cell_once_and_failed_cells_are_named(run: Run, tmp_path: Path) -> None:
     space = {"a": Categorical([1, 2, 3])}
-    fields = {"objective": always_raises_for_some, "plan": "cv", "folds": 3, "retries": 0}
+    fields = {"objective": always_raises_for_some, "mode": "cv", "folds": 3, "retries": 0}
     study = run(experiment(space=space, **fields), tmp_path)
     ended(study)
     assert study.counts() == {State.COMPLETE: 2, State.FAILED: 1}

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from tuner.data.datasets import Dataset
 from tuner.data.splits import Splits
-from tuner.engines.contract import Job
+from tuner.engines.fused.messages import Finished, Trained
 from tuner.engines.fused.worker import BUILDS_KEPT, LaneWorker
-from tuner.engines.shipping import pickled
+from tuner.engines.shipping import Shipment, pickled
 from tuner.experiment.experiment import KerasModel
 from tuner.experiment.loading import Source
 from tuner.trial.cells import Cell, Ending
@@ -61,7 +61,7 @@ def adam(trial: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Training:
     """What is to become of a cell: `epochs` at most, stopped by the study after `stop`."""
 
     epochs: int
@@ -76,8 +76,8 @@ class Plan:
         return min(ends)
 
 
-PLANS = st.builds(
-    Plan,
+TRAININGS = st.builds(
+    Training,
     epochs=st.integers(1, 5),
     stop=st.none() | st.integers(1, 4),
     diverges=st.sampled_from([False, False, True]),
@@ -99,25 +99,27 @@ def made(optimizer: Any, **more: Any) -> LaneWorker:
     data = Dataset("made", x, y, x[:4], y[:4], 2, "of no matter")
     declared = KerasModel(build=network, optimizer=optimizer, batch_size=lambda p: p["batch_size"])
     source = Source("object", __name__)
-    job = Job(source, pickled(declared), "val_loss", (), Splits(), 1, 0, True, **more)
+    job = Shipment(source, pickled(declared), "val_loss", (), Splits(), 1, 0, True, **more)
     return LaneWorker(job, data, LANES)
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(PLANS, min_size=1, max_size=9), st.integers(1, 6))
-def test_each_cell_has_exactly_its_own_epochs_and_reports(plans: list[Plan], depth: int) -> None:
+@given(st.lists(TRAININGS, min_size=1, max_size=9), st.integers(1, 6))
+def test_each_cell_has_exactly_its_own_epochs_and_reports(
+    trainings: list[Training], depth: int
+) -> None:
     """Cells are refilled as others end, up to `depth` at a time, as the driver does."""
     lanes = worker()
     reported: dict[int, list[int]] = defaultdict(list)
     values: dict[int, list[float]] = defaultdict(list)
-    coming, held, freed = list(enumerate(plans)), set[int](), list[tuple[int, int]]()
+    coming, held, freed = list(enumerate(trainings)), set[int](), list[tuple[int, int]]()
     while coming or held:
         new = []
         while coming and len(held) < depth:
-            number, plan = coming.pop(0)
-            rate = 1e30 if plan.diverges else 0.1
-            params = {"rate": rate, "batch_size": plan.batch_size, "plain": plan.plain}
-            new.append(Cell(number, 1, 0, params, number, plan.epochs))
+            number, training = coming.pop(0)
+            rate = 1e30 if training.diverges else 0.1
+            params = {"rate": rate, "batch_size": training.batch_size, "plain": training.plain}
+            new.append(Cell(number, 1, 0, params, number, training.epochs))
             held.add(number)
         messages, _ = lanes.work(new, freed)
         freed = []
@@ -125,22 +127,22 @@ def test_each_cell_has_exactly_its_own_epochs_and_reports(plans: list[Plan], dep
             number = message.key[0]
             if number not in held:
                 continue
-            if message.outcome is not None:
+            if isinstance(message, Finished):
                 assert message.outcome.ending is Ending.FINISHED, message.outcome.error
                 held.discard(number)
-            elif message.epoch:
+            elif isinstance(message, Trained):
                 reported[number].append(message.epoch)
                 values[number].append(message.metrics["val_loss"])
                 diverged = not np.isfinite(list(message.metrics.values())).all()
-                if diverged or message.epoch == plans[number].stop:
+                if diverged or message.epoch == trainings[number].stop:
                     held.discard(number)
                     freed.append(message.key)
     lanes.work([], freed)
-    for number, plan in enumerate(plans):
-        if plan.diverges:
-            assert len(reported[number]) <= plan.expected + 1  # NaN may need a second epoch
+    for number, training in enumerate(trainings):
+        if training.diverges:
+            assert len(reported[number]) <= training.expected + 1  # NaN may need a second epoch
         else:
-            assert reported[number] == list(range(1, plan.expected + 1))
+            assert reported[number] == list(range(1, training.expected + 1))
             assert np.isfinite(values[number]).all()
     assert not lanes.busy
     assert not lanes.waiting
@@ -156,8 +158,9 @@ def test_a_cell_has_the_same_numbers_whatever_trains_beside_it() -> None:
         taken: list[float] = []
         messages, _ = worker().work(cells, [])
         while True:
-            taken += [m.metrics["val_loss"] for m in messages if m.key == (0, 0) and m.epoch]
-            if any(m.key == (0, 0) and m.outcome for m in messages):
+            mine = [m for m in messages if m.key == (0, 0)]
+            taken += [m.metrics["val_loss"] for m in mine if isinstance(m, Trained)]
+            if any(isinstance(m, Finished) for m in mine):
                 break
             messages, _ = worker().work([], [])
         worker().work([], [(n, 0) for n in (1, 2)])
@@ -183,9 +186,9 @@ def train(lanes: LaneWorker, cells: list[Cell], calls: int) -> dict[int, Reports
     reported: dict[int, Reports] = defaultdict(list)
     for call in range(calls):
         for message in lanes.work(cells if call == 0 else [], [])[0]:
-            if message.outcome is not None:
+            if isinstance(message, Finished):
                 assert message.outcome.error is None, message.outcome.error
-            elif message.epoch:
+            elif isinstance(message, Trained):
                 reported[message.key[0]].append((message.epoch, message.metrics))
     return reported
 

@@ -12,18 +12,17 @@ import pandas as pd
 import pytest
 
 from tests.brain import experiment, open_study
+from tests.engines.jobs import job
 from tuner.cluster.session import connect
 from tuner.data.datasets import load as load_dataset
 from tuner.data.splits import Splits
-from tuner.engines.fused import engine as fused
-from tuner.engines.ray_tune import engine as ray_tune
+from tuner.engines.registry import make_engine
 from tuner.experiment.experiment import KerasModel
-from tuner.experiment.loading import Source
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.study.study import Study
 from tuner.trial.cells import State
 
-ENGINES: dict[str, Any] = {"ray_tune": ray_tune.run, "fused": fused.run}
+ENGINES = ["ray_tune", "fused"]
 DIGITS = load_dataset("digits")
 Run = Callable[..., Study]
 
@@ -71,10 +70,9 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
             base = {"space": {"rate": Float(0.05, 0.2)}, "epochs": 4, "dataset": "digits"}
             settled = experiment(**{**base, "objective": declared(build), **fields})
             study = open_study(settled, folder, clock=time.time)
-            splits = Splits(plan=settled.plan, folds=settled.folds, seed=settled.seed)
-            ENGINES[request.param](
-                study, runtime, Source("object", __name__), dataset=DIGITS, splits=splits
-            )
+            splits = Splits(mode=settled.mode, folds=settled.folds, seed=settled.seed)
+            work = job(settled, DIGITS, splits=splits)
+            make_engine(request.param, work, runtime).run(study)
             study.recorder.close(study.records)
             return study
 
@@ -122,7 +120,7 @@ def test_a_raise_is_tried_again_and_its_reports_are_not_doubled(run: Run, tmp_pa
 
 def test_cv_runs_every_cell_once_and_failed_cells_are_named(run: Run, tmp_path: Path) -> None:
     space = {"rate": 0.1, "width": Categorical([8, 9, 10])}
-    study = run(tmp_path, raises_for_some, space=space, plan="cv", folds=3, retries=0)
+    study = run(tmp_path, raises_for_some, space=space, mode="cv", folds=3, retries=0)
     assert study.counts() == {State.COMPLETE: 2, State.FAILED: 1}
     assert "always" in (study.records[1].error or "")
     assert len(reports(tmp_path)) == 2 * 3 * 4

@@ -15,23 +15,29 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.engines.scripted import ScriptedStudy, cells
+from tests.engines.jobs import job
 from tests.engines.small_network import plain_sgd, small_network
 from tuner.cluster import ray_internals
 from tuner.cluster.session import Runtime, connect
 from tuner.data.datasets import Dataset
 from tuner.data.splits import Splits, cell_data
 from tuner.engines.ask_ahead import Proposals
+from tuner.engines.choice import Chosen
 from tuner.engines.ray_tune.adapters import AskTell, Flights
-from tuner.engines.ray_tune.engine import run
+from tuner.engines.ray_tune.engine import RayTune
 from tuner.engines.shipping import needs_keras
 from tuner.engines.worker_death import cause_of_death
 from tuner.errors import EngineError
 from tuner.experiment.experiment import KerasModel
 from tuner.experiment.loading import Source
+from tuner.testing.scripted import ScriptedStudy, cells
 from tuner.trial.cells import Cell, Decision, Ending
 
-HERE = Source("object", __name__)
+
+def run(
+    study: ScriptedStudy, runtime: Runtime, dataset: Dataset | None = None, **more: Any
+) -> None:
+    RayTune(job(study, dataset, **more), runtime).run(study)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +66,7 @@ def pids(study: ScriptedStudy) -> dict[int, set[float]]:
 
 def test_every_cell_runs_once_and_its_reports_come_in_order(runtime: Runtime) -> None:
     study = ScriptedStudy(three_epochs, cells(30), window=10)  # workers stand idle in between
-    run(study, runtime, HERE)
+    run(study, runtime)
     assert sorted(cell.trial for cell, _ in study.told) == list(range(30))
     for trial, reports in study.reports.items():
         assert [(epoch, metrics["v"]) for epoch, metrics in reports] == [
@@ -76,7 +82,7 @@ def test_every_cell_runs_once_and_its_reports_come_in_order(runtime: Runtime) ->
 
 def test_a_study_that_is_finished_runs_nothing(runtime: Runtime) -> None:
     study = ScriptedStudy(three_epochs, [])
-    run(study, runtime, HERE)
+    Chosen("ray_tune", "asked for", RayTune(job(study), runtime)).run(study)
     assert study.told == []
 
 
@@ -102,7 +108,7 @@ def test_a_stopped_fit_ends_before_its_workers_next_trial_begins(
 ) -> None:
     log = tmp_path / "log"
     study = ScriptedStudy(noting, cells(16, log=str(log)), decide=stop_at_two)
-    run(study, runtime, HERE)
+    run(study, runtime)
     lines = [tuple(map(float, line.split())) for line in log.read_text().splitlines()]
     assert len(lines) == 16
     assert all(len(reports) == 2 for reports in study.reports.values())
@@ -146,7 +152,7 @@ def test_chaos_loses_nothing(runtime: Runtime) -> None:
             study.todo.append(again.pop(0))
 
     study = ScriptedStudy(chaotic, cells(24), decide=decide, hear=hear)
-    run(study, runtime, HERE)
+    run(study, runtime)
     outcomes = study.outcomes()
     assert {trial: [outcome.ending for outcome in of] for trial, of in outcomes.items()} == {
         **{trial: [Ending.FINISHED] for trial in range(24)},
@@ -176,7 +182,7 @@ def test_what_the_study_raises_ends_the_run_and_comes_out(runtime: Runtime) -> N
         return Decision.CONTINUE
 
     with pytest.raises(RuntimeError, match="disk full"):
-        run(ScriptedStudy(three_epochs, cells(50), decide=decide), runtime, HERE)
+        run(ScriptedStudy(three_epochs, cells(50), decide=decide), runtime)
 
 
 def test_an_ask_that_raises_finishes_the_search_and_is_kept() -> None:
@@ -204,7 +210,7 @@ def test_a_limit_ends_the_cells_in_flight_untold_and_frees_their_workers(
         hear=lambda event, cell: reported.add(cell.trial) if event == "report" else None,
         limit=lambda: len(reported) == 2,
     )
-    run(study, runtime, HERE)
+    run(study, runtime)
     assert study.told == []
 
 
@@ -215,7 +221,7 @@ def test_an_interrupt_comes_out_at_once_and_tells_nothing(runtime: Runtime) -> N
 
     study = ScriptedStudy(endless, cells(9), hear=hear)
     with pytest.raises(KeyboardInterrupt):
-        run(study, runtime, HERE)
+        run(study, runtime)
     assert study.told == []
 
 
@@ -240,10 +246,10 @@ def test_a_file_is_loaded_in_the_worker_and_its_cells_get_the_data_of_their_fold
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
     dataset = Dataset("made up", x, y, x[:6], y[:6], 3, "0" * 16)
-    splits = Splits(plan="cv", folds=3)
+    splits = Splits(mode="cv", folds=3)
     todo = [replace(cell, fold=cell.trial % 3) for cell in cells(6)]
     study = ScriptedStudy(three_epochs, todo)
-    run(study, runtime, Source("file", str(path)), dataset=dataset, splits=splits)
+    run(study, runtime, dataset, source=Source("file", str(path)), splits=splits)
     for cell in todo:
         expected = cell_data(dataset, splits, cell.fold)
         [(_, metrics)] = study.reports[cell.trial]
@@ -265,7 +271,7 @@ def test_a_declared_model_trains_stops_and_gives_the_same_numbers_on_a_warm_work
         todo,
         decide=lambda cell, epoch, _: Decision.STOP if epoch == cell.trial else Decision.CONTINUE,
     )
-    run(study, runtime, HERE, dataset=dataset)
+    run(study, runtime, dataset)
     assert {trial: len(reports) for trial, reports in study.reports.items()} == {
         0: 3,
         1: 1,
@@ -288,7 +294,7 @@ def test_keras_is_warmed_up_only_where_it_is_imported() -> None:
 
 
 def test_rays_private_parts_are_where_tuner_looks_for_them() -> None:
-    ray_internals.check()
+    ray_internals.check(tune=True)
 
 
 def test_a_ray_without_them_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

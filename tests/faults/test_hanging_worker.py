@@ -26,6 +26,6 @@ def test_a_worker_that_hangs_is_ended_and_only_its_trial_fails(
     )  # fmt: skip
     trials = tuner.run(experiment, results=tmp_path, trial_timeout=1.0).trials
     assert trials.loc[3, "state"] == "FAILED"
-    assert trials.loc[3, "error"] == "the trial ran longer than --trial-timeout 1 s"
+    assert trials.loc[3, "error"] == "the trial ran longer than its trial_timeout of 1 s"
     assert set(trials["state"].drop(3)) == {"COMPLETE"}
     assert trials["attempt"].tolist() == [1] * 6

@@ -57,7 +57,7 @@ EXPERIMENT = Experiment(
     "refitted",
     {"learning_rate": Float(1e-4, 0.1, grid=[0.01, 0.001]), "epochs": Int(1, 9, grid=[4])},
     MODEL,
-    plan="grid",
+    mode="grid",
 )
 SOURCE = Source("module", "tests.models.test_refit")
 

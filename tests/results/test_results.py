@@ -67,7 +67,7 @@ def test_results_give_the_tables_the_best_trial_and_its_parameters(tmp_path: Pat
 
 
 def test_the_best_of_a_minimised_metric_is_its_least(tmp_path: Path) -> None:
-    results = finished(tmp_path / "s", mode="min", scheduler="none")
+    results = finished(tmp_path / "s", direction="minimize", scheduler="none")
     assert results.best is not None
     assert results.best["value"] == results.trials["value"].min()
 
@@ -105,7 +105,7 @@ def test_new_studies_take_the_first_free_name_and_resume_takes_the_newest(tmp_pa
         (None, "is no study folder"),
         ("{", "cannot be read"),
         ("[]", "has format None"),
-        (json.dumps({"format": 99}), "has format 99, this tuner reads format 1"),
+        (json.dumps({"format": 99}), "has format 99, this tuner reads format 2"),
     ],
 )
 def test_a_broken_study_json_is_said_in_a_line(
@@ -129,12 +129,12 @@ def test_a_database_can_be_the_ledger(tmp_path: Path) -> None:
     for trials in (4, 7):
         clock = VirtualClock()
         settled = experiment(trials=trials, scheduler="none")
-        study = Study(settled, Ledger("mine", "max", url_storage(url)), clock=clock)
+        study = Study(settled, Ledger("mine", "maximize", url_storage(url)), clock=clock)
         restore(study)
         run(study, rising, workers=2, clock=clock)
     assert len(optuna.load_study(study_name="mine", storage=url).trials) == 7
     with pytest.raises(StudyError, match="holds a study 'mine' already"):
-        Ledger("mine", "max", url_storage(url), new=True)
+        Ledger("mine", "maximize", url_storage(url), new=True)
 
 
 def test_a_storages_password_is_shown_nowhere() -> None:
@@ -159,7 +159,7 @@ def test_resume_takes_everything_from_study_json_but_what_is_free() -> None:
     again = resumed(loaded, content, {"trials": 99, "concurrency": 3, "seed": 9})
     assert (again.sampler, again.seed, again.eta) == ("random", 9, 4)
     assert (again.trials, again.concurrency) == (99, 3)
-    for change in ({"seed": 1}, {"eta": 3}, {"plan": "grid"}, {"metric": "loss"}):
+    for change in ({"seed": 1}, {"eta": 3}, {"mode": "grid"}, {"metric": "loss"}):
         with pytest.raises(StudyError, match=f"--resume cannot change {next(iter(change))} from"):
             resumed(loaded, content, change)
 
@@ -177,7 +177,7 @@ def test_the_tables_can_be_read_from_the_start(tmp_path: Path) -> None:
 
 
 def test_a_trial_begins_when_its_work_does_and_resuming_does_not_move_it(tmp_path: Path) -> None:
-    settled = experiment(plan="grid", space={"x": Float(0, 1, grid=[0.1, 0.2, 0.3]), "epochs": 4})
+    settled = experiment(mode="grid", space={"x": Float(0, 1, grid=[0.1, 0.2, 0.3]), "epochs": 4})
     simulate(settled, workers=1, folder=tmp_path)
     trials = pd.read_parquet(tmp_path / "trials.parquet")
     begun = (trials["started_at"] - trials["started_at"].min()).dt.total_seconds()

@@ -8,10 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.brain import experiment
 from tuner.errors import SearchSpaceError
-from tuner.runner.enqueue import read_points
+from tuner.experiment.experiment import Experiment
+from tuner.runner.enqueue import first_points, read_points
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.search_space.space import SearchSpace
+from tuner.store.ledger import Ledger
+from tuner.study.study import Study
 
 SPACE = SearchSpace(
     {
@@ -70,3 +74,100 @@ def test_a_mistake_names_file_point_and_value(tmp_path: Path, text: str, message
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SearchSpaceError, match=r"is no \.json, \.csv or \.parquet, nor a study"):
         read_points(tmp_path / "points.txt", SPACE)
+
+
+# ------------------------------------------------------------------ None, tables, too many
+
+CHOICES = SearchSpace(
+    {
+        "weight": Categorical([None, "balanced"]),
+        "x": Float(0.0, 1.0),
+        "layers": Categorical([[64, 64], (32,), None, 1, True]),
+        "n": Int(1, 9, when={"weight": "balanced"}),
+    }
+)
+
+
+def test_none_chosen_and_left_out_are_two_things(tmp_path: Path) -> None:
+    path = tmp_path / "points.json"
+    path.write_text(json.dumps([{"weight": None}, {"x": 0.5}, {"layers": None, "x": None}]))
+    assert read_points(path, CHOICES) == [{"weight": None}, {"x": 0.5}, {"layers": None}]
+
+
+def test_an_empty_cell_is_none_where_the_axis_has_it(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"weight": [None, "balanced"], "x": [0.5, None], "n": [None, 3]})
+    frame.to_csv(tmp_path / "points.csv")  # with pandas' index
+    frame.to_parquet(tmp_path / "points.parquet")
+    wanted = [{"weight": None, "x": 0.5}, {"weight": "balanced", "n": 3}]
+    assert read_points(tmp_path / "points.csv", CHOICES) == wanted
+    assert read_points(tmp_path / "points.parquet", CHOICES) == wanted
+    assert read_points(frame, CHOICES) == wanted
+
+
+@pytest.mark.parametrize("given", [[64, 64], (32,), 1, True])
+def test_points_in_python_are_read_as_they_are(given: object) -> None:
+    (point,) = read_points([{"layers": given}], CHOICES)
+    assert type(point["layers"]) is type(given)
+    assert point["layers"] == given
+
+
+def test_an_empty_point_is_all_the_samplers() -> None:
+    assert read_points([{}], SPACE) == [{}]
+    assert read_points([], SPACE) == []
+
+
+def test_columns_that_are_no_axes_are_left_out_and_said(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [0.5], "n": [3], "val_accuracy": [0.9], "kind": [True]})
+    frame.to_csv(tmp_path / "points.csv")
+    said: list[str] = []
+    assert read_points(tmp_path / "points.csv", SPACE, said.append) == [
+        {"x": 0.5, "n": 3, "kind": True}
+    ]
+    assert len(said) == 1
+    assert said[0].endswith("points.csv: columns that are no axes are left out: val_accuracy")
+
+
+def test_a_column_that_is_nearly_an_axis_is_asked_about(tmp_path: Path) -> None:
+    pd.DataFrame({"knd": ["a"], "n": [3]}).to_csv(tmp_path / "points.csv", index=False)
+    with pytest.raises(SearchSpaceError, match=r"has a column 'knd'; did you mean 'kind'\?"):
+        read_points(tmp_path / "points.csv", SPACE)
+    pd.DataFrame({"speed": [1.0]}).to_csv(tmp_path / "points.csv")
+    with pytest.raises(SearchSpaceError, match="has no column that is an axis"):
+        read_points(tmp_path / "points.csv", SPACE)
+
+
+def first(**fields: object) -> Experiment:
+    return experiment(space={"x": Float(0.0, 1.0, default=0.25), "n": Int(1, 9)}, **fields)
+
+
+def test_more_points_than_trials_are_refused() -> None:
+    with pytest.raises(SearchSpaceError, match="3 points are to be tried first and there are 2 tr"):
+        first_points(first(trials=2), [{"n": 1}, {"n": 2}])
+
+
+def test_the_axes_defaults_come_first_and_trial_0_tries_them() -> None:
+    settled = first(trials=3, sampler="random")
+    points = first_points(settled, [{"n": 7}])
+    assert points == [{"x": 0.25}, {"n": 7}]
+    study = Study(settled, Ledger("defaults", settled.mode), enqueued=points)
+    params = [cell.params for cell in (study.ask() for _ in range(3)) if cell is not None]
+    assert params[0]["x"] == 0.25
+    assert params[1]["n"] == 7
+    assert first_points(first(trials=3), None) == [{"x": 0.25}]
+
+
+def test_enqueued_choices_of_any_kind_are_tried() -> None:
+    settled = experiment(space=CHOICES, trials=4, sampler="random")
+    given = [{"layers": (32,)}, {"layers": True}, {"weight": None}, {"layers": 1}]
+    study = Study(settled, Ledger("choices", settled.mode), enqueued=first_points(settled, given))
+    params = [cell.params for cell in (study.ask() for _ in given) if cell is not None]
+    assert params[0]["layers"] == (32,)
+    assert params[1]["layers"] is True
+    assert params[2]["weight"] is None
+    assert type(params[3]["layers"]) is int
+
+
+def test_a_grid_takes_no_points() -> None:
+    settled = experiment(space={"n": Int(1, 9, grid=[1])}, plan="grid")
+    with pytest.raises(SearchSpaceError, match="gives 1 points and a grid has its own"):
+        first_points(settled, [{"n": 1}])

@@ -43,7 +43,7 @@ def make_study(folder: Path) -> None:
     write_study_json(folder, {**content, **describe(loaded, settled, None)})
     clock = VirtualClock()
     recorder = Recorder(folder, SearchSpace(settled.space), settled.engine)
-    ledger = Ledger(folder.name, settled.mode, journal_storage(folder), new=True)
+    ledger = Ledger(folder.name, settled.direction, journal_storage(folder), new=True)
     study = Study(settled, ledger, recorder=recorder, clock=clock)
     run_simulated(study, half_diverging, workers=2, clock=clock)
     recorder.close(study.records)
@@ -186,7 +186,7 @@ def test_a_study_of_another_version_is_refused_in_a_line(study: Path) -> None:
     content = json.loads((study / "study.json").read_text())
     (study / "study.json").write_text(json.dumps({**content, "format": 99}))
     for look in (repair, tuner.load, analysis.load):
-        with pytest.raises(TunerError, match=r"has format 99.* (reads format|and) 1"):
+        with pytest.raises(TunerError, match=r"has format 99.* (reads format|and) 2"):
             look(study)
 
 
@@ -223,7 +223,7 @@ def test_no_broken_file_is_worth_a_traceback(
 
     def go_on() -> None:
         settled = brain_experiment(eta=2, trials=12, seed=3, dataset=None)
-        ledger = Ledger(folder.name, settled.mode, journal_storage(folder))
+        ledger = Ledger(folder.name, settled.direction, journal_storage(folder))
         recorder = Recorder(folder, SearchSpace(settled.space), settled.engine)
         try:
             restore(Study(settled, ledger, recorder=recorder, clock=time.time))

@@ -110,14 +110,21 @@ def test_it_finds_better_points_than_chance(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("mode", ["min", "max"])
-def test_stopped_diverged_and_failed_trials_break_nothing(name: str, mode: str) -> None:
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_stopped_diverged_and_failed_trials_break_nothing(name: str, direction: str) -> None:
     def mixed(cell: Cell) -> Iterator[Step]:
         if cell.trial % 7 == 6:
             raise ValueError("no")
         yield from half_diverging(cell)
 
-    fields = {"space": SPACE, "sampler": name, "mode": mode, "eta": 2, "retries": 0, "seed": 1}
+    fields = {
+        "space": SPACE,
+        "sampler": name,
+        "direction": direction,
+        "eta": 2,
+        "retries": 0,
+        "seed": 1,
+    }
     study = simulate(experiment(**fields, trials=40), mixed, workers=3)
     assert set(study.counts()) == {State.COMPLETE, State.STOPPED, State.DIVERGED, State.FAILED}
 
@@ -156,11 +163,13 @@ def test_in_a_large_study_tpe_sees_the_best_and_the_newest(
     assert points != [record.params for record in whole]
 
 
-@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_the_best_are_those_that_tpe_itself_would_pick(
-    mode: str, monkeypatch: pytest.MonkeyPatch
+    direction: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settled = experiment(space=SPACE, mode=mode, scheduler="none", sampler="random", trials=90)
+    settled = experiment(
+        space=SPACE, direction=direction, scheduler="none", sampler="random", trials=90
+    )
     study = simulate(settled, half_diverging).ledger._study
     monkeypatch.setattr("tuner.samplers.tpe.TPE_NEWEST", 20)
     for best in (10, 60):  # fewer than the COMPLETE ones, and more

@@ -9,7 +9,7 @@ import pytest
 from search_spaces.batch_epochs import epochs
 from search_spaces.beale import beale
 from tests.cells import run
-from tuner.engines.ray_tune import engine as ray_tune
+from tuner.engines.shipping import needs_keras
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.loading import known, load
@@ -72,20 +72,20 @@ def test_an_experiment_has_the_name_of_its_file_and_the_grid_stated(name: str) -
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_an_experiment_settles_for_its_plans(name: str) -> None:
+def test_an_experiment_settles_for_its_modes(name: str) -> None:
     tried = experiment(name)
-    for plan in ("search", "grid", "cv"):
-        if plan == "cv" and tried.dataset is None:
+    for mode in ("search", "grid", "cv"):
+        if mode == "cv" and tried.dataset is None:
             with pytest.raises(ExperimentError, match="has no dataset to split into folds"):
-                settle(tried, {"plan": plan})
+                settle(tried, {"mode": mode})
             continue
-        settled = settle(tried, {"plan": plan})
-        assert settled.plan == plan
+        settled = settle(tried, {"mode": mode})
+        assert settled.mode == mode
         make_scheduler(settled)
 
 
 def test_hyperband_asks_how_long_trials_of_different_lengths_may_get() -> None:
-    hyperband = {"plan": "search", "scheduler": "hyperband"}
+    hyperband = {"mode": "search", "scheduler": "hyperband"}
     with pytest.raises(ExperimentError, match="give --epochs N"):
         make_scheduler(settle(experiment("batch_epochs"), hyperband))
     make_scheduler(settle(experiment("batch_epochs"), {**hyperband, "epochs": 64}))
@@ -101,7 +101,7 @@ def test_a_network_is_declared_so_that_any_engine_can_train_it(name: str) -> Non
 
 def test_initializers_are_cross_validated_as_in_the_lab() -> None:
     settled = settle(experiment("initializers"), {})
-    assert (settled.plan, settled.folds, settled.sampler) == ("cv", 3, "grid")
+    assert (settled.mode, settled.folds, settled.sampler) == ("cv", 3, "grid")
 
 
 def test_zeros_learn_nothing_but_how_frequent_the_classes_are() -> None:
@@ -212,7 +212,7 @@ def test_lbfgsb_reaches_the_minimum_from_four_four() -> None:
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_workers_import_keras_ahead_only_where_it_trains(name: str) -> None:
-    assert ray_tune.needs_keras(experiment(name).objective) == (name in NETWORKS)
+    assert needs_keras(experiment(name).objective) == (name in NETWORKS)
 
 
 def test_no_file_of_an_experiment_is_long() -> None:

@@ -108,13 +108,13 @@ def test_after_an_fsync_that_failed_nothing_more_is_taken(
 
 def test_a_journal_takes_up_after_half_a_line(tmp_path: Path) -> None:
     """Optuna's own appends to it, and can't be read for good from then on."""
-    Ledger("one", "max", journal_storage(tmp_path)).disconnect()
+    Ledger("one", "maximize", journal_storage(tmp_path)).disconnect()
     with (tmp_path / "journal.log").open("ab") as file:
         file.write(b'{"op_code": 4, "wor')
-    ledger = Ledger("one", "max", journal_storage(tmp_path))
+    ledger = Ledger("one", "maximize", journal_storage(tmp_path))
     ledger.open(SearchSpace({"x": Constant(1)}), {"x": 1}, {"trial": 0})
     ledger.disconnect()
-    assert len(Ledger("one", "max", journal_storage(tmp_path)).attempts()) == 1
+    assert len(Ledger("one", "maximize", journal_storage(tmp_path)).attempts()) == 1
 
 
 def test_a_whole_file_does_not_follow_a_link(tmp_path: Path) -> None:

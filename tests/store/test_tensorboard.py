@@ -62,7 +62,7 @@ def test_every_trial_is_a_run_with_its_reports_value_and_parameters(tmp_path: Pa
 
 
 def test_in_a_cross_validation_every_fold_is_a_run(tmp_path: Path) -> None:
-    with_events(tmp_path, trials=2, plan="cv", sampler="random", dataset="digits")
+    with_events(tmp_path, trials=2, mode="cv", sampler="random", dataset="digits")
     for trial in ("0", "1"):
         folds = sorted(path.name for path in (tmp_path / "tensorboard" / trial).iterdir())
         assert folds == ["fold-0", "fold-1", "fold-2"]

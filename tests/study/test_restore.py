@@ -65,7 +65,7 @@ def reports(folder: Path) -> pd.DataFrame:
     [
         {"scheduler": "none", "sampler": "tpe"},
         {"deterministic": True, "window": 4},
-        {"plan": "cv", "space": {"x": Float(0, 1, grid=[0.1, 0.4, 0.8]), "epochs": 5}},
+        {"mode": "cv", "space": {"x": Float(0, 1, grid=[0.1, 0.4, 0.8]), "epochs": 5}},
     ],
     ids=["sequential", "windows", "cv"],
 )
@@ -131,7 +131,7 @@ def test_a_failed_trial_is_run_again_and_only_that(tmp_path: Path) -> None:
         assert cell.params["a"] == 2
         yield Step(1, {"val_accuracy": 0.9})
 
-    settled = experiment(space={"a": Categorical([1, 2, 3])}, plan="grid", retries=1)
+    settled = experiment(space={"a": Categorical([1, 2, 3])}, mode="grid", retries=1)
     study = simulate(settled, bad, folder=tmp_path)
     assert study.counts() == {State.COMPLETE: 2, State.FAILED: 1}
     assert study.records[1].attempt == 2
@@ -147,7 +147,7 @@ def test_points_that_always_fail_are_all_run_again_and_end_the_resumed_run(tmp_p
             raise ValueError("bad")
         yield Step(1, {"val_accuracy": 0.5})
 
-    settled = experiment(space={"a": Categorical([1, 2, 3, 4, 5, 6])}, plan="grid", retries=0)
+    settled = experiment(space={"a": Categorical([1, 2, 3, 4, 5, 6])}, mode="grid", retries=0)
     simulate(settled, bad, folder=tmp_path)
     study = simulate(settled, bad, folder=tmp_path)
     assert study.abort is None

@@ -55,9 +55,9 @@ def test_a_trial_that_reaches_its_end_is_complete_with_its_last_value() -> None:
     assert told.intermediate_values == {1: 0.5, 2: 0.9, 3: 0.7}
 
 
-def test_value_best_takes_the_best_epoch_in_either_mode() -> None:
-    for mode, best in [("max", 0.9), ("min", 0.5)]:
-        study = open_study(experiment(scheduler="none", value="best", mode=mode))
+def test_value_best_takes_the_best_epoch_in_either_direction() -> None:
+    for direction, best in [("maximize", 0.9), ("minimize", 0.5)]:
+        study = open_study(experiment(scheduler="none", value="best", direction=direction))
         run_cell(study, [0.5, 0.9, 0.7])
         assert study.records[0].value == best
 
@@ -198,9 +198,9 @@ def test_the_last_epoch_comes_from_model_axis_constant_or_flag() -> None:
 def test_grid_and_cv_run_every_point_without_a_scheduler_unless_typed() -> None:
     space = {"a": Categorical([1, 2, 3]), "b": Float(0, 1, grid=[0.0, 0.5])}
     declared = Experiment("e", space, rising, sampler="random", scheduler="asha")
-    settled = settle(declared, {"plan": "cv"})
+    settled = settle(declared, {"mode": "cv"})
     assert (settled.sampler, settled.scheduler) == ("grid", "none")
-    settled = settle(declared, {"plan": "cv", "sampler": "tpe", "scheduler": "asha"})
+    settled = settle(declared, {"mode": "cv", "sampler": "tpe", "scheduler": "asha"})
     assert (settled.sampler, settled.scheduler) == ("tpe", "asha")
 
 
@@ -212,14 +212,14 @@ GRID_SPACE = {"a": Categorical([1, 2, 3]), "b": Float(0, 1, grid=[0.0, 0.5])}
 
 
 def test_a_grid_runs_each_point_once() -> None:
-    study = simulate(experiment(space=GRID_SPACE, plan="grid"), flat, workers=3)
+    study = simulate(experiment(space=GRID_SPACE, mode="grid"), flat, workers=3)
     points = [(r.params["a"], r.params["b"]) for r in study.records]
     assert points == [(1, 0.0), (1, 0.5), (2, 0.0), (2, 0.5), (3, 0.0), (3, 0.5)]
     assert study.counts() == {State.COMPLETE: 6}
 
 
 def test_cv_runs_every_point_on_every_fold_and_takes_mean_and_std() -> None:
-    study = simulate(experiment(space=GRID_SPACE, plan="cv", folds=3), flat, workers=4)
+    study = simulate(experiment(space=GRID_SPACE, mode="cv", folds=3), flat, workers=4)
     assert study.order == 18
     assert all(sorted(r.cells) == [0, 1, 2] for r in study.records)
     assert study.records[0].value == pytest.approx(1.1)
@@ -227,7 +227,7 @@ def test_cv_runs_every_point_on_every_fold_and_takes_mean_and_std() -> None:
 
 
 def test_in_cv_a_failed_fold_is_run_again_and_the_others_stand() -> None:
-    study = open_study(experiment(space={"a": 1, "b": 0.0}, plan="cv", folds=3, retries=1))
+    study = open_study(experiment(space={"a": 1, "b": 0.0}, mode="cv", folds=3, retries=1))
     cells = [study.ask() for _ in range(3)]
     for cell in cells:
         assert cell is not None
@@ -244,7 +244,7 @@ def test_in_cv_a_failed_fold_is_run_again_and_the_others_stand() -> None:
 
 
 def test_in_cv_a_fold_that_diverges_ends_the_whole_trial() -> None:
-    study = open_study(experiment(space={"a": 1, "b": 0.0}, plan="cv", folds=4))
+    study = open_study(experiment(space={"a": 1, "b": 0.0}, mode="cv", folds=4))
     first, second = study.ask(), study.ask()
     assert first is not None
     assert second is not None
@@ -349,11 +349,11 @@ def steps_to_the_last_epoch(cell: Cell) -> Iterator[Step]:
         yield Step(epoch, {"val_accuracy": cell.params["a"] + epoch / 10 + cell.fold})
 
 
-@pytest.mark.parametrize("plan", ["grid", "cv"])
-def test_points_that_differ_only_in_epochs_share_a_training(plan: str, tmp_path: Path) -> None:
-    settled = experiment(space=EPOCHS_GRID, plan=plan, objective=declared())
+@pytest.mark.parametrize("mode", ["grid", "cv"])
+def test_points_that_differ_only_in_epochs_share_a_training(mode: str, tmp_path: Path) -> None:
+    settled = experiment(space=EPOCHS_GRID, mode=mode, objective=declared())
     shared = simulate(settled, steps_to_the_last_epoch, folder=tmp_path, workers=2)
-    plain = experiment(space=EPOCHS_GRID, plan=plan)
+    plain = experiment(space=EPOCHS_GRID, mode=mode)
     alone = simulate(plain, steps_to_the_last_epoch, workers=2)
     assert rows(shared) == rows(alone)
     assert [r.shared_with for r in shared.records] == [1, None, 1, 4, None, 4]
@@ -365,7 +365,7 @@ def test_points_that_differ_only_in_epochs_share_a_training(plan: str, tmp_path:
 
 
 def test_followers_train_for_themselves_if_the_training_read_its_epochs() -> None:
-    settled = experiment(space=EPOCHS_GRID, plan="grid", objective=declared())
+    settled = experiment(space=EPOCHS_GRID, mode="grid", objective=declared())
     study = open_study(settled)
     ended = []
     while (cell := study.ask()) is not None:
@@ -379,7 +379,7 @@ def test_followers_train_for_themselves_if_the_training_read_its_epochs() -> Non
 
 @pytest.mark.parametrize("steps", [0, 4, 12, 17])
 def test_a_killed_grid_over_epochs_ends_with_every_point_once(tmp_path: Path, steps: int) -> None:
-    settled = experiment(space=EPOCHS_GRID, plan="grid", objective=declared())
+    settled = experiment(space=EPOCHS_GRID, mode="grid", objective=declared())
     left = [steps]
 
     def dying(cell: Cell) -> Iterator[Step]:
@@ -404,7 +404,7 @@ def test_fold_racing_gives_no_more_folds_to_what_falls_behind() -> None:
         yield Step(1, {"val_accuracy": cell.params["a"] + 0.2 * cell.fold})
 
     for rule, cells in [("none", [4, 4, 4]), ("forgiving", [4, 1, 1]), ("aggressive", [4, 1, 1])]:
-        settled = experiment(space=space, plan="cv", folds=4, fold_racing=rule)
+        settled = experiment(space=space, mode="cv", folds=4, fold_racing=rule)
         study = simulate(settled, curve)
         assert [len(record.cells) for record in study.records] == cells
     assert [r.state for r in study.records] == [State.COMPLETE, State.STOPPED, State.STOPPED]
@@ -418,14 +418,14 @@ def test_forgiving_racing_spares_what_aggressive_racing_stops() -> None:
     states = {}
     for rule in ("forgiving", "aggressive"):
         space = {"a": Categorical([1.0, 1.0625])}
-        settled = experiment(space=space, plan="cv", folds=4, fold_racing=rule)
+        settled = experiment(space=space, mode="cv", folds=4, fold_racing=rule)
         states[rule] = simulate(settled, curve).records[1].state
     assert states == {"forgiving": State.COMPLETE, "aggressive": State.STOPPED}
 
 
 def test_a_death_counts_once_however_many_cells_of_a_trial_it_took() -> None:
     """One worker of the fused engine holds all folds of a trial: one death, or one raise."""
-    study = open_study(experiment(plan="cv", space={"x": Categorical([1.0])}, dataset="digits"))
+    study = open_study(experiment(mode="cv", space={"x": Categorical([1.0])}, dataset="digits"))
     for ending in (Ending.DIED, Ending.RAISED, Ending.DIED):
         cells = [study.ask() for _ in range(3)]
         assert study.ask() is None

@@ -129,7 +129,7 @@ def run(
         "engine": engine,
         "lanes": lanes,
         "trial_timeout": trial_timeout,
-        "plan": mode,
+        "mode": mode,
         "folds": folds,
         "repeats": repeats,
         "shuffle": shuffle,

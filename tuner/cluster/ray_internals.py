@@ -5,8 +5,9 @@ Ray 2.60 has no public way to any of these. `tests/engines/test_ray_tune.py` pin
 
 from __future__ import annotations
 
+import importlib
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -18,22 +19,73 @@ NODE_POLL_S = 0.02
 """How long a starting Ray is waited for, and how often it is looked at."""
 
 
-def check() -> None:
-    """Raise EngineError if this version of Ray lacks something that tuner takes from it."""
-    from ray._private import node, parameter, ray_constants, services, state, worker
+_CONTROLLER = "ray.tune.execution.tune_controller:TuneController"
+_MANAGER = "ray.air.execution._internal.actor_manager:RayActorManager"
+CORE: dict[str, tuple[str, ...]] = {
+    "ray._private.worker": ("_worker_logs_enabled",),
+    "ray._private.ray_constants": ("ENABLE_RAY_CLUSTER",),
+    "ray._private.parameter": ("RayParams",),
+    "ray._private.node:Node": ("start_api_server",),
+    "ray._private.services": ("get_node", "_get_gcs_client_options"),
+    "ray._private.state:GlobalState": ("_initialize_global_state", "node_table"),
+    "ray.actor:ActorHandle": ("_actor_id",),
+}
+TUNE: dict[str, tuple[str, ...]] = {
+    "ray.tune.registry": ("_global_registry", "TRAINABLE_CLASS"),
+    "ray.tune.schedulers:TrialScheduler": ("_supports_buffered_results",),
+    "ray.tune.execution.tune_controller:TrialRunnerWrapper": ("_tune_controller",),
+    "ray.tune.experiment.trial:_TemporaryTrialState": ("ray_actor",),
+    "ray.tune.utils.object_cache:_ObjectCache": ("_cached_objects", "increase_max"),
+    _MANAGER: ("_actor_task_failed", "_live_actors_to_ray_actors_resources"),
+    _CONTROLLER: (
+        "checkpoint",
+        "cleanup",
+        "update_max_pending_trials",
+        "_actor_cache",
+        "_actor_manager",
+        "_failed_trials",
+        "_live_trials",
+        "_maybe_cache_trial_actor",
+        "_maybe_reuse_cached_actor",
+        "_resources_to_pending_trials",
+        "_stopped_trials",
+        "_trial_to_actor",
+        "_trials",
+        "_trials_to_cache",
+    ),
+}
+"""Where (a module, or a class in it) and which: everything that is used below."""
 
-    wanted: list[tuple[Any, str]] = [
-        (worker, "_worker_logs_enabled"),
-        (ray_constants, "ENABLE_RAY_CLUSTER"),
-        (parameter, "RayParams"),
-        (node.Node, "start_api_server"),
-        (services, "get_node"),
-        (services, "_get_gcs_client_options"),
-        (state.GlobalState, "_initialize_global_state"),
+
+def check(*, tune: bool = False) -> None:
+    """Raise EngineError if this version of Ray lacks something that tuner takes from it; with
+    `tune` of Ray Tune too, which takes half a second to import."""
+    missing = [
+        f"{place.replace(':', '.')}.{name}"
+        for place, names in (CORE | (TUNE if tune else {})).items()
+        for name in names
+        if not _is_there(place, name)
     ]
-    missing = [f"{owner.__name__}.{part}" for owner, part in wanted if not hasattr(owner, part)]
     if missing:
         raise _unfit(f"it lacks {', '.join(missing)}")
+
+
+def _is_there(place: str, name: str) -> bool:
+    """Whether a module or class has a name, or the class' instances from their making on."""
+    module_name, _, class_name = place.partition(":")
+    try:
+        owner: Any = importlib.import_module(module_name)
+    except ImportError:
+        return False
+    if not class_name:
+        return hasattr(owner, name)
+    owner = getattr(owner, class_name, None)
+    if owner is None:
+        return False
+    made_in = getattr(owner.__init__, "__code__", None)
+    fields = getattr(owner, "__annotations__", {})
+    made = made_in is not None and name in made_in.co_names
+    return made or hasattr(owner, name) or name in fields
 
 
 def actor_of(tune_trial: Any) -> Any:
@@ -41,19 +93,32 @@ def actor_of(tune_trial: Any) -> Any:
     return tune_trial.temporary_state.ray_actor
 
 
-def prepare(controller: Any, tune_trial: Any, workers: int, full: Container[str] = ()) -> Any:
+def id_of(actor: Any) -> str:
+    """The id of an actor, by its handle."""
+    return str(actor._actor_id.hex())
+
+
+def prepare(
+    controller: Any,
+    tune_trial: Any,
+    workers: int,
+    full: Container[str] = (),
+    reluctance: Callable[[str, str], int] = lambda trial_id, worker_id: 0,
+) -> Any:
     """Set up Tune's controller at its first trial: keep the workers, keep no state of Tune's own.
 
     Returns the controller itself, whose `cleanup` frees the workers and their places. Tune keeps
     one idle actor, and with one thrown away TensorFlow's import is lost. Its state, which nothing
     here reads, is 11 KB a trial, all of it written at the end. The worker of a trial that is in
-    `full` is not kept: a new one takes its place.
+    `full` is not kept: a new one takes its place. Of the idle workers a trial takes the one with
+    the least `reluctance(trial's id, worker's id)`, and of equals the one that is idle longest.
     """
     try:
         inner = controller._tune_controller
         inner._actor_cache.increase_max(tune_trial.placement_group_factory, by=workers)
         inner.checkpoint  # noqa: B018  it must exist to be replaced
         _take_every_death_for_one(inner._actor_manager)
+        _prefer(inner, reluctance)
         keep = inner._maybe_cache_trial_actor
         forget_ended(inner)
         let_start(inner, tune_trial, undisturbed=True)
@@ -81,6 +146,20 @@ def _take_every_death_for_one(manager: Any) -> None:
         failed(tracked_actor_task, exception)
 
     manager._actor_task_failed = task_failed
+
+
+def _prefer(inner: Any, reluctance: Callable[[str, str], int]) -> None:
+    """Let a trial have the idle worker that it is for; by itself Tune takes the first of them."""
+    reuse = inner._maybe_reuse_cached_actor
+    live = inner._actor_manager._live_actors_to_ray_actors_resources
+
+    def reuse_the_right_one(trial: Any) -> bool:
+        idle = inner._actor_cache._cached_objects[trial.placement_group_factory]
+        if len(idle) > 1:
+            idle.sort(key=lambda tracked: reluctance(trial.trial_id, id_of(live[tracked][0])))
+        return bool(reuse(trial))
+
+    inner._maybe_reuse_cached_actor = reuse_the_right_one
 
 
 def employ(controller: Any, tune_trial: Any, workers: int, more: int) -> None:

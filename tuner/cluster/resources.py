@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,10 @@ from tuner.errors import EngineError
 STORE_SHARE = 0.25
 """What of the free shared memory the object store may take."""
 
-
 STORE_LEAST = 100 << 20
-
-
+"""Bytes that it takes at least."""
 STORE_MOST = 8 << 30
+"""And at most."""
 
 
 def _local_options(
@@ -40,14 +38,10 @@ def _local_options(
 
 
 def available_cpus() -> int:
-    """The CPUs that this process may use: its affinity, or the container's quota if less."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = Path("/sys/fs/cgroup/cpu.max")
-    if quota.is_file():
-        allowed, _, period = quota.read_text().partition(" ")
-        if allowed != "max":
-            return max(1, min(cpus or 1, int(allowed) // int(period)))
-    return cpus or 1
+    """The CPUs that this process may use: its affinity, or its container's quota if less."""
+    import joblib  # a tenth of a second, which `--help` need not wait for
+
+    return int(joblib.cpu_count())
 
 
 def fitting(
@@ -101,6 +95,21 @@ def gpu_nodes_to_spare(
     others = [node for node in nodes if node not in has_gpu]
     elsewhere = any(_fit_on(node, cpus_per_trial, gpus_per_trial, memory_mb) for node in others)
     return sorted(n["NodeID"] for n in has_gpu) if elsewhere and not gpus_per_trial else []
+
+
+def memory_of_one(
+    nodes: list[dict[str, Any]],
+    cpus_per_trial: float,
+    gpus_per_trial: float,
+    memory_mb: float = 0.0,
+) -> float:
+    """The MB of memory that a trial has on a node that is full of them, where that is least."""
+    parts = [math.inf]
+    for node in nodes:
+        trials = _fit_on(node, cpus_per_trial, gpus_per_trial, memory_mb)
+        if trials:
+            parts.append(node["Resources"].get("memory", math.inf) / trials / 2**20)
+    return min(parts)
 
 
 def _fit_on(node: dict[str, Any], cpus: float, gpus: float, memory_mb: float) -> int:

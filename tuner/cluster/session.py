@@ -29,6 +29,7 @@ from tuner.cluster.resources import (
     count_fitting,
     fitting,
     gpu_nodes_to_spare,
+    memory_of_one,
 )
 from tuner.errors import EngineError
 
@@ -107,6 +108,15 @@ class Runtime:
         import ray
 
         return count_fitting(ray.nodes(), *self._needs)
+
+    @property
+    def memory_mb(self) -> float:
+        """What a worker may take of its node's memory: as given, or its part of what Ray counts."""
+        import ray
+
+        if self.memory_per_trial:
+            return self.memory_per_trial
+        return memory_of_one(ray.nodes(), *self._needs)
 
     @property
     def bundle(self) -> dict[str, float]:

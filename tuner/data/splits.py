@@ -80,9 +80,9 @@ class Data:
 
 @dataclass(frozen=True)
 class Splits:
-    """How a study splits: `plan` search, grid or cv; `validation` split or test."""
+    """How a study splits: `mode` search, grid or cv; `validation` split or test."""
 
-    plan: str = "search"
+    mode: str = "search"
     validation: str = "split"
     folds: int = 3
     repeats: int = 1
@@ -101,7 +101,7 @@ def cell_data(dataset: Dataset, splits: Splits, fold: int = 0) -> Data:
 
 def judged_on_test(splits: Splits) -> bool:
     """Whether cells are judged on the dataset's test part."""
-    return splits.plan != "cv" and splits.validation == "test"
+    return splits.mode != "cv" and splits.validation == "test"
 
 
 def cell_rows(dataset: Dataset, splits: Splits, fold: int = 0) -> tuple[Array, Array]:
@@ -115,7 +115,7 @@ def cell_rows(dataset: Dataset, splits: Splits, fold: int = 0) -> tuple[Array, A
         return np.arange(n), np.arange(n, n + len(dataset.y_test))
     if dataset.folds is not None:
         return _own_fold(dataset, splits, fold)
-    if splits.plan == "cv":
+    if splits.mode == "cv":
         return _cv_fold(dataset, splits, fold)
     return _split(dataset, splits)
 
@@ -145,7 +145,7 @@ def _split(dataset: Dataset, splits: Splits) -> tuple[Array, Array]:
 
 def _own_fold(dataset: Dataset, splits: Splits, fold: int) -> tuple[Array, Array]:
     folds = dataset.folds or ()
-    if splits.plan != "cv":
+    if splits.mode != "cv":
         return folds[0]
     if len(folds) != splits.folds * splits.repeats:
         raise DatasetError(

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from tuner.trial.cells import Cell
 
+ASK_WAIT_S = 0.05
+"""How long a slow ask may hold up the reports of other workers, at a time."""
+
 
 class Asks(Protocol):
     """The part of a study that proposes."""

@@ -2,65 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tuner.engines.contract import Study
-from tuner.engines.fused.eligible import Unfit, lanes_of, no_gain, why_not
-from tuner.engines.fused.engine import Fused
-from tuner.experiment.experiment import Experiment
+from tuner.engines.contract import Engine, Job, Study
+from tuner.engines.fused.eligible import lanes_of
+from tuner.engines.registry import make_engine
+from tuner.engines.watched import Watched
+from tuner.errors import UnfitError
 
 if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
-    from tuner.experiment.loading import Source
+    from tuner.engines.fused.engine import Fused
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """An engine by name, `why` in words, and what runs a study on it.
+    """An engine by name, `why` in words, and the engine.
 
-    `lanes` is the fused engine's lanes a worker; `seconds()` says where its workers' time went.
+    `lanes` is the fused engine's lanes a worker.
     """
 
     name: str
     why: str
-    run: Callable[[Study], None]
+    engine: Engine
     lanes: int | None = None
-    seconds: Callable[[], dict[str, float]] = dict
+
+    def run(self, study: Study) -> None:
+        """Run a study. Raises UnfitError, before anything is asked, where the engine cannot."""
+        if study.finished:
+            return
+        reason = self.engine.why_not()
+        if reason is not None:
+            raise UnfitError(self.name, reason)
+        watched = Watched(study, type(self.engine).__name__)
+        self.engine.run(watched)
+        watched.check_nothing_lost()
+
+    def seconds(self) -> dict[str, float]:
+        """Where the workers' time went, by what they did, as far as the engine tells."""
+        seconds: dict[str, float] = getattr(self.engine, "seconds", {})
+        return seconds
 
     def __str__(self) -> str:
         lanes = "" if self.lanes is None else f", {self.lanes} lanes a worker"
         return f"{self.name}{lanes} ({self.why})"
 
 
-def choose(experiment: Experiment, runtime: Runtime, source: Source, **given: Any) -> Chosen:
+def choose(job: Job, cluster: Runtime) -> Chosen:
     """The engine that the experiment names; for "auto", fused where every trial can be and gains.
 
-    `given` are the arguments that both engines take. Raises EngineError when Ray cannot start.
+    Raises EngineError when Ray cannot start.
     """
-    plain = partial(_ray_tune, runtime=runtime, source=source, **given)
-    if experiment.engine == "ray_tune":
-        return Chosen("ray_tune", "asked for", plain)
-    if experiment.engine == "fused":
-        lanes = lanes_of(experiment)
-        engine = Fused(experiment, runtime, source, **given)
-        return Chosen("fused", "asked for", engine.run, lanes, lambda: engine.seconds)
-    reason = why_not(experiment, given["dataset"]) or no_gain(experiment)
-    if reason is None:
-        engine = Fused(experiment, runtime, source, **given)
-        try:
-            engine.check(gain=True)
-        except Unfit as error:
-            reason = error.reason
-        else:
-            why = "its trials are networks of one declaration, which train together"
-            return Chosen("fused", why, engine.run, engine.lanes, lambda: engine.seconds)
-    return Chosen("ray_tune", reason, plain)
+    name = job.experiment.engine
+    if name != "auto":
+        return _chosen(name, "asked for", job, cluster)
+    fused = _chosen("fused", "its trials are networks of one declaration, which train together",
+                    job, cluster)  # fmt: skip
+    engine: Fused = fused.engine  # type: ignore[assignment]
+    reason = engine.no_gain()
+    return fused if reason is None else _chosen("ray_tune", reason, job, cluster)
 
 
-def _ray_tune(study: Study, **given: Any) -> None:
-    from tuner.engines.ray_tune import engine  # half a second, which fused need not wait for
-
-    engine.run(study, **given)
+def _chosen(name: str, why: str, job: Job, cluster: Runtime) -> Chosen:
+    lanes = lanes_of(job.experiment) if name == "fused" else None
+    return Chosen(name, why, make_engine(name, job, cluster), lanes)

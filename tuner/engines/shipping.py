@@ -3,18 +3,89 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import sys
 import sysconfig
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import cloudpickle
 
+from tuner.data.splits import Splits
+from tuner.engines.contract import Job
 from tuner.experiment.experiment import KerasModel, Objective
+from tuner.experiment.loading import Source, load_source
+from tuner.store.layout import cell_folder
+from tuner.trial.cells import Cell
 
+if TYPE_CHECKING:
+    from tuner.cluster.session import Runtime
+
+PARKED_SHARE = 0.8
+"""Of a worker's memory so much may be full before a paused training is given up for the next."""
 _IMPORTS_KERAS = re.compile(r"^\s*(import|from)\s+(keras|tensorflow|tf_keras)\b", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """What every worker of a run needs; put into the object store once.
+
+    `source` says where to load the objective; `pickled` is the function itself, for an experiment
+    made in memory. `paths` are the driver's folders of modules; `files` is the folder below which
+    each cell has its own, its checkpoints among them. `keras`: whether to import it ahead. The
+    metric times `sign` is a loss. `memory_mb` is what a worker may fill with paused trainings.
+    """
+
+    source: Source
+    pickled: bytes | None
+    metric: str
+    paths: tuple[str, ...]
+    splits: Splits
+    cpus: float
+    gpus: float
+    keras: bool
+    sign: float = 1.0
+    memory_mb: float = math.inf
+    files: Path | None = None
+    checkpoint_every: int | None = None
+
+    def folder(self, cell: Cell) -> Path | None:
+        """Where a cell's own files lie."""
+        if self.files is None:
+            return None
+        fold = cell.fold if self.splits.mode == "cv" else None
+        return cell_folder(self.files, cell.trial, fold)
+
+    def objective(self) -> Objective:
+        """The objective of a run, loaded or unpickled in this process, a worker."""
+        sys.path.extend(path for path in self.paths if path not in sys.path)
+        if self.pickled is not None:
+            objective: Objective = cloudpickle.loads(self.pickled)
+            return objective
+        return load_source(self.source).objective
+
+
+def shipment(job: Job, cluster: Runtime) -> Shipment:
+    """What the workers of a job need."""
+    experiment = job.experiment
+    in_memory = job.source.kind == "object"
+    return Shipment(
+        source=job.source,
+        pickled=pickled(experiment.objective) if in_memory else None,
+        metric=experiment.metric,
+        paths=user_paths(),
+        splits=job.splits,
+        cpus=cluster.cpus_per_trial,
+        gpus=cluster.gpus_per_trial,
+        keras=needs_keras(experiment.objective),
+        sign=-1.0 if experiment.direction == "maximize" else 1.0,
+        memory_mb=PARKED_SHARE * cluster.memory_mb,
+        files=job.files,
+        checkpoint_every=experiment.checkpoint_every,
+    )
 
 
 def needs_keras(objective: Objective) -> bool:

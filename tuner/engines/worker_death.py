@@ -7,6 +7,8 @@ import re
 DEATH_CHARACTERS = 500
 LOW_MEMORY = "node running low on memory"
 """What Ray says when it ends a worker lest the system end another process."""
+NODE_DIED = "its node has died"
+"""What Ray says when a worker went with its node, which is nobody's fault."""
 KILLED_FOR_MEMORY = "the worker was killed for memory"
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tuner.data.datasets import Dataset
     from tuner.trial.trial import Trial
 
-MODES = ("max", "min")
-PLANS = ("search", "grid", "cv")
+DIRECTIONS = ("minimize", "maximize")
+MODES = ("search", "grid", "cv")
 VALUES = ("last", "best")
 VALIDATIONS = ("split", "test")
 TARGETS = ("labels", "one_hot")
@@ -31,7 +31,7 @@ SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
 SCHEDULERS = ("asha", "median", "hyperband", "none")
 ENGINES = ("auto", "ray_tune", "fused")
 GRID = "grid"
-"""The sampler of the plans that run every point of the grid."""
+"""The sampler of the modes that run every point of the grid."""
 
 NAME_RULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 
@@ -85,9 +85,9 @@ class Experiment:
     """A search to run. Raises ExperimentError or SearchSpaceError naming field, value and rule.
 
     `objective` is `train(trial)` or a `KerasModel`. `metric` is the reported name that is searched
-    for its `mode`, "max" or "min". `plan` is "search", "grid" or "cv". `dataset` is a name, the
-    path of an .npz, a function that returns a `Dataset`, or None. `epochs` sets the high end of
-    the axis `epochs`. `engine` "auto" takes "fused" where it can and gains, else "ray_tune";
+    in its `direction`, "minimize" or "maximize". `mode` is "search", "grid" or "cv". `dataset` is a
+    name, the path of an .npz, a function that returns a `Dataset`, or None. `epochs` sets the high
+    end of the axis `epochs`. `engine` "auto" takes "fused" where it can and gains, else "ray_tune";
     `lanes` is how many cells a worker of "fused" trains at a time (None: as it sees fit). Times are
     in seconds; `trials` counts points, not attempts. `trial_timeout` is that of a cell.
     `memory_per_trial`, in MB, is what Ray sets aside for a worker; one that held more is replaced
@@ -100,8 +100,8 @@ class Experiment:
     space: Mapping[str, Any]
     objective: Objective
     metric: str = "val_accuracy"
-    mode: str = "max"
-    plan: str = "search"
+    direction: str = "maximize"
+    mode: str = "search"
     sampler: str = "tpe"
     multivariate: bool = True
     scheduler: str = "asha"
@@ -146,6 +146,11 @@ class Experiment:
             )
         if not isinstance(self.metric, str) or not self.metric:
             raise ExperimentError(f"metric {self.metric!r} is no name of a metric")
+        if self.mode in ("max", "min"):
+            raise ExperimentError(
+                f"mode {self.mode!r} is not one of {_listed(MODES)}; which way the metric is "
+                f"searched is direction='{self.mode}imize'"
+            )
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ExperimentError(
@@ -159,8 +164,8 @@ class Experiment:
 
 
 _CHOICES: dict[str, Sequence[str]] = {
+    "direction": DIRECTIONS,
     "mode": MODES,
-    "plan": PLANS,
     "sampler": (*SAMPLERS, GRID),
     "scheduler": SCHEDULERS,
     "value": VALUES,

@@ -19,13 +19,13 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     or scheduler. Under a scheduler that stops trials, `epochs` is the budget and no parameter.
     """
     changed = replace(experiment, **overrides)
-    if changed.plan != "search":
+    if changed.mode != "search":
         changed = replace(
             changed,
             sampler=overrides.get("sampler", GRID),
             scheduler=overrides.get("scheduler", "none"),
         )
-    if changed.plan == "cv" and changed.dataset is None:
+    if changed.mode == "cv" and changed.dataset is None:
         raise ExperimentError(
             f"{changed.name} has no dataset to split into folds; give --data, or another --mode"
         )
@@ -33,9 +33,9 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
         raise ExperimentError(
             f"lanes {changed.lanes} belongs to the fused engine; drop it, or --engine ray_tune"
         )
-    if changed.plan == "search" and changed.sampler == GRID:
+    if changed.mode == "search" and changed.sampler == GRID:
         raise ExperimentError("sampler 'grid' belongs to --mode grid or cv; name another")
-    if changed.plan == "grid" and changed.sampler != GRID:
+    if changed.mode == "grid" and changed.sampler != GRID:
         raise ExperimentError(
             f"--mode grid runs every point, so sampler {changed.sampler!r} has nothing to propose; "
             "drop it, or take --mode search or cv"
@@ -61,7 +61,7 @@ def _settled_space(experiment: Experiment) -> SearchSpace:
 def epochs_are_budget(experiment: Experiment) -> bool:
     """Whether the axis `epochs` is the most a trial may get, and not a parameter to search."""
     return (
-        experiment.plan == "search"
+        experiment.mode == "search"
         and experiment.scheduler != "none"
         and not experiment.sample_epochs
     )
@@ -69,7 +69,7 @@ def epochs_are_budget(experiment: Experiment) -> bool:
 
 def cells_per_trial(experiment: Experiment) -> int:
     """How many cells a trial has: one, or every fold of every repeat in a cross-validation."""
-    return experiment.folds * experiment.repeats if experiment.plan == "cv" else 1
+    return experiment.folds * experiment.repeats if experiment.mode == "cv" else 1
 
 
 def last_epoch(experiment: Experiment, params: Mapping[str, Any]) -> int | None:

@@ -164,7 +164,9 @@ def _settled(study: Mapping[str, Any], given: Experiment | None, data: str | Non
         stored["dataset"] = loaded.data or loaded.experiment.dataset
     if data is not None:
         stored["dataset"] = data
-    return replace(loaded.experiment, **stored, space=SearchSpace.from_json(study["space"]))
+    declared = SearchSpace(loaded.experiment.space)
+    space = SearchSpace.from_json(study["space"], like=declared)
+    return replace(loaded.experiment, **stored, space=space)
 
 
 def _trial_number(results: Results, trial: int | None) -> int:
@@ -206,7 +208,7 @@ def _trained_epochs(results: Results, number: int, limit: int | None) -> int | N
     last = by_fold["epoch"].max()
     if study["value"] == "best":
         values = by_fold[study["metric"]]
-        rows = values.idxmin() if study["mode"] == "min" else values.idxmax()
+        rows = values.idxmin() if study["direction"] == "minimize" else values.idxmax()
         chosen = reports.loc[rows, "epoch"]
     else:
         chosen = last
@@ -227,7 +229,7 @@ def _dataset(results: Results, settled: Experiment) -> Dataset:
 
 def _all_training_data(dataset: Dataset, settled: Experiment) -> Data:
     splits = Splits(
-        plan=settled.plan,
+        mode=settled.mode,
         validation=settled.validation,
         folds=settled.folds,
         repeats=settled.repeats,

@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from tuner.errors import ResultsError
-from tuner.search_space.axes import Axis, Categorical, Constant, Int
 from tuner.search_space.space import SearchSpace
 from tuner.store.layout import PARAM_PREFIX, REPORTS_FOLDER, TRIALS_FILE
 from tuner.store.study_json import read_study_json
@@ -37,7 +36,7 @@ class Results:
         complete = self.trials[self.trials["state"] == "COMPLETE"]
         if complete.empty:
             return None
-        rising = self.study["experiment"]["mode"] == "min"
+        rising = self.study["experiment"]["direction"] == "minimize"
         ordered = complete.sort_values(["value", "trial"], ascending=[rising, True])
         return ordered.iloc[0]
 
@@ -78,18 +77,8 @@ def load(path: str | Path) -> Results:
 def row_params(space: SearchSpace, row: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a row of the trials table as the training function saw them."""
 
-    def pick(name: str, axis: Axis) -> Any:
-        value = row[PARAM_PREFIX + name]
-        if isinstance(axis, Constant):
-            return axis.value
-        if isinstance(axis, Categorical):
-            if pd.isna(value):
-                return None
-            return next(c for c in axis.choices if c == value or str(c) == str(value))
-        # pandas reads whole numbers as floats where some trials lack them.
-        return int(value) if isinstance(axis, Int) else float(value)
-
-    return space.draw(pick)
+    labels = {name: row[PARAM_PREFIX + name] for name in space}
+    return space.decode({name: None if pd.isna(v) else v for name, v in labels.items()})
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -1,48 +1,101 @@
-"""`--enqueue FILE|STUDY_DIR`: known-good points, tried before the sampler's.
+"""The points that a search tries before its sampler's own: defaults, and `--enqueue`.
 
 A file holds points as a JSON list of objects, a CSV or a Parquet table with one column a parameter
 (`param_<name>` works too: another study's trials.parquet). A study's folder gives its best point.
-A point may leave parameters out; the sampler fills them in.
+In Python they may be dicts, or a pandas DataFrame. A point may leave parameters out; the sampler
+fills them in. `None` is a choice where the axis has it, else the parameter is left out.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tuner.errors import SearchSpaceError
-from tuner.search_space.axes import Axis, Categorical, Constant, Float, Int
+from tuner.experiment.experiment import GRID, Experiment
+from tuner.search_space.axes import Axis, Constant, NotOnAxis, nearest
 from tuner.search_space.space import SearchSpace
+from tuner.search_space.values import Value
 from tuner.store.layout import PARAM_PREFIX
 
+Given = str | Path | Sequence[Mapping[str, Any]] | Any
+"""A file, a study's folder, points as dicts, or a DataFrame."""
 
-def read_points(path: Path, space: SearchSpace) -> list[dict[str, Any]]:
-    """The points in `path`, checked. Raises SearchSpaceError naming file, point and value."""
-    if path.is_dir():
-        from tuner.results.results import load
 
-        best = load(path).best_params
-        if not best:
-            raise SearchSpaceError(f"--enqueue {path}: the study has no COMPLETE trial")
-        rows: list[Mapping[str, Any]] = [{n: v for n, v in best.items() if n in space}]
+def first_points(
+    experiment: Experiment, given: Given, say: Callable[[str], None] = lambda line: None
+) -> list[dict[str, Value]]:
+    """What the first trials of a settled experiment try, choices by their labels.
+
+    The axes' defaults come first, then the points `given` (None: no more). `say` is told what was
+    left out of a table. Raises SearchSpaceError naming file, point and value, and for more points
+    than there are trials.
+    """
+    space = SearchSpace(experiment.space)
+    points = [] if given is None else read_points(given, space, say)
+    if experiment.sampler == GRID:
+        if points:
+            raise SearchSpaceError(
+                f"--enqueue gives {len(points)} points and a grid has its own; drop it, or search"
+            )
+        return []
+    defaults = space.defaults()
+    if defaults and defaults not in points:
+        points = [defaults, *points]
+    if len(points) > experiment.trials:
+        raise SearchSpaceError(
+            f"{len(points)} points are to be tried first and there are {experiment.trials} trials; "
+            f"ask for {len(points)} trials or more"
+        )
+    return [space.encode(point) for point in points]
+
+
+def read_points(
+    given: Given, space: SearchSpace, say: Callable[[str], None] = lambda line: None
+) -> list[dict[str, Any]]:
+    """The points given, checked. Raises SearchSpaceError naming file, point and value."""
+    if isinstance(given, str | Path):
+        where, rows, table = f"--enqueue {given}: point", *_read(Path(given), space)
     else:
-        rows = _rows(path)
-    return [_checked(f"--enqueue {path}: point {i}", row, space) for i, row in enumerate(rows)]
+        where, rows, table = "enqueue: point", *_given(given)
+    if table:
+        rows = _columns_of_axes(where.rpartition(":")[0], rows, space, say)
+    return [_checked(f"{where} {i}", row, space, table) for i, row in enumerate(rows)]
 
 
-def _rows(path: Path) -> list[Mapping[str, Any]]:
+def _given(given: Any) -> tuple[list[Mapping[str, Any]], bool]:
+    """Points made in Python, and whether they are a table."""
+    if hasattr(given, "to_dict") and hasattr(given, "columns"):
+        return list(given.to_dict("records")), True
+    rows = [given] if isinstance(given, Mapping) else given
+    if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+        raise SearchSpaceError(
+            f"enqueue {given!r:.200} is no list of points {{name: value}}; "
+            "give one, a DataFrame, or the path of a file or study"
+        )
+    return list(rows), False
+
+
+def _read(path: Path, space: SearchSpace) -> tuple[list[Mapping[str, Any]], bool]:
+    """The rows of a file, and whether it is a table."""
     import pandas as pd
 
+    if path.is_dir():
+        return [_best_of(path, space)], False
     try:
         if path.suffix == ".json":
             rows = json.loads(path.read_text())
         elif path.suffix == ".csv":
-            rows = pd.read_csv(path, keep_default_na=False, na_values=[""]).to_dict("records")
+            # As texts: each axis knows what its own values look like.
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+            return list(frame.to_dict("records")), True
         elif path.suffix == ".parquet":
-            rows = pd.read_parquet(path).to_dict("records")
+            return list(pd.read_parquet(path).to_dict("records")), True
         else:
             raise SearchSpaceError(f"--enqueue {path} is no .json, .csv or .parquet, nor a study")
     except (OSError, ValueError) as error:
@@ -51,17 +104,58 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
     rows = [rows] if isinstance(rows, dict) else rows
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise SearchSpaceError(f"--enqueue {path} holds no list of points {{name: value}}")
-    return rows
+    return rows, False
 
 
-def _checked(where: str, row: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
+def _best_of(path: Path, space: SearchSpace) -> Mapping[str, Any]:
+    from tuner.results.results import load
+
+    best = load(path).best_params
+    if not best:
+        raise SearchSpaceError(f"--enqueue {path}: the study has no COMPLETE trial")
+    return {name: value for name, value in best.items() if name in space}
+
+
+def _columns_of_axes(
+    where: str, rows: Sequence[Mapping[str, Any]], space: SearchSpace, say: Callable[[str], None]
+) -> list[Mapping[str, Any]]:
+    """The rows without the columns that are no axes: a score, say, or pandas' index.
+
+    Raises SearchSpaceError where no column is an axis, or one looks like a mistyped one.
+    """
+    columns = [str(name) for name in (rows[0] if rows else ())]
+    prefixed = [name for name in columns if name.startswith(PARAM_PREFIX)]
+    if prefixed:  # a table of trials: its other columns are no parameters
+        names = {name: name.removeprefix(PARAM_PREFIX) for name in prefixed}
+    else:
+        names = {name: name for name in columns}
+    unknown = [column for column, name in names.items() if name not in space]
+    free = [name for name in space if name not in names.values()]
+    for name in unknown:
+        if meant := nearest(name, free):
+            raise SearchSpaceError(f"{where} has a column {name!r}; did you mean {meant!r}?")
+    if rows and len(unknown) == len(names):
+        raise SearchSpaceError(
+            f"{where} has no column that is an axis; the axes are: {', '.join(space)}"
+        )
+    shown = [name for name in unknown if name and not name.startswith("Unnamed: ")]
+    if shown:
+        say(f"{where}: columns that are no axes are left out: {', '.join(shown)}")
+    kept = {column: name for column, name in names.items() if name in space}
+    return [
+        {kept[str(column)]: value for column, value in row.items() if str(column) in kept}
+        for row in rows
+    ]
+
+
+def _checked(where: str, row: Mapping[str, Any], space: SearchSpace, table: bool) -> dict[str, Any]:
     if any(str(name).startswith(PARAM_PREFIX) for name in row):
         row = {
             name.removeprefix(PARAM_PREFIX): value
             for name, value in row.items()
             if name.startswith(PARAM_PREFIX)
         }
-    point = {}
+    point: dict[str, Any] = {}
     for name, value in row.items():
         if name not in space:
             raise SearchSpaceError(
@@ -69,24 +163,39 @@ def _checked(where: str, row: Mapping[str, Any], space: SearchSpace) -> dict[str
             )
         axis = space[name]
         # A constant is what it is: under a scheduler that is what `epochs` becomes.
-        if isinstance(axis, Constant) or _is_missing(value):
+        if isinstance(axis, Constant):
             continue
-        point[name] = _as_axis_value(axis, value)
-        if not axis.holds(point[name]):
-            raise SearchSpaceError(f"{where} has {name} = {value!r}, which the axis does not hold")
-    return point
+        if _is_missing(value) and not (axis.holds(None) or _holds_nan(axis, value)):
+            continue
+        try:
+            point[name] = axis.find(_read_value(axis, value, table))
+        except NotOnAxis:
+            raise SearchSpaceError(
+                f"{where} has {name} = {value!r}, which the axis does not hold"
+            ) from None
+    # A table has a cell for every axis, also for those that do not exist beside the others.
+    return {name: value for name, value in point.items() if space.may_exist(name, point)}
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float) and math.isnan(value)
 
 
-def _as_axis_value(axis: Axis, value: Any) -> Any:
-    plain = value.item() if hasattr(value, "item") else value
-    if isinstance(axis, Float) and isinstance(plain, int) and not isinstance(plain, bool):
-        return float(plain)
-    if isinstance(axis, Int) and isinstance(plain, float) and plain.is_integer():
-        return int(plain)
-    if isinstance(axis, Categorical) and plain not in axis.choices:
-        return next((choice for choice in axis.choices if str(choice) == str(plain)), plain)
-    return plain
+def _holds_nan(axis: Axis, value: Any) -> bool:
+    return value is not None and isinstance(value, float) and axis.holds(math.nan)
+
+
+def _read_value(axis: Axis, value: Any, table: bool) -> Any:
+    """A cell as the axis may have it: texts of a CSV as numbers, a missing one as None."""
+    if _is_missing(value):
+        return value if _holds_nan(axis, value) else None
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if table and isinstance(value, str) and not hasattr(axis, "choices"):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value

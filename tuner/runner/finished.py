@@ -34,7 +34,7 @@ class Finished:
     @property
     def exit_code(self) -> int:
         """1 for a grid or cross-validation with failed cells, else 0."""
-        every_point = self.study.experiment.plan != "search"
+        every_point = self.study.experiment.mode != "search"
         return int(every_point and self.study.counts()[State.FAILED] > 0)
 
     @property
@@ -66,7 +66,11 @@ class Finished:
             "states": {str(state): n for state, n in sorted(self.study.counts().items())},
             "best": None
             if best is None
-            else {"trial": best.trial, "value": best.value, "params": best.params},
+            else {
+                "trial": best.trial,
+                "value": best.value,
+                "params": self.study.space.encode(best.params),
+            },
             "epochs_trained": trained,
             "epochs_saved": saved,
             "epochs_shared": self.shared_epochs,

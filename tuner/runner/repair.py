@@ -59,7 +59,7 @@ def repair(study_dir: Path, storage: str | None = None) -> list[str]:
         if url is None and (cut := cut_unfinished(study_dir / JOURNAL_FILE)):
             said.append(f"{JOURNAL_FILE}: cut {cut} unfinished bytes at its end")
         backend = journal_storage(study_dir) if url is None else url_storage(url)
-        study = Study(experiment, Ledger(name, experiment.mode, backend))
+        study = Study(experiment, Ledger(name, experiment.direction, backend))
         try:
             last = last_attempts(study)
             check_whole(last, set())

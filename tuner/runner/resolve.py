@@ -15,7 +15,7 @@ from tuner.experiment.loading import load as load_experiment
 from tuner.experiment.settle import cells_per_trial, epochs_are_budget, last_epoch, settle
 from tuner.schedulers.registry import make_scheduler
 from tuner.search_space.axes import Int
-from tuner.search_space.grid import grid_points
+from tuner.search_space.grid import cost_note, grid_points
 from tuner.search_space.space import SearchSpace
 
 
@@ -39,6 +39,16 @@ def headline(settled: Experiment, path: Path) -> str:
         f"{path.name}: {points}, {settled.sampler} + {settled.scheduler}, seed "
         f"{settled.seed}, {data}{judged}{epochs}"
     )
+
+
+def notes(settled: Experiment) -> list[str]:
+    """What is to be said of the space before a run: axes that are not quite as declared, costs."""
+    space = SearchSpace(settled.space)
+    said = space.notes()
+    if settled.sampler == GRID:
+        cost = cost_note(len(grid_points(space)), cells_per_trial(settled))
+        said += [] if cost is None else [cost]
+    return said
 
 
 def _loaded(experiment: str | Experiment, overrides: Mapping[str, Any]) -> Loaded:
@@ -79,7 +89,7 @@ def _resources(settled: Experiment) -> tuple[int | None, float, float, float | N
 
 def _splits(settled: Experiment) -> Splits:
     return Splits(
-        plan=settled.plan,
+        mode=settled.mode,
         validation=settled.validation,
         folds=settled.folds,
         repeats=settled.repeats,

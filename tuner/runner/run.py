@@ -15,10 +15,18 @@ from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import cells_per_trial
 from tuner.runner.display import Display
-from tuner.runner.enqueue import read_points
+from tuner.runner.enqueue import Given, first_points
 from tuner.runner.finished import Finished, Interrupted
 from tuner.runner.lost_reports import lost_reports
-from tuner.runner.resolve import _absolute_data, _loaded, _resources, _settle, _splits, headline
+from tuner.runner.resolve import (
+    _absolute_data,
+    _loaded,
+    _resources,
+    _settle,
+    _splits,
+    headline,
+    notes,
+)
 from tuner.samplers.registry import caveat, check_sampler
 from tuner.search_space.set_option import set_axes
 from tuner.search_space.space import SearchSpace
@@ -61,13 +69,14 @@ def run(
     resume: bool = False,
     address: str | None = None,
     storage: str | None = None,
-    enqueue: str | Path | None = None,
+    enqueue: Given = None,
     quiet: bool = True,
     **fields: Any,
 ) -> Results:
     """Run an experiment and return its results, as `python -m tuner run` does.
 
-    `experiment` is an Experiment, or what the command line takes. `fields` override fields of the
+    `experiment` is an Experiment, or what the command line takes. `enqueue` is a file, a study's
+    folder, a list of points or a DataFrame. `fields` override fields of the
     Experiment (`trials=50`, `seed=7`, ...); sampler and scheduler given here count as typed. Raises
     a TunerError for whatever the command line would refuse.
     """
@@ -83,7 +92,7 @@ def run(
         address=address,
         storage=storage,
         sets=(),
-        enqueue=None if enqueue is None else Path(enqueue),
+        enqueue=enqueue,
         overrides=fields,
         display=Display(None if quiet else Console()),
     )
@@ -99,12 +108,13 @@ def run_study(
     address: str | None,
     storage: str | None,
     sets: Sequence[str],
-    enqueue: Path | None,
+    enqueue: Given,
     overrides: Mapping[str, Any],
     display: Display,
 ) -> Finished:
     """Run a new study, or go on with one, to its end. Raises Interrupted on Ctrl-C."""
     from tuner.engines.choice import choose
+    from tuner.engines.contract import Job
 
     # An experiment's file may import TensorFlow, here as in the workers: no noise of its start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -131,11 +141,13 @@ def run_study(
     else:
         settled = _settle(loaded.experiment, overrides)
         path = new_study_path(folder, name, study)
-        points = [] if enqueue is None else read_points(enqueue, SearchSpace(settled.space))
+        points = first_points(settled, enqueue, display.line)
         shown = None if storage is None else shown_url(storage)
         content = {"name": path.name, "enqueued": points, "storage": shown}
     check_sampler(settled)
     display.line(headline(settled, path))
+    for line in notes(settled):
+        display.line(line)
     if note := caveat(settled):
         display.line(note)
     made = None if resume else make_folder(path)
@@ -163,14 +175,9 @@ def run_study(
             import pandas  # noqa: F401  # PyArrow will, at its first table; Ray is still starting
 
             runtime.ready()  # what Ray refuses is said before a trial is asked for
-            engine = choose(
-                settled,
-                runtime,
-                loaded.source,
-                dataset=dataset,
-                splits=_splits(settled),
-                files=path.resolve() / FILES_FOLDER,
-            )
+            files = path.resolve() / FILES_FOLDER
+            job = Job(settled, loaded.source, _splits(settled), dataset, files)
+            engine = choose(job, runtime)
             engine = replace(engine, why=content.setdefault("engine_because", engine.why))
             display.line(f"engine: {engine}")
             settled = replace(settled, engine=engine.name, lanes=engine.lanes)
@@ -213,7 +220,7 @@ def _open(
     new: bool,
 ) -> Study:
     backend = journal_storage(path) if storage is None else url_storage(storage)
-    ledger = Ledger(name, settled.mode, backend, new=new)
+    ledger = Ledger(name, settled.direction, backend, new=new)
     events = None
     if settled.tensorboard:
         events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))

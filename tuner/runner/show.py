@@ -23,8 +23,8 @@ def show_study(path: str | Path, top: int, console: Console) -> None:
     experiment = results.study["experiment"]
     _print(
         console,
-        f"{results.study['name']}: {experiment['plan']} by {experiment['sampler']} + "
-        f"{experiment['scheduler']}, {experiment['mode']} {experiment['metric']}",
+        f"{results.study['name']}: {experiment['mode']} by {experiment['sampler']} + "
+        f"{experiment['scheduler']}, {experiment['direction']} {experiment['metric']}",
     )
     if results.trials.empty:
         console.print("no trial yet")
@@ -96,13 +96,13 @@ def saved_epochs(results: Results) -> int:
     trials, experiment = results.trials, results.study["experiment"]
     if PARAM_PREFIX + "epochs" not in trials:
         return 0
-    cells = experiment["folds"] * experiment["repeats"] if experiment["plan"] == "cv" else 1
+    cells = experiment["folds"] * experiment["repeats"] if experiment["mode"] == "cv" else 1
     ended = trials[trials["state"].isin(["STOPPED", "DIVERGED"])]
     return int((ended[PARAM_PREFIX + "epochs"] * cells - ended["epochs"]).sum())
 
 
 def _leaderboard(results: Results, top: int) -> Table:
-    rising = results.study["experiment"]["mode"] == "min"
+    rising = results.study["experiment"]["direction"] == "minimize"
     best_first = results.trials.sort_values(
         ["value", "trial"], ascending=[rising, True], na_position="last"
     )

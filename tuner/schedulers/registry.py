@@ -1,8 +1,8 @@
 """Schedulers: whether a trial goes on after a report.
 
-A scheduler sees losses (lower is better, whatever the study's mode), never NaN. In a deterministic
-study it sees the values of earlier windows and the trial's own only, so that no arrival order can
-change a decision.
+A scheduler sees losses (lower is better, whatever the study's direction), never NaN. In a
+deterministic study it sees the values of earlier windows and the trial's own only, so that no
+arrival order can change a decision.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from tuner.errors import SearchSpaceError
-from tuner.search_space.axes import Axis, Categorical, Constant, Float, Int, Value
-from tuner.search_space.space import SearchSpace
+from tuner.search_space.axes import Axis, Categorical, Constant, Float, Int, NotOnAxis
+from tuner.search_space.space import SearchSpace, wanted_values
+from tuner.search_space.values import Value
 
 
 def set_axes(space: SearchSpace, texts: Iterable[str]) -> SearchSpace:
@@ -36,7 +37,7 @@ def set_axes(space: SearchSpace, texts: Iterable[str]) -> SearchSpace:
 def _changed(name: str, axis: Axis, text: str) -> Axis:
     if ".." in text:
         return _narrowed(name, axis, text)
-    values = [_value(name, axis, part.strip()) for part in text.split(",")]
+    values = [_value(name, axis, part.strip()) for part in _parts(text)]
     if len(values) == 1:
         return Constant(values[0], when=axis.when)
     return Categorical(values, when=axis.when)
@@ -49,21 +50,39 @@ def _narrowed(name: str, axis: Axis, text: str) -> Axis:
     low: Any = _value(name, axis, low_text.strip())
     high: Any = _value(name, axis, high_text.strip())
     grid: Any = [value for value in axis.grid or () if low <= value <= high]
+    default: Any = axis.default
+    if default is not None and not low <= default <= high:
+        default = None
     if low >= axis.low and high <= axis.high:
-        return replace(axis, low=low, high=high, grid=grid or None)
+        return replace(axis, low=low, high=high, grid=grid or None, default=default)
     raise SearchSpaceError(
         f"--set {name}={text}: the range leaves the axis, which is {axis.low!r} to {axis.high!r}"
     )
 
 
-def _value(name: str, axis: Axis, text: str) -> Value:
+def _parts(text: str) -> list[str]:
+    """The parts between commas, but for those inside brackets: [64, 64] is one choice."""
+    parts, depth = [""], 0
+    for sign in text:
+        depth += (sign in "([{") - (sign in ")]}")
+        if sign == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return parts
+
+
+def _value(name: str, axis: Axis, text: str) -> Any:
     """The text as a value of the axis' type."""
     if isinstance(axis, Categorical | Constant):
-        known = axis.choices if isinstance(axis, Categorical) else [axis.value]
-        for choice in known:
-            if text in (str(choice), json.dumps(choice)):
-                return choice
-        return _literal(text)
+        known = axis if isinstance(axis, Categorical) else Categorical([axis.value])
+        literal = _literal(text)
+        for given in (text, literal):
+            try:
+                return known.find(given)
+            except NotOnAxis:
+                continue
+        return literal
     kind, noun = (float, "number") if isinstance(axis, Float) else (int, "whole number")
     try:
         return kind(text)
@@ -86,7 +105,8 @@ def _without_impossible(axes: dict[str, Axis]) -> SearchSpace:
     for name, axis in axes.items():
         when: dict[str, Any] = {}
         for parent, wanted in (axis.when or {}).items():
-            values = wanted if isinstance(wanted, list | tuple) else [wanted]
+            values = wanted_values(axes[parent], wanted)
+            values = [wanted] if values is None else values
             when[parent] = [v for v in values if parent in kept and kept[parent].holds(v)]
         if all(when.values()):
             kept[name] = replace(axis, when=when) if when else axis

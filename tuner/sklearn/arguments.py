@@ -62,7 +62,7 @@ def task_of(task: str, y: Any) -> str:
     return "regressor" if np.asarray(y).dtype.kind == "f" else "classifier"
 
 
-def plan_overrides(mode: str, sampler: str | None, scheduler: str | None) -> dict[str, str]:
+def mode_overrides(mode: str, sampler: str | None, scheduler: str | None) -> dict[str, str]:
     """The sampler and scheduler of the study, as if typed."""
     if mode not in SEARCH_MODES:
         raise ExperimentError(f"mode {mode!r} is not one of {', '.join(SEARCH_MODES)}")

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from tuner.errors import SearchSpaceError
-from tuner.search_space.axes import Axis, Categorical, Constant, Value
+from tuner.search_space.axes import Axis, Categorical, Constant
 from tuner.search_space.space import SearchSpace
+from tuner.search_space.values import Value
 
 SUBGRID = "grid"
 """The axis that says which dict of a list of dicts a point comes from."""

@@ -35,7 +35,7 @@ from tuner.sklearn.arguments import (
     Samples,
     concurrency_of,
     fit_options,
-    plan_overrides,
+    mode_overrides,
     samples_of,
     scorers_of,
     seed_of,
@@ -186,7 +186,7 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
             space=grid.space,
             objective=train,
             metric=f"test_{decides}",
-            plan="cv" if several else {"cv": "grid"}.get(self.mode, "search"),
+            mode="cv" if several else {"cv": "grid"}.get(self.mode, "search"),
             epochs=None if "epochs" in grid.names.values() else make.epochs,
             dataset=lambda: samples.dataset(folds),
             folds=len(folds) if several else 2,
@@ -206,7 +206,7 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
         from tuner.runner.display import Display
         from tuner.runner.run import run_study
 
-        overrides = plan_overrides(self.mode, self.sampler, self.scheduler)
+        overrides = mode_overrides(self.mode, self.sampler, self.scheduler)
         with ExitStack() as stack:
             folder = self.results or stack.enter_context(tempfile.TemporaryDirectory())
             finished = run_study(

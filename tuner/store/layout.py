@@ -25,7 +25,7 @@ LOCK_FILE = "lock"
 FILES_FOLDER = "files"
 LOGS_FOLDER = "logs"
 TENSORBOARD_FOLDER = "tensorboard"
-FORMAT = 1
+FORMAT = 2
 """The version of this layout, `format` in study.json."""
 
 PARAM_PREFIX = "param_"

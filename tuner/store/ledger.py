@@ -13,6 +13,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.errors import ResultsError, StudyError
@@ -104,7 +105,7 @@ class Ledger:
     """The attempts of one study. Safe to use from several threads, as Optuna's storages are."""
 
     def __init__(
-        self, name: str, mode: str, storage: BaseStorage | None = None, *, new: bool = False
+        self, name: str, direction: str, storage: BaseStorage | None = None, *, new: bool = False
     ) -> None:
         """Open the study `name` of a storage; with `new`, raises StudyError if it is there."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -113,7 +114,7 @@ class Ledger:
                 self._study = optuna.create_study(
                     storage=storage or InMemoryStorage(),
                     study_name=name,
-                    direction="maximize" if mode == "max" else "minimize",
+                    direction=StudyDirection[direction.upper()],
                     load_if_exists=not new,
                 )
         except optuna.exceptions.DuplicatedStudyError:
@@ -160,7 +161,7 @@ class Ledger:
     ) -> tuple[int, dict[str, Any]]:
         """Open the first attempt of `trial` at a point of the sampler's; its id and the point.
 
-        `known` fixes some parameters of it.
+        `known` fixes some parameters of it, choices by their labels.
         """
         self._study.sampler = sampler
         if known:
@@ -176,7 +177,7 @@ class Ledger:
         distributions = space.distributions(params)
         template = optuna.trial.create_trial(
             state=TrialState.RUNNING,
-            params={name: params[name] for name in distributions},
+            params=space.encode({name: params[name] for name in distributions}),
             distributions=distributions,
             user_attrs=dict(attrs),
         )

@@ -21,6 +21,7 @@ from tuner.files import put_bytes
 from tuner.search_space.space import SearchSpace
 from tuner.store.layout import FORMAT, STUDY_FILE
 from tuner.store.ledger import shown_url
+from tuner.store.study_upgrades import upgraded
 
 LIBRARIES = ("ray", "optuna", "tensorflow", "keras", "numpy", "scikit-learn", "pandas")
 _NOT_STORED = ("name", "space", "objective")
@@ -91,7 +92,8 @@ def resumed(loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, 
             )
     free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
     settled = replace(loaded.experiment, **{**stored, **free})
-    return replace(settled, space=SearchSpace.from_json(content["space"]))
+    space = SearchSpace.from_json(content["space"], like=SearchSpace(loaded.experiment.space))
+    return replace(settled, space=space)
 
 
 def study_name(content: Mapping[str, Any], path: Path) -> str:
@@ -151,10 +153,11 @@ def read_study_json(path: Path) -> dict[str, Any]:
         raise ResultsError(f"{path} is no study folder: it has no {STUDY_FILE}") from None
     except (OSError, ValueError) as error:
         raise ResultsError(f"{file} cannot be read: {error}") from None
-    found = content.get("format") if isinstance(content, dict) else None
+    content = upgraded(content) if isinstance(content, dict) else {}
+    found = content.get("format")
     if found != FORMAT:
         raise ResultsError(
             f"{file} has format {found!r}, this tuner reads format {FORMAT}; "
             "open it with the tuner that wrote it"
         )
-    return dict(content)
+    return content

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import EngineError
+from tuner.search_space.values import is_plain, text_of
 from tuner.store.layout import TENSORBOARD_FOLDER, cell_folder
 from tuner.store.reports_table import CellKey, Report
 from tuner.study.record import Record
@@ -82,7 +83,8 @@ class EventFiles:
         name = f"value_{self._metric}"
         for fold in record.cells:
             file = self._file((record.trial, fold))
-            for summary in self._hparams(record.params, {name: value}):
+            params = {n: v if is_plain(v) else text_of(v) for n, v in record.params.items()}
+            for summary in self._hparams(params, {name: value}):
                 self._write(file, summary, 0)
             scalar = self._summary.Value(tag=name, simple_value=value)
             self._write(file, self._summary(value=[scalar]), record.epochs)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tuner.search_space.axes import Axis, Categorical, Float, Int
 from tuner.search_space.space import SearchSpace
+from tuner.search_space.values import EXACT_WHOLE
 from tuner.store.layout import PARAM_PREFIX, TRIAL_COLUMNS
 from tuner.store.parquet import arrow_type, microseconds
 from tuner.study.record import Record
@@ -28,9 +29,9 @@ def trials_table(records: Iterable[Record], space: SearchSpace, engine: str) -> 
     columns["started_at"] = [microseconds(row.started_at) for row in rows]
     for name, axis in space.items():
         as_text = _param_type(axis) == pa.string()
-        values = [row.params.get(name) for row in rows]
+        labels = [axis.encode(r.params[name]) if name in r.params else None for r in rows]
         columns[PARAM_PREFIX + name] = [
-            str(value) if as_text and value is not None else value for value in values
+            str(label) if as_text and label is not None else label for label in labels
         ]
     return pa.table([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
 
@@ -51,8 +52,10 @@ def _param_type(axis: Axis) -> pa.DataType:
         return pa.float64()
     if isinstance(axis, Int):
         return pa.int64()
-    values = axis.choices if isinstance(axis, Categorical) else [axis.value]
-    kinds = {type(value) for value in values if value is not None}
+    labels = axis.labels if isinstance(axis, Categorical) else [axis.label]
+    kinds = {type(label) for label in labels if label is not None}
+    if any(isinstance(label, int) and abs(label) > EXACT_WHOLE for label in labels):
+        return pa.string()
     if kinds == {bool}:
         return pa.bool_()
     if kinds == {int}:

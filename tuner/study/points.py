@@ -22,7 +22,8 @@ class Proposals:
         self._space = SearchSpace(experiment.space)
         self._ledger = ledger
         self.enqueued = enqueued
-        self.points = grid_points(self._space) if experiment.sampler == GRID else None
+        grid = experiment.sampler == GRID
+        self.points: Sequence[Mapping[str, Any]] | None = grid_points(self._space) if grid else None
         self.total = experiment.trials if self.points is None else len(self.points)
         # A grid that nothing stops is the same in any order.
         fixed = self.points is not None and experiment.scheduler == "none"
@@ -32,7 +33,7 @@ class Proposals:
         """Open trial `number`'s first attempt in the ledger; its id and its point."""
         if self.points is not None:
             attrs = {"trial": number, "attempt": 1}
-            params = self.points[number]
+            params = dict(self.points[number])
             return self._ledger.open(self._space, params, attrs), params
         known = self.enqueued[number] if number < len(self.enqueued) else {}
         sampler = make_sampler(self._experiment, number)

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.experiment.settle import last_epoch
-from tuner.search_space.axes import Constant
 from tuner.store.ledger import FOLD, broken_ledger
 from tuner.store.reports_table import Report
 from tuner.study.record import CellResult, Record
@@ -58,9 +57,7 @@ def last_attempts(study: Study) -> dict[int, FrozenTrial]:
 
 def record_of(study: Study, number: int, attempt: FrozenTrial) -> Record:
     """A trial as its last attempt in the ledger tells it."""
-    params = study.space.draw(
-        lambda name, axis: axis.value if isinstance(axis, Constant) else attempt.params[name]
-    )
+    params = study.space.decode(attempt.params)
     cells = {
         int(name.removeprefix(FOLD)): CellResult.from_json(form)
         for name, form in attempt.user_attrs.items()

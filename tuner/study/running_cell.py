@@ -36,7 +36,7 @@ class OpenCell:
         state, error = self._state(outcome, experiment.metric)
         value = None
         if self.values and state in (State.COMPLETE, State.STOPPED):
-            best = max if experiment.mode == "max" else min
+            best = max if experiment.direction == "maximize" else min
             last = self.values[max(self.values)]
             value = best(self.values.values()) if experiment.value == "best" else last
         return CellResult(

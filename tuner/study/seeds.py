@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from tuner.search_space.values import point_text
 
 
 def cell_seed(study_seed: int, params: Mapping[str, Any], fold: int, repeat: int) -> int:
@@ -16,8 +17,7 @@ def cell_seed(study_seed: int, params: Mapping[str, Any], fold: int, repeat: int
     `epochs` does not count: a longer training is the continuation of a shorter one.
     """
     point = {name: value for name, value in params.items() if name != "epochs"}
-    text = json.dumps(point, sort_keys=True)
-    digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
+    digest = int.from_bytes(hashlib.sha256(point_text(point).encode()).digest()[:16], "big")
     return _first_state(study_seed, digest, fold, repeat)
 
 

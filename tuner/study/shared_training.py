@@ -8,12 +8,13 @@ the leader's worker says so, and the followers train for themselves.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.search_space.space import SearchSpace
+from tuner.search_space.values import point_text
 from tuner.study.record import Record
 from tuner.trial.cells import State
 
@@ -37,11 +38,15 @@ def leaders(experiment: Experiment, points: Sequence[Mapping[str, Any]]) -> dict
         return {}
     if experiment.scheduler != "none" or experiment.fold_racing != "none":
         return {}
+    space = SearchSpace(experiment.space)
+    axis = space.get("epochs")
+    if axis is None or len(axis.values() or ()) < 2:
+        return {}
     groups: dict[str, list[int]] = defaultdict(list)
     for number, point in enumerate(points):
         if isinstance(point.get("epochs"), int):
             rest = {name: value for name, value in point.items() if name != "epochs"}
-            groups[json.dumps(rest, sort_keys=True)].append(number)
+            groups[point_text(space.told_apart(rest))].append(number)
     following = {}
     for group in groups.values():
         leader = max(group, key=lambda number: points[number]["epochs"])

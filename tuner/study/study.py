@@ -72,7 +72,7 @@ class Study:
         self.followers = Followers(leaders(experiment, self.proposals.points or ()))
         self.recorder = recorder or Recorder(None, self.space, experiment.engine)
         self.order = 0
-        self.sign = -1.0 if experiment.mode == "max" else 1.0
+        self.sign = -1.0 if experiment.direction == "maximize" else 1.0
         self.cells = cells_per_trial(experiment)
         self._open: dict[tuple[int, int], OpenCell] = {}
         self.queue: deque[Record] = deque()
@@ -170,7 +170,7 @@ class Study:
     def seed(self, params: Mapping[str, Any], index: int) -> int:
         """The seed of a point's cell number `index` (repeat * folds + fold)."""
         repeat, fold = divmod(index, self.experiment.folds)
-        return cell_seed(self.experiment.seed, params, fold, repeat)
+        return cell_seed(self.experiment.seed, self.space.told_apart(params), fold, repeat)
 
     # --------------------------------------------------------------- report
 
@@ -185,6 +185,8 @@ class Study:
     ) -> Decision:
         with self._lock:
             open_cell = self._open[cell.trial, cell.fold]
+            if epoch <= open_cell.epochs and open_cell.end is None:
+                return Decision.CONTINUE  # taken already: its engine lost it, and trains it again
             record = self.records[cell.trial]
             if not open_cell.metrics:
                 self.ledger.sync()  # first: no report without its attempt, after a power cut either

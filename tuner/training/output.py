@@ -7,7 +7,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import IO
 
 KEPT_BYTES = 64 << 10
 """Of a cell's output the last so many are kept."""
@@ -18,6 +19,35 @@ class Captured:
     """`text` is there when the capture is over."""
 
     text: str = ""
+    _file: IO[bytes] | None = None
+    _before: list[tuple[int, int]] = field(default_factory=list)
+
+    def begin(self, file: IO[bytes]) -> None:
+        """Let this process write to `file`."""
+        self._file = file
+        _flush()
+        self._before = [(fd, os.dup(fd)) for fd in (1, 2)]
+        for fd, _ in self._before:
+            os.dup2(file.fileno(), fd)
+
+    def end(self) -> None:
+        """Let it write to where it wrote before."""
+        _flush()
+        for fd, saved in self._before:
+            os.dup2(saved, fd)
+            os.close(saved)
+        self._before = []
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Leave what is written inside to others, which may capture it for themselves."""
+        file = self._file
+        assert file is not None  # it captures
+        self.end()
+        try:
+            yield
+        finally:
+            self.begin(file)
 
 
 @contextmanager
@@ -28,17 +58,11 @@ def captured() -> Iterator[Captured]:
     """
     said = Captured()
     with tempfile.TemporaryFile() as file:
-        _flush()
-        before = [(fd, os.dup(fd)) for fd in (1, 2)]
-        for fd, _ in before:
-            os.dup2(file.fileno(), fd)
+        said.begin(file)
         try:
             yield said
         finally:
-            _flush()
-            for fd, saved in before:
-                os.dup2(saved, fd)
-                os.close(saved)
+            said.end()
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - KEPT_BYTES))
             said.text = file.read().decode(errors="replace")

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from tuner.trial.shipped_params import shipped
+
 
 class Decision(StrEnum):
     """What the study answers to a report."""
 
     CONTINUE = "CONTINUE"
     STOP = "STOP"
+    PAUSE = "PAUSE"
 
 
 class State(StrEnum):
@@ -41,6 +44,13 @@ class Cell:
     params: Mapping[str, Any]
     seed: int
     epochs: int | None
+    start: int = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "params": shipped(self.params)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
 
 class Ending(StrEnum):

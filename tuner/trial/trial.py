@@ -153,7 +153,11 @@ class Trial(Mapping[str, Any]):
     def _give(self, epoch: int, metrics: dict[str, float], time_s: float) -> bool:
         self.last_epoch = epoch
         self.reports.append((epoch, metrics, time_s))
-        self.should_stop = self._send(epoch, metrics, time_s) is Decision.STOP
+        asked = time.monotonic()
+        decision = self._send(epoch, metrics, time_s)
+        if decision is Decision.PAUSE:  # it was set aside, and goes on now
+            self._started += time.monotonic() - asked
+        self.should_stop = decision is Decision.STOP
         return self.should_stop
 
     def callback(self) -> keras.callbacks.Callback:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.errors import TunerError
 from tuner.experiment.experiment import GRID, Experiment, KerasModel
 from tuner.experiment.settle import cells_per_trial
 from tuner.search_space.axes import Categorical, Constant, Float, Int
@@ -32,16 +31,6 @@ FEWEST = 3
 
 MOST_GROUPS = 4
 """For how many batch sizes a worker holds cells, to fill its lanes with those of one."""
-
-
-class Unfit(TunerError):
-    """The fused engine cannot train this experiment; `reason` says why."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(
-            f"engine 'fused' cannot train this experiment: {reason}; take --engine ray_tune"
-        )
 
 
 def why_not(experiment: Experiment, dataset: Dataset | None) -> str | None:

@@ -1,11 +1,12 @@
-"""What the fused engine's driver and its workers say to each other."""
+"""What a worker of the fused engine says to its driver, and what it holds for its lanes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tuner.engines.contract import Job
+from tuner.engines.duties import Key
+from tuner.engines.shipping import Shipment
 from tuner.training.checkpoint import CheckpointFile
 from tuner.trial.cells import Cell, Outcome
 from tuner.trial.trial import Trial
@@ -14,20 +15,30 @@ if TYPE_CHECKING:
     import keras
 
 
-Key = tuple[int, int]
-"""A cell's trial and fold."""
-
-
-@dataclass(frozen=True)
-class Message:
-    """A report of a cell; with an `outcome`, its end; with neither, epoch 0: it has a lane now."""
+class Began(NamedTuple):
+    """A cell trains from now on: it has a lane, or `fit` has begun."""
 
     key: Key
-    epoch: int = 0
-    metrics: dict[str, float] = field(default_factory=dict)
-    time_s: float = 0.0
-    host: str = ""
-    outcome: Outcome | None = None
+
+
+class Trained(NamedTuple):
+    """An epoch of a cell."""
+
+    key: Key
+    epoch: int
+    metrics: dict[str, float]
+    time_s: float
+    host: str
+
+
+class Finished(NamedTuple):
+    """The end of a cell."""
+
+    key: Key
+    outcome: Outcome
+
+
+Message = Began | Trained | Finished
 
 
 @dataclass
@@ -46,6 +57,6 @@ class Waiting:
         return (self.form, self.batch_size, *map(len, self.rows))
 
 
-def checkpoint_of(job: Job, cell: Cell) -> CheckpointFile:
+def checkpoint_of(shipped: Shipment, cell: Cell) -> CheckpointFile:
     """The checkpoint of a cell that is trained in lanes."""
-    return CheckpointFile(job.folder(cell), cell, "lanes", job.checkpoint_every)
+    return CheckpointFile(shipped.folder(cell), cell, "lanes", shipped.checkpoint_every)

@@ -6,8 +6,8 @@ import resource
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.data.splits import cell_data, cell_rows, judged_on_test
-from tuner.engines.contract import Job, objective_of
-from tuner.engines.fused.messages import Key, Message, Waiting, checkpoint_of
-from tuner.engines.fused.plain_cell import PlainCell
+from tuner.engines.duties import Key, key_of
+from tuner.engines.fused.messages import Began, Finished, Message, Trained, Waiting, checkpoint_of
+from tuner.engines.shipping import Shipment
+from tuner.engines.trainer import Send, Trainer
 from tuner.experiment.experiment import KerasModel
 from tuner.tracebacks import failure_text
+from tuner.training.checkpoint import Checkpoint
 from tuner.training.output import Captured, captured
+from tuner.training.run_cell import run_cell
 from tuner.trial.cells import Cell, Decision, Ending, Outcome
 from tuner.trial.trial import Trial
 
@@ -42,25 +45,28 @@ class LaneWorker:
     What cannot be trained in lanes is trained by `fit`, a cell after the other, an epoch a call.
     """
 
-    def __init__(self, job: Job, dataset: Dataset, lanes: int, host: str = "") -> None:
+    def __init__(self, shipped: Shipment, dataset: Dataset, lanes: int, host: str = "") -> None:
         from tuner.lanes.lane import pool_of
 
-        declaration = objective_of(job)
+        declaration = shipped.objective()
         assert isinstance(declaration, KerasModel)  # the driver saw to it
-        self.declaration, self.job, self.count = declaration, job, lanes
+        self.declaration, self.shipped, self.count = declaration, shipped, lanes
         self.dataset = dataset
         self.host = host
         x, y = dataset.x_train, dataset.y_train
-        if judged_on_test(job.splits):
+        if judged_on_test(shipped.splits):
             x, y = np.concatenate([x, dataset.x_test]), np.concatenate([y, dataset.y_test])
         self.pool = pool_of(declaration, x, y, dataset.n_classes)
         # A search asks for fold 0 alone; a cross-validation for each again and again.
-        self.data = lru_cache(maxsize=None)(lambda fold: cell_data(dataset, job.splits, fold))
+        self.data = lru_cache(maxsize=None)(lambda fold: cell_data(dataset, shipped.splits, fold))
         self.rows = lru_cache(maxsize=None)(self._rows)
         self.programs: dict[Any, Lanes] = {}
         self.waiting: dict[Key, Waiting] = {}
         self.busy: dict[Key, tuple[int, float]] = {}
-        self.plain: dict[Key, PlainCell] = {}
+        self.plain: dict[Key, Trainer] = {}
+        self.new_plain: dict[Key, Cell] = {}
+        self.aside: dict[Key, Trainer] = {}
+        self.kept: dict[Key, Checkpoint] = {}
         self.said: dict[Key, Captured] = {}
         self.unfit: set[Any] = set()
         self.built = 0
@@ -87,9 +93,14 @@ class LaneWorker:
         return next(iter(reasons), None), len(forms)
 
     def work(
-        self, cells: Sequence[Cell], freed: Sequence[Key]
+        self,
+        cells: Sequence[Cell],
+        freed: Sequence[Key],
+        kept: Mapping[Key, Checkpoint] | None = None,
     ) -> tuple[list[Message], dict[str, float]]:
         """Let go of the freed cells, take the new ones, train an epoch of what has a lane.
+
+        `kept` is what those of them go on from that were set aside.
 
         The epochs' reports come back, and the outcomes of the cells that had their last one or
         whose declaration raised; and where this worker's seconds went.
@@ -101,10 +112,11 @@ class LaneWorker:
             self.waiting.pop(key, None)
             if key in self.busy:
                 lane, _ = self.busy.pop(key)
-                checkpoint_of(self.job, self._held(lane).trial.cell).remove()
+                checkpoint_of(self.shipped, self._held(lane).trial.cell).remove()
                 self._lanes.free(lane)
             if key in self.plain:
-                self.plain.pop(key).stop()
+                self._stop_plain(key)
+        self.kept.update(kept or {})
         self._keep()
         with self._timed("build"):
             self.built += len(cells)
@@ -118,6 +130,17 @@ class LaneWorker:
                 messages.append(self._plain_epoch(next(iter(self.plain))))
         return messages, dict(self.seconds)
 
+    def set_aside(self, key: Key) -> Checkpoint | None:
+        """Let go of a cell that is to go on later; what it can go on from, here or elsewhere. None
+        where it is parked in this process."""
+        if key in self.plain:
+            self.aside[key] = self.plain.pop(key)
+            return None
+        lane, _ = self.busy.pop(key)
+        kept = Checkpoint(list(self._held(lane).trial.reports), self._lanes.state(lane))
+        self._lanes.free(lane)
+        return kept
+
     def _lanes_epoch(self) -> list[Message]:
         try:
             messages = self._fill()
@@ -127,17 +150,15 @@ class LaneWorker:
             reports = self._lanes.epoch()
             for what, seconds in self._lanes.seconds.items():
                 self.seconds[what] += seconds - before.get(what, 0.0)
-        except Exception as error:  # noqa: BLE001  # it ends these cells, not the worker
+        except Exception:  # noqa: BLE001  # it ends these cells, not the worker
             program = self.programs.pop(self.group[0], None)
-            if program is not None and program.traced:
-                return [self._ended(key, failure_text(error), program) for key in list(self.busy)]
             # A layer of a user's own, say, of which no rule knew that it is none for lanes.
             self.unfit.add(self.group[0])
             cells = [w.trial.cell for w in self.waiting.values() if w.form in self.unfit]
             held = [] if program is None else [lane for lane in program.lanes if lane is not None]
             for cell in [*(lane.trial.cell for lane in held), *cells]:
                 self._train_plainly(cell)
-                self.waiting.pop((cell.trial, cell.fold), None)
+                self.waiting.pop(key_of(cell), None)
             self.busy.clear()
             return []
         for key, (lane, _) in list(self.busy.items()):
@@ -148,38 +169,58 @@ class LaneWorker:
         """Write the checkpoints that are due, of the lanes that the study has let go on."""
         for lane, _ in self.busy.values():
             held = self._held(lane)
-            checkpoint = checkpoint_of(self.job, held.trial.cell)
+            checkpoint = checkpoint_of(self.shipped, held.trial.cell)
             if checkpoint.due(held.epochs):
                 with self._timed("checkpoint"):
                     checkpoint.write(held.trial.reports, self._lanes.state(lane))
 
     def _go_on(self, key: Key, lane: int, trial: Trial) -> list[Message]:
-        """Let a lane go on from its cell's checkpoint, if it has one; the reports made anew."""
-        with captured() as said:
-            found = checkpoint_of(self.job, trial.cell).read(lambda: self._lanes.state(lane))
-        self.said[key].text += said.text
+        """Let a lane go on from what its cell has: what was kept when it was set aside, or a
+        checkpoint, whose reports are made anew."""
+        kept = found = self.kept.pop(key, None)
+        if found is None:
+            with captured() as said:
+                checkpoint = checkpoint_of(self.shipped, trial.cell)
+                found = checkpoint.read(lambda: self._lanes.state(lane))
+            self.said[key].text += said.text
         if found is None:
             return []
         self._lanes.go_on(lane, found.arrays, found.epoch)
         trial.reports.extend(found.reports)
         self.busy[key] = (lane, time.monotonic() - found.reports[-1][2])
-        return [Message(key, *report, host=self.host) for report in found.reports]
+        if kept is not None:  # the study has heard them
+            return []
+        return [Trained(key, *report, self.host) for report in found.reports]
 
     def _plain_epoch(self, key: Key) -> Message:
-        said = self.plain[key].epoch()
+        trainer = self.plain[key]
+        cell = self.new_plain.pop(key, None)
+        said = trainer.say(Decision.CONTINUE if cell is None else cell)
         if isinstance(said, Outcome):
-            del self.plain[key]
-            return Message(key, outcome=replace(said, host=self.host))
-        return Message(key, *said, host=self.host)
+            self.plain.pop(key).close()
+            return Finished(key, replace(said, host=self.host))
+        trainer.park()  # lanes, and other cells, train before its next epoch
+        return Trained(key, *said, self.host)
+
+    def _stop_plain(self, key: Key) -> None:
+        trainer = self.plain.pop(key)
+        if self.new_plain.pop(key, None) is None:
+            trainer.say(Decision.STOP)
+        trainer.close()
 
     def _train_plainly(self, cell: Cell) -> None:
-        self.plain[cell.trial, cell.fold] = PlainCell(
+        self.plain[key_of(cell)] = Trainer(self._fit, lambda: self.host)
+        self.new_plain[key_of(cell)] = cell
+
+    def _fit(self, cell: Cell, send: Send) -> Outcome:
+        return run_cell(
             self.declaration,
-            self.job.metric,
+            self.shipped.metric,
             cell,
+            send,
             lambda: self.data(cell.fold),
-            self.job.folder(cell),
-            self.job.checkpoint_every,
+            self.shipped.folder(cell),
+            self.shipped.checkpoint_every,
         )
 
     @contextmanager
@@ -200,17 +241,20 @@ class LaneWorker:
         return held
 
     def _rows(self, fold: int) -> tuple[Any, Any]:
-        train, val = cell_rows(self.dataset, self.job.splits, fold)
+        train, val = cell_rows(self.dataset, self.shipped.splits, fold)
         return train.astype(np.int32), val.astype(np.int32)
 
     def _trial(self, cell: Cell) -> Trial:
-        return Trial(cell, _unasked, lambda: self.data(cell.fold), self.job.folder(cell))
+        return Trial(cell, _unasked, lambda: self.data(cell.fold), self.shipped.folder(cell))
 
     def _take(self, cell: Cell) -> Message | None:
         from tuner.lanes.rules import form, why_not
         from tuner.training.declared import batch_size_of, build_model, epochs_of
 
-        key = (cell.trial, cell.fold)
+        key = key_of(cell)
+        if key in self.aside:
+            self.plain[key] = self.aside.pop(key)
+            return Began(key)
         try:
             trial = self._trial(cell)
             with captured() as said:
@@ -220,7 +264,7 @@ class LaneWorker:
             shape = form(self.declaration, trial, model)
             if shape in self.unfit or why_not(self.declaration, trial, model) is not None:
                 self._train_plainly(cell)
-                return Message(key)
+                return Began(key)
             self.waiting[key] = Waiting(
                 trial=trial,
                 model=model,
@@ -229,9 +273,9 @@ class LaneWorker:
                 batch_size=batch_size_of(self.declaration, trial),
             )
         except Exception as error:  # noqa: BLE001  # whatever a user's code raises
-            checkpoint_of(self.job, cell).remove()
+            checkpoint_of(self.shipped, cell).remove()
             outcome = self._outcome(Ending.RAISED, failure_text(error))
-            return Message(key, outcome=replace(outcome, log=self.said.pop(key, Captured()).text))
+            return Finished(key, replace(outcome, log=self.said.pop(key, Captured()).text))
         return None
 
     def _fill(self) -> list[Message]:
@@ -251,7 +295,7 @@ class LaneWorker:
                     )
         taken = {lane for lane, _ in self.busy.values()}
         free = [lane for lane in range(self.count) if lane not in taken]
-        began = []
+        began: list[Message] = []
         for key, cell in list(self.waiting.items()):
             if free and cell.group == self.group:
                 lane = free.pop(0)
@@ -260,13 +304,13 @@ class LaneWorker:
                     self._lanes.put(lane, cell.trial, *cell.rows, cell.model)
                     anew = self._go_on(key, lane, cell.trial)
                 del self.waiting[key]
-                began += [Message(key), *anew]
+                began += [Began(key), *anew]
         return began
 
     def _reported(self, key: Key, metrics: dict[str, float], lane: Lane) -> list[Message]:
         seconds = time.monotonic() - self.busy[key][1]
         lane.trial.reports.append((lane.epochs, metrics, seconds))
-        messages = [Message(key, lane.epochs, metrics, seconds, self.host)]
+        messages: list[Message] = [Trained(key, lane.epochs, metrics, seconds, self.host)]
         if lane.epochs >= (lane.trial.cell.epochs or 0):
             messages.append(self._ended(key))
         return messages
@@ -279,9 +323,9 @@ class LaneWorker:
         outcome = self._outcome(ending, error, time.monotonic() - began)
         if held is not None:
             outcome = replace(outcome, read_epochs=held.trial.read_epochs)
-            checkpoint_of(self.job, held.trial.cell).remove()
+            checkpoint_of(self.shipped, held.trial.cell).remove()
         lanes.free(lane)
-        return Message(key, outcome=replace(outcome, log=self.said.pop(key, Captured()).text))
+        return Finished(key, replace(outcome, log=self.said.pop(key, Captured()).text))
 
     def _outcome(self, ending: Ending, error: str | None, seconds: float = 0.0) -> Outcome:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -292,17 +336,35 @@ class LaneWorker:
 class LaneActor(LaneWorker):
     """A LaneWorker in a process of its own, of which it takes no more than it was given."""
 
-    def __init__(self, job: Job, dataset: Dataset, lanes: int) -> None:
+    def __init__(self, shipped: Shipment, dataset: Dataset, lanes: int) -> None:
         began = time.monotonic()
         import ray
 
         from tuner.training import process as worker_setup
 
-        worker_setup.limit_threads(job.cpus)
-        worker_setup.limit_gpu_memory(job.gpus)
+        worker_setup.limit_threads(shipped.cpus)
+        worker_setup.limit_gpu_memory(shipped.gpus)
         worker_setup.warm_up()
-        super().__init__(job, dataset, lanes, ray.util.get_node_ip_address())
+        super().__init__(shipped, dataset, lanes, ray.util.get_node_ip_address())
         self.seconds["start"] = time.monotonic() - began
+
+    def work(
+        self,
+        cells: Sequence[Cell],
+        freed: Sequence[Key],
+        kept: Mapping[Key, Any] | None = None,
+    ) -> tuple[list[Message], dict[str, float]]:
+        """As a LaneWorker does; what cells go on from lies in the object store of a node, and is
+        lost with it, or with what it was to come from: they then train from epoch 1."""
+        import ray
+
+        found: dict[Key, Checkpoint] = {}
+        for key, at in (kept or {}).items():
+            with suppress(ray.exceptions.RayError):
+                checkpoint = ray.get(at)
+                if checkpoint is not None:
+                    found[key] = checkpoint
+        return super().work(cells, freed, found)
 
 
 def _unasked(epoch: int, metrics: dict[str, float], time_s: float) -> Decision:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import ray
 from ray.tune.progress_reporter import TrialProgressCallback
@@ -15,14 +15,17 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from tuner.cluster import ray_internals
-from tuner.engines.ask_ahead import Proposals
-from tuner.engines.contract import NODES_S, WARM_UP_S, Study
-from tuner.engines.ray_tune.worker import CELL, KEY
+from tuner.engines.ask_ahead import ASK_WAIT_S, Proposals
+from tuner.engines.contract import Study
+from tuner.engines.duties import Deadlines, Places
+from tuner.engines.ray_tune.homes import Homes
+from tuner.engines.ray_tune.worker import CELL, KEY, SetAside
 from tuner.engines.worker_death import KILLED_FOR_MEMORY, cause_of_death
 from tuner.trial.cells import Cell, Decision, Ending, Outcome
 
-ASK_WAIT_S = 0.05
-"""How long a slow ask may hold up the reports of other workers, at a time."""
+if TYPE_CHECKING:
+    from tuner.cluster.session import Runtime
+
 START_S = 30.0
 """How long a cell waits for a worker that starts, before it takes one that stands idle."""
 PENDING = "PENDING"
@@ -41,15 +44,19 @@ class Landed(Exception):
 
 @dataclass
 class Flight:
-    """A cell in the air. `tune_trial` is known once Tune has made it, `outcome` once it ended."""
+    """A cell in the air. `tune_trial` is known once Tune has made it, `worker` once it has one.
+
+    `home` is the worker that has its training parked, for a cell that goes on.
+    """
 
     cell: Cell
+    home: str | None = None
     started: float = field(default_factory=time.monotonic)
     tune_trial: Any = None
-    stopping: bool = False
+    worker: str = ""
     death: str = "the worker died, or never started"
-    began: float | None = None
     timed_out: bool = False
+    paused: bool = False
 
 
 class Flights:
@@ -60,12 +67,13 @@ class Flights:
         study: Study,
         proposals: Proposals,
         concurrency: int,
-        slots: Callable[[], int] | None = None,
+        cluster: Runtime | None = None,
     ) -> None:
-        """`slots` says how many cells a cluster has place for now, as nodes come and go."""
+        """With a `cluster` the workers follow its nodes as they come and go."""
         self.study = study
-        self.slots = slots
-        self.looked = time.monotonic()
+        self.places = None if cluster is None else Places(cluster)
+        self.deadlines = Deadlines(study.experiment.trial_timeout)
+        self.homes = Homes()
         self.proposals = proposals
         self.concurrency = concurrency
         self.open: dict[str, Flight] = {}
@@ -75,6 +83,24 @@ class Flights:
         self.full: set[str] = set()
         self.controller: Any = None
 
+    def next(self) -> Flight | None:
+        """A cell to fly. One that is parked waits for its worker, and others go before it."""
+        busy = {flight.home or flight.worker for flight in self.open.values()}
+        cell = self.homes.released(busy)
+        # With nothing in flight there is nothing to hold up, and Tune would sleep for a second.
+        wait_s = ASK_WAIT_S if self.open else None
+        while cell is None and (asked := self.proposals.take(wait_s)) is not None:
+            cell = self.homes.unless_busy(asked, busy)
+        return None if cell is None else Flight(cell, self.homes.leave(cell))
+
+    def reluctance(self, tune_id: str, worker: str) -> int:
+        """How little a trial suits an idle worker: best is its home, worst is another's; a new one
+        goes where the fewest are parked, since it may take them along when it ends its worker."""
+        if self.open[tune_id].home == worker:
+            return 0
+        claimed = any(flight.home == worker and not flight.worker for flight in self.open.values())
+        return 1 + self.homes.count(worker) + (self.homes.total if claimed else 0)
+
     def attempt(self, call: Callable[..., T], *args: Any) -> T | None:
         """Call the study; keep its error to be raised after Tune, which would swallow it."""
         try:
@@ -83,43 +109,58 @@ class Flights:
             self.error = self.error or error
             return None
 
-    def end(self, tune_id: str, outcome: Outcome | None) -> None:
-        """Tell the end of a cell, once; without an outcome its worker died."""
+    def end(self, tune_id: str, said: Outcome | SetAside | None) -> None:
+        """Tell the end of a cell, once, unless it is set aside; without `said` its worker died."""
         flight = self.open.pop(tune_id, None)
         if flight is None or self.over:
             return
-        if outcome is None:
+        worker = self.worker_of(flight)
+        if said is None:
+            self.homes.lose(worker)
+        else:
+            self.warm.add(worker)
+        if flight.paused:
+            self.deadlines.pause(flight.cell)
+            if said is not None:
+                self.homes.park(flight.cell, worker)
+            return
+        self.deadlines.end(flight.cell)
+        if not isinstance(said, Outcome):
             duration_s = time.monotonic() - flight.started
             ending = Ending.TIMED_OUT if flight.timed_out else Ending.DIED
-            outcome = Outcome(ending, flight.death, duration_s)
-        else:
-            self.warm.add(_worker_id(flight))
-            limit = self.study.experiment.memory_per_trial
-            if limit is not None and outcome.peak_rss_mb > limit:
-                self.full.add(tune_id)
-        self.attempt(self.study.tell, flight.cell, outcome)
+            said = Outcome(ending, flight.death, duration_s)
+        limit = self.study.experiment.memory_per_trial
+        if limit is not None and said.peak_rss_mb > limit:  # Tune is not to use this worker again
+            self.full.add(tune_id)
+            self.homes.lose(worker)
+        self.attempt(self.study.tell, flight.cell, said)
+
+    def worker_of(self, flight: Flight) -> str:
+        """The id of the actor that runs a cell; empty while it has none."""
+        actor = flight.tune_trial and ray_internals.actor_of(flight.tune_trial)
+        if actor is not None:
+            flight.worker = ray_internals.id_of(actor)
+        return flight.worker
 
     def follow_nodes(self, tune_trial: Any) -> None:
         """Use the nodes that joined, and ask for no more than those that are left can run."""
-        if self.slots is None or time.monotonic() - self.looked < NODES_S:
+        places = None if self.places is None else self.places.look()
+        if places is None:
             return
-        self.looked = time.monotonic()
-        before, self.concurrency = self.concurrency, max(1, self.slots())
+        before, self.concurrency = self.concurrency, max(1, places)
         if self.concurrency > before:
             more = self.concurrency - before
             ray_internals.employ(self.controller, tune_trial, self.concurrency, more)
 
     def end_late(self, flight: Flight) -> None:
         """End the worker of a cell that runs longer than the experiment allows."""
-        limit_s = self.study.experiment.trial_timeout
-        worker = _worker_id(flight)
-        if limit_s is None or not worker or flight.timed_out:
+        worker = self.worker_of(flight)
+        if not worker or flight.timed_out:
             return
-        now = time.monotonic()
-        flight.began = flight.began or now
-        if now - flight.began > limit_s + (0.0 if worker in self.warm else WARM_UP_S):
+        self.deadlines.begin(flight.cell, warm=worker in self.warm)
+        if self.deadlines.is_late(flight.cell):
             flight.timed_out = True
-            flight.death = f"the trial ran longer than --trial-timeout {limit_s:g} s"
+            flight.death = self.deadlines.why
             ray.kill(ray_internals.actor_of(flight.tune_trial))
 
     def kill(self) -> None:
@@ -150,14 +191,12 @@ class AskTell(Searcher):
             return _FINISHED
         if len(flights.open) >= flights.concurrency:
             return None
-        # With nothing in flight there is nothing to hold up, and Tune would sleep for a second.
-        wait_s = ASK_WAIT_S if flights.open else None
-        cell = flights.attempt(flights.proposals.take, wait_s)
-        if cell is None:
+        flight = flights.attempt(flights.next)
+        if flight is None:
             idle = not flights.open and (flights.error or flights.study.finished)
             return _FINISHED if idle else None
-        flights.open[trial_id] = Flight(cell)
-        return {CELL: cell}
+        flights.open[trial_id] = flight
+        return {CELL: flight.cell}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -183,8 +222,9 @@ class Reports(TrialScheduler):
     def on_trial_add(self, controller: Any, trial: Any) -> None:
         if self._flights.controller is None:
             workers = self._flights.concurrency
-            full = self._flights.full
-            self._flights.controller = ray_internals.prepare(controller, trial, workers, full)
+            self._flights.controller = ray_internals.prepare(
+                controller, trial, workers, self._flights.full, self._flights.reluctance
+            )
         self._flights.open[trial.trial_id].tune_trial = trial
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -192,6 +232,9 @@ class Reports(TrialScheduler):
         decision = self._flights.attempt(self._flights.study.report, flight.cell, *result[KEY])
         if decision is Decision.STOP:
             ray_internals.actor_of(trial).stop_cell.remote()
+        elif decision is Decision.PAUSE:
+            flight.paused = True
+            ray_internals.actor_of(trial).pause_cell.remote()
         return str(TrialScheduler.CONTINUE)
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:
@@ -254,9 +297,3 @@ class Sweep(TrialProgressCallback):
         if flights.error is not None or flights.study.finished:
             flights.kill()
             raise Landed
-
-
-def _worker_id(flight: Flight) -> str:
-    """The id of the actor that runs a cell; empty while it has none."""
-    actor = flight.tune_trial and ray_internals.actor_of(flight.tune_trial)
-    return "" if actor is None else str(actor._actor_id.hex())

@@ -10,67 +10,63 @@ from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
 
 from tuner.cluster import ray_internals
-from tuner.data.splits import Splits
 from tuner.engines.ask_ahead import Proposals
 from tuner.engines.contract import Job, Study
 from tuner.engines.ray_tune.adapters import AskTell, Flights, Landed, Reports, Sweep
 from tuner.engines.ray_tune.worker import CellWorker
-from tuner.engines.shipping import needs_keras, pickled, user_paths
-from tuner.experiment.loading import Source
+from tuner.engines.shipping import shipment
 
 if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
-    from tuner.data.datasets import Dataset
 
 
-def run(
-    study: Study,
-    runtime: Runtime,
-    source: Source,
-    *,
-    dataset: Dataset | None = None,
-    splits: Splits | None = None,
-    files: Path | None = None,
-) -> None:
-    """Run a study until it is finished, `runtime.concurrency` cells at a time.
+class RayTune:
+    """One Ray Tune trial a cell, `cluster.concurrency` of them at a time, any training function."""
 
-    `files` is the folder for what training functions write.
+    def __init__(self, job: Job, cluster: Runtime) -> None:
+        self._job = job
+        self._cluster = cluster
 
-    Raises EngineError when Ray cannot start, and whatever the study raised. After Ctrl-C, and when
-    the study is finished by a limit, the cells in flight are ended and not told.
-    """
-    if study.finished:
-        return
-    ray_internals.check()
-    concurrency = runtime.concurrency
-    experiment = study.experiment
-    job = Job(
-        source=source,
-        objective=pickled(experiment.objective) if source.kind == "object" else None,
-        metric=experiment.metric,
-        paths=user_paths(),
-        splits=splits or Splits(),
-        cpus=runtime.cpus_per_trial,
-        gpus=runtime.gpus_per_trial,
-        keras=needs_keras(experiment.objective),
-        files=files,
-        checkpoint_every=experiment.checkpoint_every,
-    )
-    ahead = concurrency > 1 and not experiment.deterministic
-    proposals = Proposals(study, ahead=ahead)
-    slots = runtime.slots if runtime.grows else None
-    flights = Flights(study, proposals, concurrency, slots)
-    # Fewer, and Tune cancels actors that still start; more, and it makes trials ahead of the study.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrency)
-    worker = _worker_class(ray.put(job), None if dataset is None else ray.put(dataset))
-    try:
+    def why_not(self) -> str | None:
+        """None: it trains whatever there is."""
+        return None
+
+    def run(self, study: Study) -> None:
+        """Run a study until it is finished.
+
+        Raises EngineError when Ray cannot start, and whatever the study raised. After Ctrl-C, and
+        when the study is finished by a limit, the cells in flight are ended and not told.
+        """
+        ray_internals.check(tune=True)
+        cluster = self._cluster
+        concurrency = cluster.concurrency
+        ahead = concurrency > 1 and not study.experiment.deterministic
+        proposals = Proposals(study, ahead=ahead)
+        flights = Flights(study, proposals, concurrency, cluster)
+        # Fewer, and Tune cancels actors that still start; more, and it makes trials ahead of the
+        # study.
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrency)
+        try:
+            self._tune(flights)
+        except Landed:
+            pass
+        except BaseException:
+            flights.kill()
+            flights.free()
+            raise
+        finally:
+            proposals.close()
+        if flights.error is not None:
+            raise flights.error
+
+    def _tune(self, flights: Flights) -> None:
+        worker = self._worker_class()
         with (
             tempfile.TemporaryDirectory(prefix="tuner-tune-") as folder,
             ray_internals.one_trainable(worker),
@@ -83,32 +79,24 @@ def run(
                 callbacks=[Sweep(flights)],
                 num_samples=-1,
                 reuse_actors=True,
-                resources_per_trial=_resources(runtime),
+                resources_per_trial=self._resources(),
                 max_failures=0,
                 raise_on_failed_trial=False,
                 storage_path=folder,
                 trial_dirname_creator=lambda trial: trial.trial_id,
                 verbose=0,
             )
-    except Landed:
-        pass
-    except BaseException:
-        flights.kill()
-        flights.free()
-        raise
-    finally:
-        proposals.close()
-    if flights.error is not None:
-        raise flights.error
 
+    def _resources(self) -> tune.PlacementGroupFactory:
+        """What a trial takes, and where: the same object for all, which is why Tune keeps
+        workers."""
+        labels = self._cluster.labels()
+        where: dict[str, Any] = {"bundle_label_selector": [labels]} if labels else {}
+        return tune.PlacementGroupFactory([self._cluster.bundle], **where)
 
-def _resources(runtime: Runtime) -> tune.PlacementGroupFactory:
-    """What a trial takes, and where: the same object for all, which is why Tune keeps workers."""
-    labels = runtime.labels()
-    where: dict[str, Any] = {"bundle_label_selector": [labels]} if labels else {}
-    return tune.PlacementGroupFactory([runtime.bundle], **where)
-
-
-def _worker_class(job: Any, dataset: Any) -> type[CellWorker]:
-    """A worker class that knows its job, as Tune gives its trainables no other arguments."""
-    return type("Worker", (CellWorker,), {"job": job, "dataset": dataset, "__module__": "__main__"})
+    def _worker_class(self) -> type[CellWorker]:
+        """A worker class that knows its job, as Tune gives its trainables no other arguments."""
+        shipped = ray.put(shipment(self._job, self._cluster))
+        dataset = None if self._job.dataset is None else ray.put(self._job.dataset)
+        content = {"shipped": shipped, "dataset": dataset, "__module__": "__main__"}
+        return type("Worker", (CellWorker,), content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tuner.experiment.experiment import Experiment
@@ -23,7 +24,11 @@ def cells(count: int, **params: Any) -> list[Cell]:
 class ScriptedStudy:
     """Asks in the order given. `decide(cell, epoch, metrics)` answers reports; `hear(event, cell)`
     sees every ask, report and tell; `limit` ends the study whatever is in flight; every `window`
-    cells it waits until all were told."""
+    cells it waits until all were told.
+
+    A cell that `decide` pauses is asked for again after all others. A report that was taken already
+    is answered CONTINUE, and not kept twice.
+    """
 
     def __init__(
         self,
@@ -39,11 +44,13 @@ class ScriptedStudy:
         **fields: Any,
     ) -> None:
         self.experiment = Experiment(
-            name="scripted", space={"i": 0}, objective=objective, dataset=None, **fields
+            name="scripted", objective=objective, dataset=None, **{"space": {"i": 0}, **fields}
         )
         self.todo = list(todo)
         self.reports: dict[int, list[Report]] = {}
         self.told: list[tuple[Cell, Outcome]] = []
+        self.again = 0
+        self._taken: dict[tuple[int, int, int], int] = {}
         self._decide = decide
         self._hear = hear
         self._limit = limit
@@ -73,9 +80,18 @@ class ScriptedStudy:
         self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float
     ) -> Decision:
         with self._lock:
+            attempt = (cell.trial, cell.fold, cell.attempt)
+            if epoch <= self._taken.get(attempt, 0):
+                self.again += 1
+                return Decision.CONTINUE
+            self._taken[attempt] = epoch
             self.reports.setdefault(cell.trial, []).append((epoch, metrics))
             self._hear("report", cell)
-            return self._decide(cell, epoch, metrics)
+            decision = self._decide(cell, epoch, metrics)
+            if decision is Decision.PAUSE:
+                self._open.remove(id(cell))
+                self.todo.append(replace(cell, start=epoch))
+            return decision
 
     def tell(self, cell: Cell, outcome: Outcome) -> None:
         with self._lock:

@@ -1,0 +1,97 @@
+"""What every engine with workers owes: an end to cells that train too long, and a worker for every
+place that nodes bring along."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tuner.trial.cells import Cell
+
+if TYPE_CHECKING:
+    from tuner.cluster.session import Runtime
+
+WARM_UP_S = 60.0
+"""What a worker's first cell may take beyond its time limit: it imports TensorFlow first."""
+NODES_S = 3.0
+"""How often to look whether nodes of a cluster came or went."""
+
+Key = tuple[int, int]
+"""A cell's trial and fold."""
+
+
+def key_of(cell: Cell) -> Key:
+    """By what a cell is known among those that train at a time."""
+    return cell.trial, cell.fold
+
+
+@dataclass
+class _Time:
+    began: float
+    warm_up_s: float
+
+
+class Deadlines:
+    """How long the cells have trained, and which of them longer than the experiment allows.
+
+    The seconds of a cell that was paused go on counting when it goes on.
+    """
+
+    def __init__(self, limit_s: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """`limit_s` is the most that a cell may train, None for any time."""
+        self.limit_s = limit_s
+        self.clock = clock
+        self._running: dict[Key, _Time] = {}
+        self._trained: dict[Key, float] = {}
+
+    @property
+    def why(self) -> str:
+        """What is said of a cell that was late."""
+        return f"the trial ran longer than its trial_timeout of {self.limit_s:g} s"
+
+    def begin(self, cell: Cell, *, warm: bool = True) -> None:
+        """A cell trains from now on, on a worker that is warm or has to import things first."""
+        if key_of(cell) not in self._running:
+            before = self._trained.pop(key_of(cell), 0.0)
+            warm_up_s = 0.0 if warm else WARM_UP_S
+            self._running[key_of(cell)] = _Time(self.clock() - before, warm_up_s)
+
+    def pause(self, cell: Cell) -> None:
+        """A cell is set aside."""
+        self._trained[key_of(cell)] = self.seconds(cell)
+        self._running.pop(key_of(cell), None)
+
+    def end(self, cell: Cell) -> None:
+        """A cell has ended, or is to begin again."""
+        self._running.pop(key_of(cell), None)
+        self._trained.pop(key_of(cell), None)
+
+    def seconds(self, cell: Cell) -> float:
+        """How long a cell has trained; 0 for one that has not begun."""
+        running = self._running.get(key_of(cell))
+        return 0.0 if running is None else self.clock() - running.began
+
+    def is_late(self, cell: Cell) -> bool:
+        """Whether a cell has trained longer than it may."""
+        running = self._running.get(key_of(cell))
+        if self.limit_s is None or running is None:
+            return False
+        return self.seconds(cell) > self.limit_s + running.warm_up_s
+
+
+class Places:
+    """For how many workers a cluster has place, as its nodes come and go."""
+
+    def __init__(self, cluster: Runtime, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._looked = clock()
+
+    def look(self) -> int | None:
+        """The places that there are; None between two looks, and where their number is given."""
+        if not self._cluster.grows or self._clock() - self._looked < NODES_S:
+            return None
+        self._looked = self._clock()
+        return self._cluster.slots()

@@ -1,0 +1,250 @@
+"""What carries cells to the lanes of a crew, and their reports back, an epoch a call."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from tuner.engines.contract import Ended, Event, Reported
+from tuner.engines.duties import WARM_UP_S, Deadlines, Key, Places, key_of
+from tuner.engines.fused.crew import Crew, Worker
+from tuner.engines.fused.messages import Began, Finished, Message, checkpoint_of
+from tuner.engines.worker_death import NODE_DIED, cause_of_death
+from tuner.trial.cells import Cell, Ending, Outcome
+
+POLL_S = 1.0
+"""How long to wait for a call that comes back, before deadlines and nodes are looked at."""
+
+
+@dataclass(frozen=True)
+class Paused:
+    """A cell that is set aside: who had it, and what it goes on from, a `Checkpoint` that Ray keeps
+    on that worker's node; or None, for one that is parked in the worker's process."""
+
+    worker: Worker
+    cell: Cell
+    kept: Any
+
+
+class LaneCarrier:
+    """Holds up to `depth` cells a worker. One call of a worker is an epoch of all of its lanes.
+
+    A worker that dies takes cells along that did it no harm. They are carried again, without a word
+    to the study. Those that may have killed it are suspects, and each has a worker for itself from
+    then on; one that was alone with its worker has killed it, and the study is told.
+    """
+
+    def __init__(self, crew: Crew, places: Places, depth: int) -> None:
+        self.crew = crew
+        self.depth = depth
+        self.places = places
+        self.deadlines = Deadlines(crew.experiment.trial_timeout)
+        self._queue: deque[Cell] = deque()
+        self._suspects: set[Key] = set()
+        self._lost_before: set[Key] = set()
+        self._paused: dict[Key, Paused] = {}
+        self._hosts: dict[Key, str] = {}
+
+    # ------------------------------------------------------------------ what `drive` calls
+
+    @property
+    def busy(self) -> bool:
+        """Whether any worker holds a cell."""
+        return any(worker.held for worker in self.crew.workers)
+
+    def has_room(self) -> bool:
+        self._assign()
+        return not self._queue_is_ready() and bool(self._open())
+
+    def start(self, cell: Cell) -> None:
+        self._queue.append(cell)
+        self._assign()
+
+    def wait(self) -> Iterator[Event]:
+        self._assign()
+        self._call()
+        calls = {w.call: w for w in self.crew.workers if w.call is not None}
+        ended, _ = ray.wait(list(calls), num_returns=1, timeout=POLL_S)
+        for call in ended:
+            yield from self._collect(calls[call])
+        yield from self._end_late()
+        places = self.places.look()
+        if places is not None:
+            self.crew.grow(places)
+
+    def is_stale(self, event: Event) -> bool:
+        return self._holder(event.cell) is None
+
+    def stop(self, last: Reported) -> Outcome:
+        key = key_of(last.cell)
+        worker = self._release(last.cell)
+        worker.freed.append(key)
+        self.deadlines.end(last.cell)
+        # Its worker does so too, but may be ended before it hears of the last one's stop.
+        checkpoint_of(self.crew.shipped, last.cell).remove()
+        return Outcome(Ending.FINISHED, duration_s=last.time_s, host=self._hosts.pop(key, ""))
+
+    def pause(self, last: Reported) -> None:
+        worker = self._release(last.cell)
+        self.deadlines.pause(last.cell)
+        key = key_of(last.cell)
+        # A worker does one call after another: this one before it trains its other cells on.
+        self._paused[key] = Paused(worker, last.cell, worker.actor.set_aside.remote(key))
+
+    def forget_paused(self) -> None:
+        """Leave nothing of those that will not go on, at the end of their study."""
+        for paused in self._paused.values():
+            checkpoint_of(self.crew.shipped, paused.cell).remove()
+
+    # --------------------------------------------------------------------- who trains what
+
+    def _assign(self) -> None:
+        """Give the cells that wait to workers with room."""
+        for cell in list(self._queue):
+            worker = self._place_for(cell)
+            if worker is None:
+                continue
+            self._queue.remove(cell)
+            worker.held[key_of(cell)] = cell
+            worker.new.append(cell)
+            paused = self._paused.pop(key_of(cell), None)
+            if paused is not None and paused.kept is not None and cell.start > 0:
+                worker.kept[key_of(cell)] = paused.kept
+
+    def _place_for(self, cell: Cell) -> Worker | None:
+        """Where a cell goes: a suspect to an empty worker, one that was paused to the worker that
+        had it, any other to the worker that holds the fewest."""
+        if key_of(cell) in self._suspects:
+            empty = (w for w in self.crew.workers if w.call is None and not w.held)
+            return next(empty, None)
+        workers = self._open()
+        paused = self._paused.get(key_of(cell))
+        if paused is not None and paused.worker in self.crew.workers:
+            return paused.worker if paused.worker in workers else None
+        return min(workers, key=lambda worker: len(worker.held), default=None)
+
+    def _open(self) -> list[Worker]:
+        """The workers that wait and could hold one cell more. While suspects wait for a worker, the
+        one that will be empty first takes no more."""
+        workers = [w for w in self.crew.workers if not self._suspects.intersection(w.held)]
+        if any(key_of(cell) in self._suspects for cell in self._queue) and workers:
+            workers.remove(min(workers, key=lambda worker: len(worker.held)))
+        return [
+            worker
+            for worker in workers
+            if worker.call is None
+            and len(worker.held) < self.depth
+            and not self.crew.is_full(worker)
+        ]
+
+    def _queue_is_ready(self) -> bool:
+        """Whether cells wait that any worker may take: these go before new ones."""
+        return any(
+            key_of(cell) not in self._suspects and key_of(cell) not in self._paused
+            for cell in self._queue
+        )
+
+    def _holder(self, cell: Cell) -> Worker | None:
+        held = (worker for worker in self.crew.workers if worker.held.get(key_of(cell)) is cell)
+        return next(held, None)
+
+    def _release(self, cell: Cell) -> Worker:
+        worker = self._holder(cell)
+        assert worker is not None  # or the event were stale
+        del worker.held[key_of(cell)]
+        return worker
+
+    # ------------------------------------------------------------------- calls and deaths
+
+    def _call(self) -> None:
+        """Let every worker that waits, and has something to do, do it."""
+        for worker in list(self.crew.workers):
+            if self.crew.is_full(worker) and not worker.held:
+                self.crew.renew(worker)
+        for worker in self.crew.workers:
+            if worker.call is None and (worker.held or worker.freed):
+                worker.call = worker.actor.work.remote(worker.new, worker.freed, worker.kept)
+                worker.called = time.monotonic()
+                worker.last_new = {key_of(cell) for cell in worker.new}
+                worker.new, worker.freed, worker.kept = [], [], {}
+
+    def _collect(self, worker: Worker) -> Iterable[Event]:
+        """What a call brought: reports, ends, or the news that the worker died."""
+        try:
+            messages, worker.seconds = ray.get(worker.call)
+        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
+            yield from self._on_death(worker, cause_of_death(str(error)))
+            return
+        worker.call = None
+        worker.calls += 1
+        for message in messages:
+            if message.key in worker.held:  # else the study stopped it by its report just before
+                yield from self._event(worker, message)
+
+    def _event(self, worker: Worker, message: Message) -> Iterator[Event]:
+        cell = worker.held[message.key]
+        if isinstance(message, Began):
+            self.deadlines.begin(cell)
+        elif isinstance(message, Finished):
+            yield Ended(cell, message.outcome)
+            worker.peak_rss_mb = max(worker.peak_rss_mb, message.outcome.peak_rss_mb)
+            self._release(cell)
+            self.deadlines.end(cell)
+            self._suspects.discard(message.key)
+        else:
+            self._hosts[message.key] = message.host
+            yield Reported(cell, message.epoch, message.metrics, message.time_s)
+
+    def _on_death(self, worker: Worker, why: str, late: Key | None = None) -> Iterator[Event]:
+        """Find who killed a worker, and start another in its place. `late` is a cell that had to be
+        ended with its worker."""
+        held = list(worker.held.items())
+        if late is None and len(held) == 1 and NODE_DIED not in why:
+            [(late, _)] = held
+        for key, cell in held:
+            seconds = self.deadlines.seconds(cell)
+            self.deadlines.end(cell)
+            if key == late:
+                timed_out = why == self.deadlines.why
+                ending = Ending.TIMED_OUT if timed_out else Ending.DIED
+                self._suspects.add(key)  # its next attempt too is to harm nobody
+                yield Ended(cell, Outcome(ending, why, seconds))
+                del worker.held[key]
+                continue
+            if late is None and NODE_DIED not in why:
+                self._suspect(key, worker)
+            self._queue.append(cell)
+        worker.held.clear()
+        self.crew.replace(worker, why)
+
+    def _suspect(self, key: Key, worker: Worker) -> None:
+        """A cell was with a worker that died: it may be why, if it was new to it, or if it was with
+        another one that died."""
+        if key in worker.last_new or key in self._lost_before or not worker.last_new:
+            self._suspects.add(key)
+        self._lost_before.add(key)
+
+    def _end_late(self) -> Iterator[Event]:
+        """End the worker of a cell that takes longer than the experiment allows."""
+        limit_s = self.deadlines.limit_s
+        if limit_s is None:
+            return
+        for worker in list(self.crew.workers):
+            allowed = limit_s + (0.0 if worker.calls > 1 else WARM_UP_S)
+            hangs = (
+                bool(worker.held)
+                and worker.call is not None
+                and time.monotonic() - worker.called > allowed
+            )
+            late = [key for key, cell in worker.held.items() if self.deadlines.is_late(cell)]
+            if hangs or late:
+                ray.kill(worker.actor)
+                # Of the cells of a call that does not come back, any may be the one that hangs.
+                alone = len(worker.held) == 1 or not hangs
+                guilty = (late or list(worker.held))[0] if alone else None
+                yield from self._on_death(worker, self.deadlines.why, guilty)

@@ -1,0 +1,124 @@
+"""The workers of a run on the fused engine: they start, work, die and are replaced."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from tuner.engines.contract import Job
+from tuner.engines.duties import Key
+from tuner.engines.fused.eligible import lanes_of, some_cells
+from tuner.engines.fused.worker import LaneActor
+from tuner.engines.shipping import shipment
+from tuner.engines.worker_death import KILLED_FOR_MEMORY, cause_of_death
+from tuner.errors import EngineError
+from tuner.trial.cells import Cell
+
+if TYPE_CHECKING:
+    from tuner.cluster.session import Runtime
+
+STARTS_ALLOWED = 3
+"""So many workers may die before their first call has come back."""
+
+
+@dataclass(eq=False)
+class Worker:
+    """An actor, the cells that it holds, and its call in progress.
+
+    It is given no cell before its first call, which does nothing, has come back: an actor for
+    which no node has place waits for one, and would keep what it holds waiting. `new`, `freed` and
+    `kept` (what cells go on from) are what its next call tells it; `last_new` came with the last.
+    """
+
+    actor: Any
+    call: Any
+    called: float
+    held: dict[Key, Cell] = field(default_factory=dict)
+    new: list[Cell] = field(default_factory=list)
+    freed: list[Key] = field(default_factory=list)
+    kept: dict[Key, Any] = field(default_factory=dict)
+    last_new: set[Key] = field(default_factory=set)
+    calls: int = 0
+    peak_rss_mb: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Crew:
+    """`workers` are there at once; each is an actor of its own."""
+
+    def __init__(self, job: Job, cluster: Runtime) -> None:
+        """Raises EngineError when Ray cannot start."""
+        concurrency = cluster.concurrency  # waits until Ray runs
+        self.experiment = job.experiment
+        self.shipped = shipment(job, cluster)
+        self.lanes = lanes_of(job.experiment)
+        self.kind: Any = ray.remote(
+            num_cpus=cluster.cpus_per_trial,
+            num_gpus=cluster.gpus_per_trial,
+            memory=cluster.memory_per_trial * 2**20,
+            label_selector=cluster.labels(),
+        )(LaneActor)
+        self._shared = ray.put(self.shipped), ray.put(job.dataset)
+        self._stillborn = 0
+        self._gone: list[dict[str, float]] = []
+        self.workers = [self.new_worker() for _ in range(concurrency)]
+
+    def look(self, count: int) -> tuple[str | None, int]:
+        """Why a point of the space cannot be trained in lanes, and of how many forms `count` points
+        are. Raises EngineError if the workers die as they start."""
+        cells = some_cells(self.experiment, count)
+        while True:
+            # One that has started: another may wait for a place that went with its node.
+            calls = {worker.call: worker for worker in self.workers}
+            (call,), _ = ray.wait(list(calls), num_returns=1)
+            try:
+                looked: tuple[str | None, int] = ray.get(calls[call].actor.look.remote(cells))
+                return looked
+            except ray.exceptions.RayActorError as error:
+                self.replace(calls[call], cause_of_death(str(error)))
+
+    def new_worker(self) -> Worker:
+        """A worker that starts."""
+        actor = self.kind.remote(*self._shared, self.lanes)
+        return Worker(actor, actor.work.remote([], [], {}), time.monotonic())
+
+    def is_full(self, worker: Worker) -> bool:
+        """Whether a worker's memory has grown over its limit; TensorFlow's only grows."""
+        limit = self.experiment.memory_per_trial
+        return limit is not None and worker.peak_rss_mb > limit
+
+    def renew(self, worker: Worker) -> None:
+        """End a worker that has nothing to do, and start another in its place."""
+        ray.kill(worker.actor)
+        self._gone.append(worker.seconds)
+        self.workers[self.workers.index(worker)] = self.new_worker()
+
+    def replace(self, worker: Worker, why: str) -> None:
+        """A new worker in a dead one's place. Raises EngineError if too many die as they start."""
+        self._stillborn += worker.calls == 0
+        if self._stillborn > STARTS_ALLOWED:
+            raise EngineError(f"the workers die as they start; the last one: {why}")
+        self._gone.append(worker.seconds)
+        self.workers.remove(worker)
+        if not self.workers or not why.startswith(KILLED_FOR_MEMORY):  # fewer need less
+            self.workers.append(self.new_worker())
+
+    def grow(self, places: int) -> None:
+        """Have a worker for each of so many places."""
+        while len(self.workers) < places:
+            self.workers.append(self.new_worker())
+
+    def kill(self) -> None:
+        """End every worker."""
+        for worker in self.workers:
+            ray.kill(worker.actor)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Where the workers' time went, summed over them, by what they did."""
+        each = [*self._gone, *(worker.seconds for worker in self.workers)]
+        names = sorted({name for seconds in each for name in seconds})
+        return {name: round(sum(s.get(name, 0.0) for s in each), 3) for name in names}

@@ -1,0 +1,79 @@
+"""What the trainings of a worker's process share."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING
+
+import ray
+
+from tuner.engines.shipping import Shipment
+from tuner.errors import DatasetError
+from tuner.trial.cells import Cell, Outcome
+
+if TYPE_CHECKING:
+    from tuner.data.datasets import Dataset
+    from tuner.data.splits import Data
+    from tuner.engines.trainer import Send
+    from tuner.experiment.experiment import Objective
+
+FOLDS_BYTES = 1 << 30
+"""How much memory a worker may spend on the folds that it has cut already."""
+
+
+@dataclass
+class Bench:
+    """What the trainings of a worker share, each made when it is first needed."""
+
+    shipped: Shipment
+    load_dataset: Callable[[], Dataset | None]
+
+    @cached_property
+    def host(self) -> str:
+        """This node's address."""
+        return str(ray.util.get_node_ip_address())
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The objective, loaded in a process that has become a worker of its job."""
+        from tuner.training import process
+
+        shipped = self.shipped
+        process.limit_threads(shipped.cpus)
+        if shipped.keras or not shipped.gpus:  # what another library takes is its own matter
+            process.limit_gpu_memory(shipped.gpus)
+        if shipped.keras:
+            process.warm_up()
+        objective = shipped.objective()
+        gc.freeze()  # what lives as long as the worker need not be looked at after each trial
+        return objective
+
+    @cached_property
+    def load_fold(self) -> Callable[[int], Data]:
+        """Loads the data of a fold."""
+        from tuner.data.splits import cell_data
+
+        dataset = self.load_dataset()
+        if dataset is None:
+
+            def nothing(fold: int) -> Data:
+                raise DatasetError("this experiment has no dataset; declare one, or give --data")
+
+            return nothing
+        size = dataset.x_train.nbytes + dataset.y_train.nbytes
+        kept = max(1, FOLDS_BYTES // max(1, size))
+        # A search asks for fold 0 alone; a cross-validation for each again and again.
+        return lru_cache(maxsize=kept)(lambda fold: cell_data(dataset, self.shipped.splits, fold))
+
+    def train(self, cell: Cell, send: Send) -> Outcome:
+        """Carry out a cell."""
+        from tuner.training.run_cell import run_cell
+
+        shipped = self.shipped
+        objective = self.objective
+        load = partial(self.load_fold, cell.fold)
+        folder, every = shipped.folder(cell), shipped.checkpoint_every
+        return run_cell(objective, shipped.metric, cell, send, load, folder, every)

@@ -1,0 +1,57 @@
+"""Which worker has which paused training, and the cells that wait for their worker to be free."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from tuner.engines.duties import Key, key_of
+from tuner.trial.cells import Cell
+
+
+class Homes:
+    """The driver's side of the parking: by a worker's id, whose training is parked there.
+
+    A worker may have given one up meanwhile; it then trains it again from epoch 1, as any worker
+    would.
+    """
+
+    def __init__(self) -> None:
+        self._homes: dict[Key, str] = {}
+        self._held: list[Cell] = []
+
+    def park(self, cell: Cell, worker: str) -> None:
+        """A worker has set a cell's training aside."""
+        self._homes[key_of(cell)] = worker
+
+    def leave(self, cell: Cell) -> str | None:
+        """The worker that a cell goes on at; None where nothing of it is kept."""
+        return self._homes.pop(key_of(cell), None)
+
+    def lose(self, worker: str) -> None:
+        """A worker is gone, with all that was parked there."""
+        self._homes = {key: home for key, home in self._homes.items() if home != worker}
+
+    def unless_busy(self, cell: Cell, busy: Collection[str]) -> Cell | None:
+        """The cell, unless it has to wait for a worker among the busy ones: it is kept then."""
+        if self._homes.get(key_of(cell)) not in busy:
+            return cell
+        self._held.append(cell)
+        return None
+
+    def released(self, busy: Collection[str]) -> Cell | None:
+        """A cell that was kept and has to wait no longer."""
+        for cell in self._held:
+            if self._homes.get(key_of(cell)) not in busy:
+                self._held.remove(cell)
+                return cell
+        return None
+
+    def count(self, worker: str) -> int:
+        """How many trainings are parked at a worker."""
+        return Counter(self._homes.values())[worker]
+
+    @property
+    def total(self) -> int:
+        """How many are parked in all."""
+        return len(self._homes) + 1

@@ -1,0 +1,46 @@
+"""The trainings that a worker has set aside, and how many of them its memory holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psutil
+
+from tuner.engines.duties import Key, key_of
+from tuner.engines.trainer import Trainer
+from tuner.trial.cells import Cell
+
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A training that waits: its last epoch, and its loss then."""
+
+    trainer: Trainer
+    epoch: int
+    loss: float
+
+
+class ParkingPlace:
+    """Parked trainings by cell. Beyond `limit_mb` of the process' memory each newcomer takes the
+    place of the least promising one: of the lowest epoch, and there of the highest loss."""
+
+    def __init__(self, limit_mb: float) -> None:
+        self._limit_mb = limit_mb
+        self._parked: dict[Key, Parked] = {}
+
+    def put(self, cell: Cell, trainer: Trainer, epoch: int, loss: float) -> None:
+        """Keep a training that its trainer has parked."""
+        self._parked[key_of(cell)] = Parked(trainer, epoch, loss)
+        if psutil.Process().memory_info().rss / MEGABYTE > self._limit_mb:
+            self._give_up_one()
+
+    def take(self, cell: Cell) -> Trainer | None:
+        """The trainer that has a cell's training; None where that was given up, or never here."""
+        parked = self._parked.pop(key_of(cell), None)
+        return None if parked is None else parked.trainer
+
+    def _give_up_one(self) -> None:
+        key = min(self._parked, key=lambda key: (self._parked[key].epoch, -self._parked[key].loss))
+        self._parked.pop(key).trainer.give_up()

@@ -1,0 +1,29 @@
+"""What brings a study.json of an earlier format to today's, one step a format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a study.json in today's format. A later or unknown format is left alone."""
+    changed = dict(content)
+    while (found := changed.get("format")) in STEPS:
+        changed = {**STEPS[found](changed), "format": found + 1}
+    return changed
+
+
+def from_1_to_2(content: dict[str, Any]) -> dict[str, Any]:
+    """`plan` became `mode`, and `mode` (max or min) became `direction`."""
+    before = content.get("experiment")
+    if not isinstance(before, dict):  # broken: its reader says so
+        return content
+    renamed = {RENAMED_IN_2.get(name, name): value for name, value in before.items()}
+    if renamed.get("direction") in ("max", "min"):
+        renamed["direction"] += "imize"
+    return {**content, "experiment": renamed}
+
+
+RENAMED_IN_2 = {"plan": "mode", "mode": "direction"}
+STEPS = {1: from_1_to_2}
