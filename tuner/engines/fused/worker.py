@@ -330,7 +330,7 @@ class LaneWorker:
     def _outcome(self, ending: Ending, error: str | None, seconds: float = 0.0) -> Outcome:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak_mb = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-        return Outcome(ending, error, seconds, peak_mb, self.host)
+        return Outcome(ending, error, seconds, peak_mb, self.host, trained_by="lanes")
 
 
 class LaneActor(LaneWorker):
