@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from tuner.trial.trial import Trial
 
 
+LARGE = 2**20
+"""Bytes of a tensor, of adapted statistics say, above which nobody compares its values."""
+
+
 def identity_of(declaration: KerasModel, trial: Trial, model: keras.Model) -> Hashable:
     """What the trials of the same lanes share. It compiles the trial's network.
 
@@ -56,16 +60,26 @@ def identity_of(declaration: KerasModel, trial: Trial, model: keras.Model) -> Ha
         traced = forward_trace(model, tuple, specs, training=training)
         if training and hides_gradients(traced):
             raise NotShareable("it has a gradient of its own")
-        read = [places.get(id(tensor)) for tensor in traced.outside]
-        if None in read:
-            raise NotShareable("it reads a tensor that is none of its variables")
-        graphs.append((traced.structure, bits(numbers_of(traced)), tuple(read), traced.names))
+        read = tuple(_read(tensor, places) for tensor in traced.outside)
+        graphs.append((traced.structure, bits(numbers_of(traced)), read, traced.names))
     return (
         tuple(graphs),
         tuple((tuple(v.shape), str(v.dtype), _constraint(v)) for v in trained),
         form_of(optimizer),
         tf.config.list_logical_devices("GPU") != [],
     )
+
+
+def _read(tensor: Any, places: dict[int, int]) -> Hashable:
+    """What a graph reads from outside: one of its variables, or a tensor of such values."""
+    if id(tensor) in places:
+        return places[id(tensor)]
+    if tensor.dtype.name in ("resource", "variant") or not hasattr(tensor, "numpy"):
+        raise NotShareable("it reads what is none of its variables")
+    value = tensor.numpy()
+    if value.dtype == object or value.nbytes > LARGE:
+        raise NotShareable("it reads a large tensor that is none of its variables")
+    return value.dtype.str, value.shape, value.tobytes()
 
 
 def _why_not(optimizer: Any) -> str | None:
