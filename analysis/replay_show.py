@@ -13,7 +13,9 @@ from rich.table import Table
 from analysis.replay import ONE_EPOCH, bands, record, simulate, summarise
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import SAMPLERS, SCHEDULERS
+from tuner.files import put_bytes
 from tuner.results.results import load
+from tuner.store.damage import reading
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"]
 """Okabe and Ito's palette, which the colour-blind can tell apart."""
@@ -46,27 +48,29 @@ def show_simulation(
     for name, value in {**least, "eta": min(etas) - 1}.items():
         if value < 1:
             raise ExperimentError(f"--{name} is too low: it must be at least {1 + (name == 'eta')}")
-    recorded = record(load(study_dir))
-    runs = pd.concat(
-        [
-            simulate(
-                recorded,
-                scheduler=scheduler,
-                eta=eta,
-                min_epochs=min_epochs,
-                workers=count,
-                sampler=sampler,
-                seeds=seeds,
-                top=top,
-            )
-            for scheduler, eta, count in product(schedulers, etas, workers)
-            if eta == etas[0] or scheduler in ("asha", "hyperband")
-        ],
-        ignore_index=True,
-    )
-    console.print(_table(summarise(runs)))
-    console.print(f"{len(recorded.points)} recorded curves, {seeds} seeds; the plot: {out}")
-    out.write_text(_plot(bands(runs)), encoding="utf-8")
+    with reading(study_dir):
+        recorded = record(load(study_dir))
+        runs = pd.concat(
+            [
+                simulate(
+                    recorded,
+                    scheduler=scheduler,
+                    eta=eta,
+                    min_epochs=min_epochs,
+                    workers=count,
+                    sampler=sampler,
+                    seeds=seeds,
+                    top=top,
+                )
+                for scheduler, eta, count in product(schedulers, etas, workers)
+                if eta == etas[0] or scheduler in ("asha", "hyperband")
+            ],
+            ignore_index=True,
+        )
+        console.print(_table(summarise(runs)))
+        line = f"{len(recorded.points)} recorded curves, {seeds} seeds; the plot: {out}"
+        console.print(line, markup=False)
+        put_bytes(out, _plot(bands(runs)).encode())
 
 
 def _table(summary: pd.DataFrame) -> Table:

@@ -23,6 +23,8 @@ from analysis.plots_training import suited
 from analysis.summaries import overview, summary
 from tuner.errors import ResultsError
 from tuner.files import put_bytes
+from tuner.shown import redacted, shown
+from tuner.store.damage import reading
 from tuner.store.layout import PARAM_PREFIX
 
 EXTREMES = {"maximize": "highest", "minimize": "lowest"}
@@ -36,11 +38,12 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     Without `out` it is `report.html` in the study's folder, or in the folder that all lie in.
     Raises ResultsError where a folder is no study's, or the file cannot be written.
     """
-    tables = load(folders)
+    with reading(" ".join(map(str, folders))):
+        text = report(load(folders)).encode("utf-8", "backslashreplace")
     path = out or _default_place(folders) / "report.html"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        put_bytes(path, report(tables).encode())
+        put_bytes(path, text)
     except OSError as error:
         raise ResultsError(f"{path} cannot be written ({error.strerror}); give --out") from None
     return path
@@ -52,14 +55,14 @@ def report(tables: Tables) -> str:
     figures: dict[str, go.Figure] = {}
     parts = [_comparison(tables)] if len(names) > 1 else []
     parts += [_study(tables.only(name), figures, f"study{i}") for i, name in enumerate(names)]
-    # An end tag inside a string would end the script that holds it.
+    # A tag inside a string would end the script that holds it, or begin a comment in it.
     drawn = {name: json.loads(figure.to_json()) for name, figure in figures.items()}
     template = Template((files("analysis") / "report.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=_text(", ".join(names)),
         body="\n".join(parts),
         plotly=get_plotlyjs(),
-        figures=json.dumps(drawn).replace("</", "<\\/"),
+        figures=json.dumps(drawn).replace("<", "\\u003c"),
     )
 
 
@@ -79,7 +82,7 @@ def _study(tables: Tables, figures: dict[str, go.Figure], prefix: str) -> str:
         figures[name] = figure
         width = (figure.layout.meta or {}).get("min_width", 0)
         drawn.append(
-            f'<h3>{title}</h3><div class="scroll"><div class="figure" id="{name}" '
+            f'<h3>{_text(title)}</h3><div class="scroll"><div class="figure" id="{name}" '
             f'style="min-width: {width}px; height: {figure.layout.height or 420}px"></div></div>'
         )
     return "\n".join(
@@ -178,7 +181,7 @@ def _reproduce(study: pd.Series) -> str:
     versions = ", ".join(f"{name} {v}" for name, v in json.loads(study["versions"]).items())
     data = "" if pd.isna(study["fingerprint"]) else f"data fingerprint: {study['fingerprint']}\n"
     return (
-        f"<pre>{_text(study['command'])}</pre>"
+        f"<pre>{_text(redacted(study['command']))}</pre>"
         f"<pre>seed: {_text(study['seed'])}\n{_text(data)}begun: {study['created_at']}\n"
         f"versions: {_text(versions)}</pre>"
     )
@@ -213,4 +216,4 @@ def _number(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return html.escape(str(value))
+    return html.escape(shown(str(value)))

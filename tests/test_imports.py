@@ -27,6 +27,8 @@ SCHEMA = (
     "tuner.store.study_upgrades.",
     "tuner.errors.",
     "tuner.files.",
+    "tuner.shown.",
+    "tuner.store.damage.",
     "tuner.store.uris.",
     "tuner.results.results.row_params.",
     "tuner.search_space.space.SearchSpace.",

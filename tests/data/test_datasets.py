@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tuner.data.arrays import strata
 from tuner.data.datasets import Dataset, fingerprint_of, from_arrays, load
+from tuner.data.splits import Splits, cell_data, cell_rows
 from tuner.errors import DatasetError
 
 RNG = np.random.default_rng(0)
+CV: dict[str, Any] = {"plan": "cv", "folds": 3}
 
 
 def arrays(**changes: Any) -> dict[str, Any]:
@@ -43,22 +46,54 @@ def test_digits_are_scaled_images_with_a_fixed_test_part() -> None:
     assert shares == pytest.approx(np.full(10, 0.25), abs=0.01)
 
 
-def test_npz_in_keras_layout_is_scaled_and_named(tmp_path: Path) -> None:
+def test_npz_in_keras_layout_is_named_and_keeps_its_values(tmp_path: Path) -> None:
     path = saved(tmp_path)
     dataset = load(path)
     assert dataset.name == path
-    assert dataset.x_train.dtype == np.float32
+    assert dataset.x_train.dtype == np.uint8
     assert dataset.x_train.shape == (12, 4, 4)
-    assert dataset.x_train.max() <= 1.0
+    assert dataset.done == ("x uint8 as given, 0 to 255; scale=255 divides",)
     assert dataset.y_train.tolist() == [0, 1, 2] * 4
     assert dataset.n_classes == 3
 
 
-def test_floats_keep_their_values_and_other_integers_too() -> None:
+@pytest.mark.parametrize("name", ["mnist.npz", "fashion_mnist.npz", "own_MNIST.npz"])
+def test_images_of_mnist_kind_are_scaled_by_name(tmp_path: Path, name: str) -> None:
+    given = arrays()
+    np.savez(tmp_path / name, **given)
+    dataset = load(str(tmp_path / name))
+    np.testing.assert_array_equal(
+        dataset.x_train, np.divide(given["x_train"], 255, dtype=np.float32)
+    )
+    assert dataset.done == ("x divided by 255, as float32",)
+
+
+def test_scale_divides_where_it_is_given(tmp_path: Path) -> None:
+    made = arrays()
+    dataset = from_arrays("own", **made, scale=51)
+    np.testing.assert_array_equal(dataset.x_test, np.divide(made["x_test"], 51, dtype=np.float32))
+    np.savez(tmp_path / "own.npz", **made, scale=51)
+    np.testing.assert_array_equal(load(str(tmp_path / "own.npz")).x_test, dataset.x_test)
+    np.testing.assert_array_equal(load(lambda: {**made, "scale": 51}).x_test, dataset.x_test)
+    with pytest.raises(DatasetError, match="scale 0 must be a number above 0"):
+        from_arrays("own", **made, scale=0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, bool])
+def test_whole_numbers_in_x_stay_what_they_are(dtype: Any) -> None:
+    x = RNG.integers(0, 50, (12, 8)).astype(dtype)
+    dataset = from_arrays("own", **arrays(x_train=x, x_test=x[:6]))
+    np.testing.assert_array_equal(dataset.x_train, x)
+    assert dataset.x_train.dtype == dtype
+    assert dataset.done == ()
+
+
+def test_floats_keep_their_values() -> None:
     x = RNG.normal(size=(12, 5)) * 300
     dataset = from_arrays("own", **arrays(x_train=x, x_test=x[:6].astype(np.int32)))
     np.testing.assert_array_equal(dataset.x_train, x.astype(np.float32))
     np.testing.assert_array_equal(dataset.x_test, x[:6].astype(np.int32).astype(np.float32))
+    assert dataset.done == ("x float64 and int32 as float32",)
 
 
 @pytest.mark.parametrize(
@@ -68,14 +103,126 @@ def test_floats_keep_their_values_and_other_integers_too() -> None:
         np.array([[0], [1], [2]] * 4),
         np.eye(3, dtype=np.float32)[[0, 1, 2] * 4],
         np.eye(3, dtype=np.int64)[[0, 1, 2] * 4],
+        np.array([0.0, 1.0, 2.0] * 4),
+        np.array([[0.0], [1.0], [2.0]] * 4),
     ],
-    ids=["uint8", "column", "one-hot floats", "one-hot integers"],
+    ids=["uint8", "column", "one-hot floats", "one-hot integers", "floats", "column of floats"],
 )
-def test_labels_in_every_form_become_int64(labels: Any) -> None:
+def test_labels_keep_shape_and_values_and_are_stratified(labels: Any) -> None:
     dataset = from_arrays("own", **arrays(y_train=labels, y_test=labels[:6]))
-    assert dataset.y_train.tolist() == [0, 1, 2] * 4
-    assert dataset.y_train.dtype == np.int64
+    np.testing.assert_array_equal(dataset.y_train, labels)
+    assert dataset.y_train.shape == labels.shape
     assert dataset.n_classes == 3
+    assert strata(dataset.y_train).tolist() == [0, 1, 2] * 4
+    for fold in range(3):
+        _, val = cell_rows(dataset, Splits(**CV), fold)
+        assert np.bincount(strata(dataset.y_train)[val]).tolist() in (
+            [1, 1, 2],
+            [1, 2, 1],
+            [2, 1, 1],
+        )
+
+
+@pytest.mark.parametrize("labels", [["no", "yes", "maybe"], [b"no", b"yes", b"maybe"]])
+@pytest.mark.parametrize("dtype", [None, object])
+def test_texts_become_class_numbers_and_back(labels: Any, dtype: Any) -> None:
+    y = np.array(labels * 4, dtype)
+    if dtype is object and isinstance(labels[0], bytes):
+        y = y.astype("S")
+    dataset = from_arrays("own", **arrays(y_train=y, y_test=y[:6]))
+    assert dataset.classes == ("maybe", "no", "yes")
+    assert dataset.y_train.tolist() == [1, 2, 0] * 4
+    assert dataset.label(dataset.y_test).tolist() == ["no", "yes", "maybe"] * 2
+    assert dataset.done == ("y texts as class numbers 0 to 2: maybe, no, yes",) or (
+        dataset.done[-1] == "y texts as class numbers 0 to 2: maybe, no, yes"
+    )
+    assert cell_data(dataset, Splits(**CV)).classes == dataset.classes
+
+
+def test_whole_numbers_are_a_regression_where_the_task_says_so() -> None:
+    y = np.array([3, 7, 1, 9, 4, 11, 25, 14, 17, 100, 5, 6])
+    dataset = from_arrays("own", **arrays(y_train=y, y_test=y[:6] + 1), task="regression")
+    assert dataset.n_classes is None
+    np.testing.assert_array_equal(dataset.y_train, y.astype(np.float32))
+    with pytest.raises(DatasetError, match="or the targets of a regression, by task='regression'"):
+        from_arrays("own", **arrays(y_train=y, y_test=y[:6]))
+    with pytest.raises(DatasetError, match="task 'guess' is not one of classes, regression"):
+        from_arrays("own", **arrays(), task="guess")
+
+
+@pytest.mark.parametrize("shape", [(12,), (12, 1), (12, 3)])
+def test_targets_of_a_regression_keep_their_shape(shape: Any) -> None:
+    y = RNG.normal(size=shape)
+    dataset = from_arrays("own", **arrays(y_train=y, y_test=y[:6]))
+    np.testing.assert_array_equal(dataset.y_train, y.astype(np.float32))
+    assert dataset.n_classes is None
+
+
+def test_several_labels_a_sample_stay_as_they_are() -> None:
+    y = RNG.integers(0, 2, (12, 4))
+    y[0] = 1
+    dataset = from_arrays("own", **arrays(y_train=y, y_test=y[:6]))
+    np.testing.assert_array_equal(dataset.y_train, y)
+    assert dataset.n_classes is None
+    assert dataset.done[-1] == "y of shape (4,) as given, not stratified"
+
+
+def test_tables_of_pandas_and_sparse_matrices_are_taken() -> None:
+    import pandas as pd
+    from scipy import sparse
+
+    x = RNG.integers(0, 5, (12, 3)).astype(np.float32)
+    frame = pd.DataFrame(x, columns=["a", "b", "c"])
+    labels = pd.Series(["p", "q"] * 6, dtype="category")
+    dataset = from_arrays("own", frame, labels, frame[:6], labels[:6])
+    np.testing.assert_array_equal(dataset.x_train, x)
+    assert dataset.classes == ("p", "q")
+    matrix = sparse.csr_matrix(x)
+    dataset = from_arrays("own", matrix, labels, matrix[:6], labels[:6])
+    np.testing.assert_array_equal(dataset.x_train, x)
+    assert "x_train sparse, made dense" in dataset.done
+    with pytest.raises(DatasetError, match="x_train has columns that hold no numbers: d"):
+        from_arrays("own", frame.assign(d="text"), labels, frame, labels)
+
+
+class Stream:
+    """What tells a tf.data.Dataset, without TensorFlow."""
+
+    element_spec = None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x_train": Stream()}, "x_train is a tf.data.Dataset, .* give arrays"),
+        (
+            {"x_train": {"image": np.zeros((12, 4)), "age": np.zeros((12, 1))}},
+            "x_train holds 2 inputs, and a dataset has one array of each; join",
+        ),
+        ({"x_train": [np.zeros((12, 4)), np.zeros((12, 1))]}, "x_train holds 2 inputs"),
+        ({"y_train": {"a": np.zeros(12), "b": np.zeros(12)}}, "y_train holds 2 outputs"),
+        ({"sample_weight": np.ones(12)}, "'sample_weight' is not taken beside"),
+        ({"class_weight": {0: 1.0}}, "'class_weight' is not taken .* inside a training function"),
+        ({"x_val": np.ones(3), "y_val": np.ones(3)}, r"'x_val' is not taken .* by folds=\[\("),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_with_the_way_out(changes: Any, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        load(lambda: arrays(**changes))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        ((np.zeros((4, 2)), np.zeros(4)), (np.zeros((4, 2)), np.zeros(4))),
+        {"x_train": np.zeros((4, 2))},
+        np.zeros((4, 2)),
+        [1, 2],
+    ],
+)
+def test_arrays_in_place_of_a_function_get_a_line(made: Any) -> None:
+    with pytest.raises(DatasetError, match=r"of arrays, which .*; give a function that returns it"):
+        load(made)
 
 
 def test_booleans_are_two_classes() -> None:
@@ -152,7 +299,6 @@ def test_a_dataset_travels_by_pickle() -> None:
         ({"y_train": np.zeros(12, int)}, "y_train holds one class only, 0"),
         ({"y_test": np.arange(6)}, "y_test holds label 3, which y_train lacks"),
         ({"y_test": np.linspace(0, 1, 6)}, "both must be labels, or both numbers"),
-        ({"y_train": np.ones((12, 3), int)}, r"y_train has shape \(12, 3\); labels are"),
     ],
 )
 def test_a_bad_npz_is_refused_by_key_and_rule(tmp_path: Path, changes: Any, message: str) -> None:

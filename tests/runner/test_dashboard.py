@@ -54,3 +54,12 @@ def test_a_folder_without_a_ledger_is_refused(study_dir: Path) -> None:
     (study_dir / "journal.log").unlink()
     with pytest.raises(StudyError, match=r"journal\.log is missing"):
         watched_storage(study_dir, None)
+
+
+def test_a_database_is_shown_as_it_is(study_dir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "other.db"
+    stored = {"format": FORMAT, "name": "searched", "storage": f"sqlite:///{file}"}
+    write_study_json(study_dir, stored)
+    with pytest.raises(StudyError, match=r"ledger, sqlite:.*other\.db, is missing"):
+        watched_storage(study_dir, None)
+    assert not file.exists()

@@ -262,6 +262,60 @@ def test_what_is_returned_after_a_report_is_ignored() -> None:
     assert reports.epochs == [1]
 
 
+@pytest.mark.parametrize(
+    "returned", [0.5, np.float32(0.5), {"val_accuracy": 0.5, "n": 1}, {"n": 1}]
+)
+def test_the_last_report_may_be_returned_too(returned: Any) -> None:
+    def train(trial: Trial) -> Any:
+        trial.report(1, {"val_accuracy": 0.5})
+        return returned
+
+    outcome, _ = run(train)
+    assert (outcome.ending, outcome.returned) == (Ending.FINISHED, None)
+
+
+@pytest.mark.parametrize("returned", [0.6, {"val_accuracy": 0.4}, 7])
+def test_another_number_than_the_last_report_is_refused(returned: Any) -> None:
+    def train(trial: Trial) -> Any:
+        trial.report(1, {"val_accuracy": 0.5})
+        return returned
+
+    outcome, _ = run(train)
+    assert outcome.ending is Ending.RAISED
+    assert "and reported val_accuracy 0.5 last; report this value too" in str(outcome.error)
+
+
+def test_a_metric_that_the_first_report_lacks_is_named_at_once() -> None:
+    def train(trial: Trial) -> None:
+        trial.report(1, {"loss": 1.0, "val_acuracy": 0.5})
+        raise AssertionError("the report should have ended it")
+
+    outcome, reports = run(train)
+    assert reports.epochs == []
+    assert (
+        "metric 'val_accuracy' is searched and the first report has: loss, val_acuracy; "
+        "did you mean 'val_acuracy'? name one of these as the metric"
+    ) in str(outcome.error)
+
+
+def test_a_metric_may_come_later_where_a_report_says_so() -> None:
+    def train(trial: Trial) -> None:
+        trial.report(1, {"loss": 1.0, "val_accuracy": None})
+        trial.report(2, {"loss": 1.0, "val_accuracy": 0.5})
+
+    outcome, reports = run(train)
+    assert outcome.error is None
+    assert reports.metrics == [{"loss": 1.0}, {"loss": 1.0, "val_accuracy": 0.5}]
+
+
+def test_keras_may_validate_every_few_epochs() -> None:
+    def train(trial: Trial) -> None:
+        trial.report(1, {"loss": 1.0, "accuracy": 0.4})
+        trial.report(2, {"loss": 1.0, "accuracy": 0.4, "val_loss": 2.0, "val_accuracy": 0.5})
+
+    assert run(train)[0].error is None
+
+
 def test_nothing_returned_and_nothing_reported_is_left_to_the_study() -> None:
     outcome, reports = run(lambda trial: None)
     assert (outcome.ending, outcome.returned) == (Ending.FINISHED, None)

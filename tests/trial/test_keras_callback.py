@@ -52,6 +52,55 @@ def test_every_epoch_reports_keras_logs_and_the_learning_rate() -> None:
         assert all(type(value) is float for value in metrics.values())
 
 
+def test_the_callback_works_without_its_parentheses() -> None:
+    def train(trial: Trial) -> None:
+        data = trial.data
+        small_model().fit(
+            data.x_train,
+            data.y_train,
+            epochs=2,
+            validation_data=(data.x_val, data.y_val),
+            callbacks=[trial.callback],
+            verbose=0,
+        )
+
+    outcome, reports = run(train)
+    assert (outcome.error, reports.epochs) == (None, [1, 2])
+
+
+def test_a_vector_metric_becomes_columns_and_a_nan_beside_is_carried() -> None:
+    def train(trial: Trial) -> None:
+        import keras
+        import numpy as np
+
+        def undefined(y: Any, p: Any) -> Any:
+            return keras.ops.sum(p * 0.0) / keras.ops.sum(p * 0.0)
+
+        data, eye = trial.data, np.eye(10, dtype="float32")
+        model = small_model()
+        model.compile(
+            "adam",
+            "categorical_crossentropy",
+            metrics=["accuracy", keras.metrics.F1Score(), undefined],
+        )
+        val = (data.x_val, eye[data.y_val])
+        model.fit(
+            data.x_train,
+            eye[data.y_train],
+            verbose=0,
+            validation_data=val,
+            callbacks=[trial.callback()],
+        )
+
+    outcome, reports = run(train)
+    assert outcome.error is None
+    (metrics,) = reports.metrics
+    assert {f"f1_score_{i}" for i in range(10)} <= set(metrics)
+    assert {f"val_f1_score_{i}" for i in range(10)} <= set(metrics)
+    assert metrics["undefined"] != metrics["undefined"]
+    assert 0 <= metrics["val_accuracy"] <= 1
+
+
 def test_a_schedules_learning_rate_is_the_next_updates() -> None:
     def train(trial: Trial) -> None:
         import keras
@@ -132,7 +181,7 @@ def test_a_fit_after_the_stop_ends_the_function_before_it_trains() -> None:
     assert seen == [3, 3]
 
 
-def test_a_metric_that_is_no_number_is_named() -> None:
+def test_a_searched_metric_of_several_values_is_told_its_columns() -> None:
     def train(trial: Trial) -> None:
         import keras
 
@@ -145,5 +194,8 @@ def test_a_metric_that_is_no_number_is_named() -> None:
 
     outcome, _ = run(train)
     assert outcome.ending is Ending.RAISED
-    assert "metric 'f1_score' is" in str(outcome.error)
+    assert (
+        "metric 'val_accuracy' is searched and the first report has: f1_score_0, f1_score_1"
+        in str(outcome.error)
+    )
     assert "which is no number" in str(outcome.error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 from rich.console import Console
 
 from tuner.errors import TunerError
+from tuner.shown import shown
 
 app = typer.Typer(
     name="tuner",
@@ -23,6 +25,8 @@ app = typer.Typer(
 
 WIDE = 200
 """Columns of output that nobody sees on a terminal, where nothing should be cut short."""
+
+TRUST = "run the study's own code wherever it lies"
 
 Text = str | None
 Number = int | None
@@ -217,7 +221,7 @@ def logs(
     """Print what a trial's workers printed, and the traceback that it ended in."""
     from tuner.store.trial_logs import read_log
 
-    print(read_log(study_dir, trial), end="")
+    print(shown(read_log(study_dir, trial)), end="")
 
 
 @app.command()
@@ -229,7 +233,7 @@ def repair(
     from tuner.runner.repair import repair as repair_study
 
     for line in repair_study(study_dir, storage):
-        print(line)
+        print(shown(line, keep=""))
 
 
 @app.command()
@@ -298,6 +302,7 @@ def refit(
     epochs: Annotated[Number, _option("epochs to train; else as many as the trial")] = None,
     seed: Annotated[Number, _option("seed of the training; else the trial's")] = None,
     data: Annotated[Text, _option("where the study's dataset lies now")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help=TRUST)] = False,
 ) -> None:
     """Train the best point on all training data, test it, write model.keras and refit.json."""
     from tuner.models.refit import read_params
@@ -310,6 +315,8 @@ def refit(
         epochs=epochs,
         seed=seed,
         data=data,
+        trust=trust,
+        ask=_ask(),
         say=lambda line: _console().print(line, markup=False, soft_wrap=True),
     )
 
@@ -321,11 +328,12 @@ def export(
         str, typer.Option(help="keras (model.keras), or json+h5 (model.json, model.weights.h5)")
     ] = "keras",
     out: Annotated[Path | None, _option("folder to write into; else the study's")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help=TRUST)] = False,
 ) -> None:
     """Write a refitted model as Keras' own file, or as JSON with HDF5 weights."""
     from tuner.models.model_files import export as export_study
 
-    for path in export_study(study_dir, format, out):
+    for path in export_study(study_dir, format, out, trust=trust, ask=_ask()):
         print(path)
 
 
@@ -340,6 +348,11 @@ def dashboard(
     from tuner.runner.dashboard import serve
 
     serve(study_dir, storage, host, port, lambda line: print(line, flush=True))
+
+
+def _ask() -> Callable[[str], bool] | None:
+    """A question on the terminal; without one nobody can be asked."""
+    return typer.confirm if sys.stdin.isatty() else None
 
 
 def _console() -> Console:
@@ -368,9 +381,9 @@ def run_command(arguments: list[str]) -> int:
 
 
 def _complain(message: str, notes: list[str]) -> int:
-    print("tuner: " + " ".join(message.split()), file=sys.stderr)
+    print("tuner: " + shown(" ".join(message.split()), keep=""), file=sys.stderr)
     for note in notes:
-        print(note, file=sys.stderr)
+        print(shown(note), file=sys.stderr)
     return 2
 
 

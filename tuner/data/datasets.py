@@ -4,18 +4,16 @@
 
 - "digits": scikit-learn's 1,797 handwritten digits, x (n, 8, 8), divided by 16; embedded, no
   network. The test part is a fixed stratified fifth.
-- "mnist", "fashion_mnist": through `keras.datasets`, x (n, 28, 28).
-- the path of an .npz in Keras' layout: `x_train`, `y_train`, `x_test`, `y_test`.
+- "mnist", "fashion_mnist": through `keras.datasets`, x (n, 28, 28), divided by 255.
+- the path of an .npz in Keras' layout: `x_train`, `y_train`, `x_test`, `y_test`; x is divided by
+  255 where the file's name says that it is one of these images (mnist.npz, own_mnist.npz), else by
+  a number `scale` in the file; a text `task` may stand there too.
 - a function without arguments that returns a `Dataset`, a dict with those four keys,
-  `((x_train, y_train), (x_test, y_test))` or `(x_train, y_train, x_test, y_test)`. A `Dataset`
-  may bring `folds` of its own, by groups or by time, say.
+  `((x_train, y_train), (x_test, y_test))` or `(x_train, y_train, x_test, y_test)`. A `Dataset` or
+  dict may bring `folds` of its own, by groups or by time, say, a `scale` to divide x by, and a
+  `task`, "regression" or "classes".
 
-What the arrays become, wherever they come from:
-
-- x: float32, its shape kept. uint8 is divided by 255; other numbers keep their values.
-- y: whole numbers or booleans are class labels, int64 of shape (n,), from 0 without gaps; a column
-  (n, 1) is flattened, and one-hot rows (n, classes) become labels. Other floats are the targets of
-  a regression and become float32.
+What little is done to the arrays is in `tuner.data.arrays`, and is said.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -32,11 +30,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tuner.data.arrays import as_array, inputs, targets
 from tuner.data.given_folds import Folds, numbered, own_folds
 from tuner.errors import DatasetError
 
 Array = npt.NDArray[Any]
+FOLDS_FORM = "[(train_rows, val_rows)]"
 KEYS = ("x_train", "y_train", "x_test", "y_test")
+MORE = ("folds", "scale", "task")
+"""What a dict may hold besides."""
+IMAGE_SCALE = 255
 DIGITS_TEST_SHARE = 0.2
 DIGITS_TEST_SEED = 0
 
@@ -47,7 +50,11 @@ class Dataset:
 
     `fingerprint` tells two datasets apart: 16 hex digits over shapes, dtypes and bytes. `folds`
     are pairs of int64 indices into the training part, those to train on and those to validate on,
-    which take the place of the study's own splits; search and grid take the first.
+    which take the place of the study's own splits; search and grid take the first. `classes` holds
+    the texts behind class numbers, in their order. `done` says what was done to the arrays.
+
+    A function that makes a dataset gives `name`, the arrays, and maybe `folds`, `scale` and `task`;
+    the rest is found out.
     """
 
     name: str
@@ -55,9 +62,17 @@ class Dataset:
     y_train: Array
     x_test: Array
     y_test: Array
-    n_classes: int | None
-    fingerprint: str
+    n_classes: int | None = None
+    fingerprint: str = ""
     folds: Folds | None = None
+    classes: tuple[str, ...] | None = None
+    task: str | None = None
+    scale: float | None = None
+    done: tuple[str, ...] = ()
+
+    def label(self, codes: Any) -> Array:
+        """Class numbers as the labels that were given."""
+        return np.asarray(codes) if self.classes is None else np.array(self.classes)[codes]
 
 
 Source = str | Callable[[], Any]
@@ -67,8 +82,7 @@ def load(spec: Source) -> Dataset:
     """The dataset that `spec` names; see the module. Raises DatasetError, always in one line."""
     if callable(spec):
         return _load_function(spec)
-    if not isinstance(spec, str):
-        raise DatasetError(f"dataset {spec!r} is neither a name, a path nor a function")
+    check_source(spec)
     if spec in _NAMED:
         return _NAMED[spec](spec)
     if spec.endswith(".npz") or Path(spec).exists():
@@ -78,14 +92,39 @@ def load(spec: Source) -> Dataset:
     )
 
 
+def check_source(spec: Any) -> None:
+    """Raises DatasetError for what can name no dataset, arrays themselves among it."""
+    if isinstance(spec, str) or callable(spec):
+        return
+    if isinstance(spec, Dataset | Mapping | list | tuple) or hasattr(spec, "shape"):
+        raise DatasetError(
+            f"dataset is a {type(spec).__name__} of arrays, which a resumed run could not find "
+            "again; give a function that returns it: def data(): return "
+            "(x_train, y_train), (x_test, y_test)"
+        )
+    if hasattr(spec, "as_numpy_iterator"):
+        raise DatasetError(
+            "dataset is a tf.data.Dataset; give a function that returns arrays, or read it inside "
+            "a training function, with dataset=None"
+        )
+    raise DatasetError(f"dataset {spec!r:.200} is neither a name, a path nor a function")
+
+
 def from_arrays(
-    name: str, x_train: Any, y_train: Any, x_test: Any, y_test: Any, folds: Any = None
+    name: str,
+    x_train: Any,
+    y_train: Any,
+    x_test: Any,
+    y_test: Any,
+    folds: Any = None,
+    *,
+    scale: float | None = None,
+    task: str | None = None,
 ) -> Dataset:
     """A dataset of these arrays, as the module says. Raises DatasetError naming array and rule."""
-    arrays = {
-        key: _as_array(name, key, given)
-        for key, given in zip(KEYS, (x_train, y_train, x_test, y_test), strict=True)
-    }
+    done: list[str] = []
+    given = dict(zip(KEYS, (x_train, y_train, x_test, y_test), strict=True))
+    arrays = {key: as_array(name, key, value, done) for key, value in given.items()}
     given_folds = None if folds is None else own_folds(name, folds, len(arrays["x_train"]))
     fingerprint = fingerprint_of({**arrays, **numbered(given_folds or ())})
     for part in ("train", "test"):
@@ -96,21 +135,21 @@ def from_arrays(
             f"{name}: x_test has samples of shape {x_test_shape} and x_train of {x_shape}; "
             "they must agree"
         )
-    train, test = (_targets(name, key, arrays[key]) for key in ("y_train", "y_test"))
-    if train.dtype != test.dtype or train.shape[1:] != test.shape[1:]:
-        raise DatasetError(
-            f"{name}: y_train has {_described(arrays['y_train'])} and y_test "
-            f"{_described(arrays['y_test'])}; both must be labels, or both numbers of one shape"
-        )
+    x = inputs(name, arrays["x_train"], arrays["x_test"], scale, done)
+    y = targets(name, arrays["y_train"], arrays["y_test"], task, done)
     return Dataset(
         name=name,
-        x_train=_inputs(name, "x_train", arrays["x_train"]),
-        y_train=train,
-        x_test=_inputs(name, "x_test", arrays["x_test"]),
-        y_test=test,
-        n_classes=_count_classes(name, train, test) if train.dtype == np.int64 else None,
+        x_train=x[0],
+        y_train=y.train,
+        x_test=x[1],
+        y_test=y.test,
+        n_classes=y.n_classes,
         fingerprint=fingerprint,
         folds=given_folds,
+        classes=y.classes,
+        task=task,
+        scale=scale,
+        done=tuple(dict.fromkeys(done)),
     )
 
 
@@ -150,7 +189,7 @@ def _load_keras(name: str) -> Dataset:
             f"dataset {name!r} cannot be had from keras.datasets ({_one_line(error)}); "
             "give your own copy by --data PATH.npz"
         ) from error
-    return from_arrays(name, x_train, y_train, x_test, y_test)
+    return from_arrays(name, x_train, y_train, x_test, y_test, scale=IMAGE_SCALE)
 
 
 _NAMED: dict[str, Callable[[str], Dataset]] = {
@@ -171,9 +210,14 @@ def _load_npz(path: Path) -> Dataset:
                     f"{path}: lacks {', '.join(missing)}; Keras' layout has {', '.join(KEYS)}"
                 )
             arrays = {key: _read_member(path, key, archive) for key in KEYS}
+            more: dict[str, Any] = {
+                key: archive[key].item() for key in ("scale", "task") if key in archive
+            }
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise DatasetError(f"{path}: is no readable .npz ({_one_line(error)})") from error
-    return from_arrays(str(path), **arrays)
+    if path.stem.lower().endswith("mnist") and arrays["x_train"].dtype == np.uint8:
+        more.setdefault("scale", IMAGE_SCALE)
+    return from_arrays(str(path), *(arrays[key] for key in KEYS), **more)
 
 
 def _read_member(path: Path, key: str, archive: Mapping[str, Array]) -> Array:
@@ -196,14 +240,25 @@ def _load_function(function: Callable[[], Any]) -> Dataset:
         raise
     except Exception as error:
         raise DatasetError(f"dataset function {name} raised {_one_line(error)}") from error
+    more: dict[str, Any] = {}
     match made:
         case Dataset():
-            parts = [getattr(made, key) for key in (*KEYS, "folds")]
-            name = made.name
+            name, parts = made.name, [getattr(made, key) for key in KEYS]
+            more = {key: getattr(made, key) for key in MORE}
+            if made.fingerprint:  # made by `from_arrays`, which has scaled it
+                del more["scale"]
+                return replace(made, fingerprint=from_arrays(name, *parts, **more).fingerprint)
         case Mapping() if all(key in made for key in KEYS):
             parts = [made[key] for key in KEYS]
+            more = {key: made[key] for key in made if key not in KEYS}
+            _check_more(name, more)
         case ((x_train, y_train), (x_test, y_test)):
             parts = [x_train, y_train, x_test, y_test]
+        case ((_, _, _), (_, _, _)) | ((_, _), (_, _), (_, _)):
+            raise DatasetError(
+                f"dataset function {name} returned three parts where two are taken; weights belong "
+                f"in x as a column, a validation part into folds={FOLDS_FORM}"
+            )
         case (_, _, _, _):
             parts = list(made)
         case _:
@@ -211,23 +266,23 @@ def _load_function(function: Callable[[], Any]) -> Dataset:
                 f"dataset function {name} returned {type(made).__name__}; return a Dataset, "
                 f"a dict with {', '.join(KEYS)}, or ((x_train, y_train), (x_test, y_test))"
             )
-    return from_arrays(name, *parts)
+    return from_arrays(name, *parts, **more)
 
 
-def _as_array(name: str, key: str, given: Any) -> Array:
-    try:
-        array = np.asarray(given)
-    except ValueError as error:
-        raise DatasetError(
-            f"{name}: {key} has rows of different lengths; make them equal"
-        ) from error
-    if array.dtype.kind not in "buif":
-        raise DatasetError(f"{name}: {key} has dtype {array.dtype}; it must hold numbers")
-    if array.ndim == 0 or array.size == 0:
-        raise DatasetError(f"{name}: {key} is empty, of shape {array.shape}; give samples")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise DatasetError(f"{name}: {key} holds NaN or infinity; clean it first")
-    return array
+def _check_more(name: str, more: Mapping[str, Any]) -> None:
+    """Raises DatasetError for keys that nothing would heed."""
+    ways = {
+        "sample_weight": "compile and weigh inside a training function, where fit takes them",
+        "class_weight": "compile and weigh inside a training function, where fit takes them",
+        "x_val": f"join both parts and say which rows are which by folds={FOLDS_FORM}",
+    }
+    for key in more:
+        if key not in MORE:
+            known = next((way for start, way in ways.items() if str(key).startswith(start)), None)
+            raise DatasetError(
+                f"{name}: {key!r} is not taken beside {', '.join((*KEYS, *MORE))}; "
+                + (known or "leave it out")
+            )
 
 
 def _check_lengths(name: str, part: str, arrays: Mapping[str, Array]) -> None:
@@ -238,56 +293,6 @@ def _check_lengths(name: str, part: str, arrays: Mapping[str, Array]) -> None:
         raise DatasetError(
             f"{name}: x_{part} has {len(x)} samples and y_{part} {len(y)}; they must be as many"
         )
-
-
-def _inputs(name: str, key: str, x: Array) -> Array:
-    if x.dtype == np.uint8:
-        return np.divide(x, 255, dtype=np.float32)
-    with np.errstate(over="ignore"):
-        cast = np.ascontiguousarray(x, dtype=np.float32)
-    if x.dtype == np.float64 and not np.isfinite(cast).all():
-        raise DatasetError(f"{name}: {key} holds numbers beyond float32; scale it first")
-    return cast
-
-
-def _targets(name: str, key: str, y: Array) -> Array:
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if _is_one_hot(y):
-        labels: Array = y.argmax(axis=1)
-        return labels.astype(np.int64, copy=False)
-    if y.dtype.kind == "f":
-        return np.ascontiguousarray(y, dtype=np.float32)
-    if y.ndim > 1:
-        raise DatasetError(
-            f"{name}: {key} has shape {y.shape}; labels are (samples,) or one-hot rows"
-        )
-    return y.astype(np.int64)
-
-
-def _is_one_hot(y: Array) -> bool:
-    if y.ndim != 2 or y.shape[1] < 2:
-        return False
-    return bool((((y == 0) | (y == 1)).all()) and (y.sum(axis=1) == 1).all())
-
-
-def _count_classes(name: str, train: Array, test: Array) -> int:
-    labels = np.unique(train)
-    if len(labels) < 2:
-        raise DatasetError(f"{name}: y_train holds one class only, {labels[0]}; give two or more")
-    if labels[0] != 0 or labels[-1] != len(labels) - 1:
-        raise DatasetError(
-            f"{name}: y_train holds {len(labels)} labels from {labels[0]} to {labels[-1]}; "
-            f"they must be 0 to {len(labels) - 1} without gaps"
-        )
-    unknown = np.setdiff1d(test, labels)
-    if len(unknown):
-        raise DatasetError(f"{name}: y_test holds label {unknown[0]}, which y_train lacks")
-    return len(labels)
-
-
-def _described(y: Array) -> str:
-    return f"{y.dtype} of shape {y.shape}"
 
 
 def _one_line(error: BaseException) -> str:

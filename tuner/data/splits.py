@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tuner.data.arrays import strata
 from tuner.data.datasets import Dataset
 from tuner.errors import DatasetError
 
@@ -49,6 +50,7 @@ class Part:
 class Data:
     """What a cell sees as `trial.data`; `n_classes` is None for a regression.
 
+    `classes` holds the texts behind class numbers, where labels were texts.
     Arrays are cut when they are first asked for, and kept. A network can be built without:
     `input_shape` is a sample's, and `len(data.train)` counts samples.
     """
@@ -56,6 +58,7 @@ class Data:
     train: Part
     val: Part
     n_classes: int | None
+    classes: tuple[str, ...] | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -94,9 +97,11 @@ def cell_data(dataset: Dataset, splits: Splits, fold: int = 0) -> Data:
     """The data of one cell. Raises DatasetError where the samples do not suffice."""
     x, y = dataset.x_train, dataset.y_train
     if judged_on_test(splits):
-        return Data(Part(x, y), Part(dataset.x_test, dataset.y_test), dataset.n_classes)
+        return Data(
+            Part(x, y), Part(dataset.x_test, dataset.y_test), dataset.n_classes, dataset.classes
+        )
     train, val = (Part(x, y, rows) for rows in cell_rows(dataset, splits, fold))
-    return Data(train, val, dataset.n_classes)
+    return Data(train, val, dataset.n_classes, dataset.classes)
 
 
 def judged_on_test(splits: Splits) -> bool:
@@ -138,7 +143,7 @@ def _split(dataset: Dataset, splits: Splits) -> tuple[Array, Array]:
         np.arange(len(y)),
         test_size=VALIDATION_SHARE,
         random_state=splits.seed % SEED_LIMIT,
-        stratify=None if dataset.n_classes is None else y,
+        stratify=None if dataset.n_classes is None else strata(y),
     )
     return np.sort(train), np.sort(val)
 
@@ -192,16 +197,18 @@ def _all_folds(dataset: Dataset, splits: Splits) -> Iterator[tuple[Array, Array]
     else:
         splitter = (StratifiedKFold if stratified else KFold)(splits.folds)
     # Only the labels decide, so the samples stay out.
+    y = dataset.y_train
     pairs: Iterator[tuple[Array, Array]] = splitter.split(
-        np.zeros(len(dataset.y_train)), dataset.y_train
+        np.zeros(len(y)), strata(y) if stratified else None
     )
     return pairs
 
 
 def _check_members(dataset: Dataset, least: int, wanted_by: str) -> None:
-    counts = np.bincount(dataset.y_train)
+    counts = np.bincount(strata(dataset.y_train), minlength=dataset.n_classes or 0)
     if counts.min() < least:
         raise DatasetError(
             f"{dataset.name}: class {counts.argmin()} has {counts.min()} training sample(s), and "
-            f"{wanted_by} needs at least {least} of each class"
+            f"{wanted_by} needs at least {least} of each class (task='regression' where these are "
+            "no classes)"
         )

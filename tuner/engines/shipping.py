@@ -16,6 +16,7 @@ from ray import cloudpickle
 
 from tuner.data.splits import Splits
 from tuner.engines.contract import Job
+from tuner.errors import ExperimentError
 from tuner.experiment.experiment import KerasModel, Objective
 from tuner.experiment.loading import Source, load_source
 from tuner.store.layout import cell_folder
@@ -123,9 +124,32 @@ def pickled(objective: Objective) -> bytes:
     try:
         by_value_bytes: bytes = cloudpickle.dumps(objective)
         return by_value_bytes
+    except Exception as error:  # whatever an object's own pickling raises
+        raise ExperimentError(_unshippable(functions, error)) from error
     finally:
         for module in by_value:
             cloudpickle.unregister_pickle_by_value(module)
+
+
+def _unshippable(functions: Sequence[Any], error: BaseException) -> str:
+    """A line that names what a function holds that no other process can have."""
+    for function in functions:
+        try:
+            seen = inspect.getclosurevars(function)
+        except TypeError:  # an object with __call__
+            continue
+        for name, value in {**seen.nonlocals, **seen.globals}.items():
+            try:
+                cloudpickle.dumps(value)
+            except Exception:  # noqa: BLE001  # this is the one
+                return (
+                    f"objective {function.__name__} holds {name!r}, a {type(value).__name__}, "
+                    "which cannot be sent to the workers; make it inside the function"
+                )
+    return (
+        f"the objective cannot be sent to the workers ({type(error).__name__}: {error}); "
+        "make what it holds inside the function"
+    )
 
 
 def _is_users(module: Any) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tuner.errors import ExperimentError, ResultsError, StudyError
 from tuner.experiment.loading import Source, load_source
 from tuner.files import put_bytes
+from tuner.models.trust import Ask, check_trust
 from tuner.store.study_json import read_study_json
 
 if TYPE_CHECKING:
@@ -28,18 +29,26 @@ WEIGHTS_FILE = "model.weights.h5"
 FORMATS = ("keras", "json+h5")
 
 
-def export(path: str | Path, format: str = "keras", out: str | Path | None = None) -> list[Path]:
+def export(
+    path: str | Path,
+    format: str = "keras",
+    out: str | Path | None = None,
+    *,
+    trust: bool = False,
+    ask: Ask | None = None,
+) -> list[Path]:
     """Write the refitted model of a study's folder into `out`, or into the folder; the files.
 
     "keras" is one file, model.keras; "json+h5" is model.json, the architecture, beside
-    model.weights.h5. The study's experiment is imported, for layers of its own. Raises StudyError
-    where there is no refit, or Keras' safe mode refuses it.
+    model.weights.h5. The study's experiment is imported, for layers of its own: outside of the
+    current project with `trust` alone, or if `ask` says yes. Raises StudyError where there is no
+    refit, or Keras' safe mode refuses it.
     """
     if format not in FORMATS:
         raise StudyError(f"format {format!r} is not one of {', '.join(FORMATS)}")
     study = Path(path)
     folder = study if out is None else Path(out)
-    model = load_model(study)
+    model = load_model(study, trust=trust, ask=ask)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if format == "keras":
@@ -61,12 +70,13 @@ def save_model(study: Path, model: keras.Model) -> None:
         raise StudyError(f"Keras cannot save the model: {_first_line(error)}") from error
 
 
-def load_model(study: Path) -> keras.Model:
+def load_model(study: Path, *, trust: bool = False, ask: Ask | None = None) -> keras.Model:
     """A study's refitted model, not compiled. Raises StudyError if safe mode refuses it."""
     source = Source(**read_study_json(study)["source"])
     file = study / MODEL_FILE
     if not file.is_file():
         raise StudyError(f"{study} holds no {MODEL_FILE} yet; run `tuner refit {study}` first")
+    check_trust(source, study, trust=trust, ask=ask)
     import_quietly()
     import keras
 

@@ -26,6 +26,7 @@ from tuner.experiment.settle import last_epoch
 from tuner.files import put_bytes
 from tuner.models.model_files import MODEL_FILE, import_quietly, save_model
 from tuner.models.scores import test_metrics
+from tuner.models.trust import Ask, check_trust
 from tuner.results.results import Results
 from tuner.results.results import load as load_results
 from tuner.search_space.space import SearchSpace
@@ -69,6 +70,8 @@ def refit(
     seed: int | None = None,
     data: str | None = None,
     experiment: Experiment | None = None,
+    trust: bool = False,
+    ask: Ask | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Refit:
     """Train a study's best trial, or another, on all training data, and write model.keras.
@@ -76,7 +79,9 @@ def refit(
     `params` replaces some of the trial's parameters. It trains as many epochs as the trial did
     (with `value="best"`, as were best; a trial that did not complete: all of its own), or `epochs`;
     from the trial's seed, or `seed`. `data` says where the study's dataset lies now. A study of an
-    Experiment made in memory needs that `experiment`. `say` is told what happens, line by line.
+    Experiment made in memory needs that `experiment`. The code that the study names is run without
+    a question in the current project alone, else with `trust`, or if `ask` says yes. `say` is told
+    what happens, line by line.
 
     Raises StudyError where there is nothing to refit, the training gives no model, raises or
     diverges.
@@ -84,6 +89,8 @@ def refit(
     _check("epochs", epochs, 1)
     _check("seed", seed, 0)
     results = load_results(path)
+    if experiment is None:
+        check_trust(Source(**results.study["source"]), results.path, trust=trust, ask=ask)
     settled = _settled(results.study, experiment, data)
     number = _trial_number(results, trial)
     point = _point(results, number, params or {}, epochs)
@@ -287,6 +294,8 @@ def _write(done: Refit, study: Mapping[str, Any], dataset: Dataset) -> None:
             "fingerprint": dataset.fingerprint,
             "train": len(dataset.x_train),
             "test": len(dataset.x_test),
+            "labels": None if dataset.classes is None else list(dataset.classes),
+            "done": list(dataset.done),
         },
         "versions": study["versions"],
         "created_at": datetime.now(UTC).isoformat(),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuner.data.arrays import strata
 from tuner.data.datasets import Dataset
 from tuner.errors import StudyError
 from tuner.experiment.experiment import KerasModel, Objective
@@ -53,8 +54,9 @@ def test_metrics(
     chances = probabilities(predicted, logits=bool(getattr(model.loss, "from_logits", False)))
     if chances.shape != (len(dataset.y_test), dataset.n_classes):
         return metrics
-    one_hot = np.eye(dataset.n_classes)[dataset.y_test]
-    accuracy = float((chances.argmax(axis=1) == dataset.y_test).mean())
+    labels = strata(dataset.y_test)
+    one_hot = np.eye(dataset.n_classes)[labels]
+    accuracy = float((chances.argmax(axis=1) == labels).mean())
     return {**metrics, "accuracy": accuracy, "r2": float(r2_score(one_hot, chances))}
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from tuner.errors import ResultsError
 from tuner.search_space.space import SearchSpace
+from tuner.store.damage import reading
 from tuner.store.layout import PARAM_PREFIX, REPORTS_FOLDER, TRIALS_FILE
 from tuner.store.study_json import read_study_json
 from tuner.store.uris import is_uri
@@ -65,13 +66,14 @@ def load(path: str | Path) -> Results:
         from tuner.store.mirror import local_copy
 
         folder = local_copy(str(path))
-    study = read_study_json(folder)
-    return Results(
-        path=folder,
-        study=study,
-        trials=_read(folder / TRIALS_FILE),
-        reports=_read(folder / REPORTS_FOLDER),
-    )
+    with reading(folder):
+        study = read_study_json(folder)
+        return Results(
+            path=folder,
+            study=study,
+            trials=_read(folder / TRIALS_FILE),
+            reports=_read(folder / REPORTS_FOLDER),
+        )
 
 
 def row_params(space: SearchSpace, row: Mapping[str, Any]) -> dict[str, Any]:

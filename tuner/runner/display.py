@@ -10,10 +10,10 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from tuner.shown import shown
 from tuner.study.record import Record
 from tuner.study.study import Study
 from tuner.trial.cells import State
@@ -36,7 +36,7 @@ class Display:
     def line(self, text: str) -> None:
         """Print a line of plain text."""
         if self.console is not None:
-            self.console.print(escape(text), highlight=False, soft_wrap=True)
+            self.console.print(Text(shown(text)), highlight=False, soft_wrap=True)
 
     @contextmanager
     def following(self, study: Study) -> Iterator[None]:

@@ -15,6 +15,7 @@ from tuner.experiment.experiment import Experiment
 from tuner.files import replacing
 from tuner.runner.lost_reports import lost_reports
 from tuner.search_space.space import SearchSpace
+from tuner.store.damage import reading
 from tuner.store.database_lock import ledger_locked
 from tuner.store.folder import locked
 from tuner.store.layout import (
@@ -48,13 +49,14 @@ def repair(study_dir: Path, storage: str | None = None) -> list[str]:
     or where they contradict the reports, and StudyError while a run holds the study: neither
     changes anything.
     """
-    content = read_study_json(study_dir)
-    url = resumed_storage(content, storage)
+    with reading(study_dir):
+        content = read_study_json(study_dir)
+        url = resumed_storage(content, storage)
     if url is None and not (study_dir / JOURNAL_FILE).is_file():
         raise ResultsError(f"{study_dir} has no {JOURNAL_FILE}, of which its tables are made")
     experiment = _experiment(content, study_dir)
     name = study_name(content, study_dir)
-    with locked(study_dir), ledger_locked(url, name), _keeping(study_dir):
+    with locked(study_dir), ledger_locked(url, name), _keeping(study_dir), reading(study_dir):
         said = []
         if url is None and (cut := cut_unfinished(study_dir / JOURNAL_FILE)):
             said.append(f"{JOURNAL_FILE}: cut {cut} unfinished bytes at its end")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tuner.data.datasets import check_source
 from tuner.data.splits import Splits
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import GRID, Experiment
@@ -72,6 +73,8 @@ def _settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     if unknown:
         raise ExperimentError(f"an Experiment has no field {', '.join(unknown)}")
     settled = settle(experiment, overrides)
+    if settled.dataset is not None:
+        check_source(settled.dataset)
     make_scheduler(settled)  # either refuses here, before anything has begun
     if settled.sampler == GRID:
         grid_points(SearchSpace(settled.space))

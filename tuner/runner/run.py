@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from tuner.cluster.session import connect
 from tuner.data.datasets import load as load_dataset
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
+from tuner.experiment.loading import Loaded
 from tuner.experiment.settle import cells_per_trial
 from tuner.runner.display import Display
 from tuner.runner.enqueue import Given, first_points
@@ -30,8 +30,16 @@ from tuner.runner.resolve import (
 from tuner.samplers.registry import caveat, check_sampler
 from tuner.search_space.set_option import set_axes
 from tuner.search_space.space import SearchSpace
+from tuner.store.damage import reading
 from tuner.store.database_lock import ledger_locked
-from tuner.store.folder import check_place, existing_study_path, locked, make_folder, new_study_path
+from tuner.store.folder import (
+    check_place,
+    existing_study_path,
+    locked,
+    make_folder,
+    new_study_path,
+    remove_begun,
+)
 from tuner.store.layout import (
     FILES_FOLDER,
     JOURNAL_FILE,
@@ -133,9 +141,7 @@ def run_study(
         path = existing_study_path(folder, name, study)
         if mirror is not None:
             mirror.fetch(path)
-        content = read_study_json(path)
-        settled = resumed(loaded, content, overrides)
-        storage = resumed_storage(content, storage)
+        content, settled, storage = reopened(path, loaded, overrides, storage)
         if enqueue is not None:
             raise StudyError("--enqueue goes with a new study; this one has begun")
     else:
@@ -165,6 +171,8 @@ def run_study(
             ledger_locked(storage, study_name(content, path), give_up),
         ):
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
+            if dataset is not None and dataset.done:
+                display.line(f"data: {'; '.join(dataset.done)}")
             described = describe(loaded, settled, dataset)
             if resume:
                 check_dataset(content, dataset)
@@ -195,19 +203,33 @@ def run_study(
                     for line in lost_reports(opened.records, store):
                         display.line(line)
                 _drive(opened, engine, path, display)
-    except TunerError as error:
-        if opened is not None and opened.abort is not None and error is not opened.abort:
-            raise opened.abort from error  # the lock was lost, say, and then the ledger
-        if made is not None and (opened is None or not opened.records):
-            shutil.rmtree(made)  # a mistake leaves no half-made study behind
+    except BaseException as error:
+        begun = made is None or (opened is not None and opened.records)
+        if made is not None and not begun:  # a mistake, or Ctrl-C, leaves no half-made study behind
+            remove_begun(path, made)
             if mirror is not None:
                 mirror.remove(path)
+        abort = None if opened is None else opened.abort
+        if isinstance(error, TunerError) and abort not in (None, error):
+            raise abort from error  # the lock was lost, say, and then the ledger
+        if isinstance(error, KeyboardInterrupt) and not begun:
+            raise Interrupted("interrupted before the first trial; nothing was kept") from None
         raise
     if opened.abort is not None:
         raise opened.abort
     place = str(path) if mirror is None else f"{mirror.uri}/{path.name}"
     seconds = opened.clock() - opened.started
     return Finished(path, opened, seconds, place, engine.seconds())
+
+
+def reopened(
+    path: Path, loaded: Loaded, overrides: Mapping[str, Any], storage: str | None
+) -> tuple[dict[str, Any], Experiment, str | None]:
+    """What a study's folder says that it goes on with: study.json, experiment, ledger's URL."""
+    with reading(path):
+        content = read_study_json(path)
+        study_name(content, path)
+        return content, resumed(loaded, content, overrides), resumed_storage(content, storage)
 
 
 def _open(
@@ -219,15 +241,18 @@ def _open(
     *,
     new: bool,
 ) -> Study:
-    backend = journal_storage(path) if storage is None else url_storage(storage)
+    with reading(path, writes=True):
+        backend = journal_storage(path) if storage is None else url_storage(storage)
     ledger = Ledger(name, settled.direction, backend, new=new)
     events = None
     if settled.tensorboard:
         events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
-    recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
+    with reading(path, writes=True):
+        recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
     study = Study(settled, ledger, recorder=recorder, enqueued=enqueued)
-    restore(study)
-    study.save()
+    with reading(path, writes=True):
+        restore(study)
+        study.save()
     return study
 
 

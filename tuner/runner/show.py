@@ -10,8 +10,11 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tuner.results.results import Results, load
+from tuner.shown import shown
+from tuner.store.damage import reading
 from tuner.store.layout import PARAM_PREFIX
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -19,7 +22,11 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 def show_study(path: str | Path, top: int, console: Console) -> None:
     """Print the leaderboard, the states, the time spent and the epochs saved."""
-    results = load(path)
+    with reading(path):
+        _show_study(load(path), top, console)
+
+
+def _show_study(results: Results, top: int, console: Console) -> None:
     experiment = results.study["experiment"]
     _print(
         console,
@@ -48,7 +55,11 @@ def show_study(path: str | Path, top: int, console: Console) -> None:
 
 def show_trial(path: str | Path, trial: int, console: Console) -> None:
     """Print one trial: its state, parameters, curve and error."""
-    results = load(path)
+    with reading(path):
+        _show_trial(load(path), trial, console)
+
+
+def _show_trial(results: Results, trial: int, console: Console) -> None:
     params = results.params(trial)
     row = results.trials[results.trials["trial"] == trial].iloc[0]
     metric = results.study["experiment"]["metric"]
@@ -83,12 +94,12 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
 
 def show_csv(path: str | Path) -> str:
     """The trials table as CSV."""
-    text: str = load(path).trials.to_csv(index=False)
-    return text
+    with reading(path):
+        return shown(load(path).trials.to_csv(index=False), keep="\r\n\t")
 
 
 def _print(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console.print(Text(shown(text)), highlight=False, soft_wrap=True)
 
 
 def saved_epochs(results: Results) -> int:
@@ -114,17 +125,22 @@ def _leaderboard(results: Results, top: int) -> Table:
     for name in ("trial", "state", "value", "epochs", "seconds"):
         table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
     for name in params:
-        table.add_column(name.removeprefix(PARAM_PREFIX), justify="right", overflow="fold")
+        table.add_column(_cell(name.removeprefix(PARAM_PREFIX)), justify="right", overflow="fold")
     for _, row in shown.iterrows():
         table.add_row(
             str(row["trial"]),
-            row["state"],
+            _cell(row["state"]),
             _number(row["value"]),
             str(row["epochs"]),
             f"{row['duration_s']:.1f}",
-            *(_number(row[name]) for name in params),
+            *(_cell(_number(row[name])) for name in params),
         )
     return table
+
+
+def _cell(text: str) -> Text:
+    """A cell whose text means nothing to Rich nor to the terminal."""
+    return Text(shown(text, keep=""))
 
 
 def _number(value: Any) -> str:

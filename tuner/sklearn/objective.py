@@ -86,7 +86,10 @@ def scored_fit(
             if epoch == estimator.epochs or estimator.model_.stop_training:
                 held.update(metrics)
                 return Decision.CONTINUE
-            stop = trial.report(epoch, {**metrics, **(scores() if every_epoch else {})})
+            # Without a scheduler nobody needs the score before the end.
+            found: dict[str, Any] = {str(trial.metric): None}
+            found |= scores() if every_epoch else {}
+            stop = trial.report(epoch, {**metrics, **found})
             return Decision.STOP if stop else Decision.CONTINUE
 
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""One driver a study where the ledger is a PostgreSQL database, wherever the drivers run."""
+"""One driver a study where the ledger is a database: PostgreSQL anywhere, SQLite on one machine."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import StudyError
-from tuner.store.ledger import unreachable
+from tuner.store.folder import file_locked
+from tuner.store.ledger import shown_url, unreachable
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -36,16 +38,20 @@ def ledger_locked(
 ) -> Iterator[None]:
     """Hold a study's lock in its database, which ends with this process however it ends.
 
-    An advisory lock of a connection of its own, whose name says who holds it. Other databases, and
-    None, have no such lock: there the lock of the study's folder alone counts. Raises StudyError
-    naming the host and process that hold it, or why the database cannot be reached.
+    PostgreSQL: an advisory lock of a connection of its own, whose name says who holds it. SQLite: a
+    locked file beside the database. Other databases, and None, have no such lock: there the lock of
+    the study's folder alone counts. Raises StudyError naming the host and process that hold it, or
+    why the database cannot be reached.
 
     The lock goes with its connection, and another driver may then take it: when the connection is
     lost, `on_loss` is called, from a thread, again and again, with the error that should end the
     run.
     """
     if url is None or not url.startswith("postgresql"):
-        yield
+        with (
+            nullcontext() if (file := _lock_file(url, study)) is None else file_locked(file, study)
+        ):
+            yield
         return
     import sqlalchemy as sa
 
@@ -66,6 +72,20 @@ def ledger_locked(
         finally:
             over.set()
             watch.join()
+
+
+def _lock_file(url: str | None, study: str) -> Path | None:
+    """The lock beside a study's SQLite database; None where the ledger is something else."""
+    if url is None or not url.startswith("sqlite"):
+        return None
+    import sqlalchemy as sa
+
+    shown_url(url)
+    database = sa.make_url(url).database
+    if not database or ":memory:" in database:
+        return None
+    digest = hashlib.sha256(study.encode()).hexdigest()[:12]
+    return Path(f"{database}.{digest}.lock")
 
 
 def _connection(url: str) -> sa.Connection:

@@ -12,7 +12,21 @@ from pathlib import Path
 
 from tuner.errors import ResultsError, StudyError
 from tuner.experiment.experiment import NAME_RULE
-from tuner.store.layout import LOCK_FILE, STUDY_FILE
+from tuner.files import sync_folder
+from tuner.shown import shown
+from tuner.store.layout import (
+    FILES_FOLDER,
+    JOURNAL_FILE,
+    LOCK_FILE,
+    LOGS_FOLDER,
+    MARK_FILE,
+    REPORT_LOG_FILE,
+    REPORTS_FOLDER,
+    STUDY_FILE,
+    TENSORBOARD_FOLDER,
+    TRIALS_FILE,
+)
+from tuner.store.links import check_links
 from tuner.store.study_json import read_study_json
 
 RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -39,13 +53,14 @@ def new_study_path(results: Path, experiment: str, name: str | None) -> Path:
     """
     if name is not None:
         path = study_path(results, name)
-        if path.exists():
+        if path.exists() and not _never_began(path):
             raise StudyError(
                 f"study {name!r} exists in {results}; add --resume to go on with it, "
                 "or give another --study"
             )
         return path
-    taken = {number for number, _ in _numbered(results, experiment)}
+    found = _numbered(results, experiment)
+    taken = {number for number, path in found if not _never_began(path)}
     number = next(n for n in range(1, len(taken) + 2) if n not in taken)
     return study_path(results, experiment if number == 1 else f"{experiment}-{number}")
 
@@ -99,7 +114,8 @@ def make_folder(path: Path) -> Path:
     while not top.parent.exists():
         top = top.parent
     try:
-        path.mkdir(parents=True)
+        path.mkdir(parents=True, exist_ok=_never_began(path))
+        sync_folder(path.parent)
         return top
     except FileExistsError:
         raise StudyError(f"study folder {path} appeared meanwhile; run again") from None
@@ -110,27 +126,77 @@ def make_folder(path: Path) -> Path:
         ) from None
 
 
+def remove_begun(path: Path, top: Path) -> None:
+    """Take away what a run that never began has written, and no more: files by their names.
+
+    Then the folders that are empty, up to `top`, the uppermost that was made for it. Nothing is
+    touched while another process holds the study.
+    """
+    parts = [path / REPORTS_FOLDER / f"part-0000{number}.parquet" for number in (0, 1)]
+    names = (STUDY_FILE, JOURNAL_FILE, REPORT_LOG_FILE, TRIALS_FILE, MARK_FILE)
+    try:
+        with locked(path):
+            for file in (*parts, *(path / name for name in names), path / LOCK_FILE):
+                file.unlink(missing_ok=True)
+    except (StudyError, ResultsError):
+        return
+    inner = (REPORTS_FOLDER, FILES_FOLDER, LOGS_FOLDER, TENSORBOARD_FOLDER)
+    for folder in (*(path / name for name in inner), path, *path.parents):
+        if folder.is_dir():
+            try:
+                folder.rmdir()
+            except OSError:  # something of another's is in it
+                if folder in (path, *path.parents):
+                    return
+        if folder == top:
+            return
+
+
+def _never_began(path: Path) -> bool:
+    """Whether a folder holds at most the lock of a run that was killed as it started."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    if any(file.name != LOCK_FILE for file in path.iterdir()):
+        return False
+    try:
+        with locked(path):
+            return True
+    except (StudyError, ResultsError):
+        return False
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the study's lock. The system releases it when this process ends, however it ends.
+    """Hold the study's lock, where nothing in its folder leads out of it.
+
+    Raises StudyError naming the host and process that hold it.
+    """
+    check_links(path)
+    with file_locked(path / LOCK_FILE, path.name):
+        yield
+
+
+@contextmanager
+def file_locked(file: Path, study: str) -> Iterator[None]:
+    """Hold the lock that a file is. The system releases it when this process ends, however it ends.
 
     Raises StudyError naming the host and process that hold it.
     """
     try:
-        file = (path / LOCK_FILE).open("a+")
+        lock = file.open("a+")
     except OSError as error:
-        raise ResultsError(f"study {path} cannot be written ({error.strerror})") from None
-    with file:
+        raise ResultsError(f"{file.parent} cannot be written ({error.strerror})") from None
+    with lock:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
+            lock.seek(0)
+            holder = shown(lock.read(200).strip(), keep="") or "another process"
             raise StudyError(
-                f"study {path.name!r} is being run by {holder}; wait for it, or end it"
+                f"study {study!r} is being run by {holder}; wait for it, or end it"
             ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         with suppress(OSError):  # a full disk: it is the lock that counts, not the name in it
-            file.flush()
+            lock.flush()
         yield

@@ -1,5 +1,7 @@
 """Results at a URI: the driver works in a folder of its own, and copies what changes there.
 
+mirror.json says who put the copy: `writer` (of one run), `serial` (of one put), `holder`, `at`.
+
 The ledger and the log grow by appending, which an object store cannot. So a study at
 s3://bucket/results lies below this machine's cache while it runs; a thread puts each changed file
 there whole, at intervals and at the end, and another driver fetches it to go on. What is put in is
@@ -27,11 +29,9 @@ from fsspec.implementations.local import LocalFileSystem
 
 from tuner.errors import ResultsError, StudyError
 from tuner.files import put_bytes
-from tuner.store.layout import JOURNAL_FILE, LOCK_FILE, REPORT_LOG_FILE, STUDY_FILE
+from tuner.store.layout import JOURNAL_FILE, LOCK_FILE, MARK_FILE, REPORT_LOG_FILE, STUDY_FILE
 from tuner.store.uris import filesystem, is_uri
 
-MARK_FILE = "mirror.json"
-"""Says who put this copy: `writer` (of one run), `serial` (of one put), `holder`, `at`."""
 INTERVAL_S = 10.0
 SHARE = 20
 """Copying takes at most one part in this many of the driver's time."""

@@ -61,9 +61,10 @@ class Report:
         """Raises Damaged for what tuner cannot have written."""
         try:
             report = cls(**content)
-            numbers = [report.time_s, report.at or 0.0, *report.metrics.values()]
+            at = 0.0 if report.at is None else report.at
+            numbers = [report.time_s, at, *report.metrics.values()]
             real = all(isinstance(float(number), float) for number in numbers)
-            dated = 0.0 <= (report.at or 0.0) < 2.5e11  # the year 9999
+            dated = 0.0 <= at < 2.5e11  # the year 9999
             named = NEVER_A_METRIC.isdisjoint(report.metrics) and isinstance(report.decision, str)
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise Damaged(str(error)) from None

@@ -19,6 +19,7 @@ from tuner.experiment.loading import Loaded
 from tuner.experiment.settle import settle
 from tuner.files import put_bytes
 from tuner.search_space.space import SearchSpace
+from tuner.shown import redacted
 from tuner.store.layout import FORMAT, STUDY_FILE
 from tuner.store.ledger import shown_url
 from tuner.store.study_upgrades import upgraded
@@ -42,10 +43,12 @@ def describe(loaded: Loaded, settled: Experiment, dataset: Dataset | None) -> di
             "train": len(dataset.x_train),
             "test": len(dataset.x_test),
             "classes": dataset.n_classes,
+            "labels": None if dataset.classes is None else list(dataset.classes),
+            "done": list(dataset.done),
         },
         "versions": {name: version(name) for name in ("tuner", *LIBRARIES)},
         "python": sys.version.split()[0],
-        "command": shlex.join(["python", "-m", "tuner", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", "tuner", *map(redacted, sys.argv[1:])]),
         "created_at": datetime.now(UTC).isoformat(),
     }
 
@@ -110,12 +113,23 @@ def resumed_storage(content: Mapping[str, Any], given: str | None) -> str | None
     if given is None:
         if stored is not None and "***" in stored:
             raise StudyError(f"the study's ledger is {stored}; give --storage with its password")
+        if stored is not None and not _is_there(stored):
+            raise StudyError(f"the study's ledger, {shown_url(stored)}, is missing")
         return stored
     if stored is None or shown_url(given) != stored:
         raise StudyError(
             f"the study's ledger is {stored or 'in its folder'}, not {shown_url(given)}"
         )
     return given
+
+
+def _is_there(url: str) -> bool:
+    """Whether a database may be there: that of a file is never made by what study.json says."""
+    from sqlalchemy import make_url
+
+    shown_url(url)  # says so where it is not one
+    file = make_url(url).database
+    return not url.startswith("sqlite") or (file is not None and Path(file).is_file())
 
 
 def check_dataset(content: Mapping[str, Any], dataset: Dataset | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tuner.errors import ResultsError
+from tuner.store.damage import reading
 from tuner.store.layout import LOGS_FOLDER, TRIALS_FILE
 from tuner.store.mirror import local_copy
 from tuner.store.parquet import read_parquet
@@ -26,10 +27,15 @@ def keep_log(study: Path, cell: Cell, outcome: Outcome) -> None:
 
 def read_log(place: str, trial: int) -> str:
     """A trial's log; raises ResultsError for a trial that the study has not."""
+    with reading(place):
+        return _read_log(place, trial)
+
+
+def _read_log(place: str, trial: int) -> str:
     folder = local_copy(place)
     path = folder / LOGS_FOLDER / f"{trial}.log"
     if path.is_file():
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     table = folder / TRIALS_FILE
     if not table.is_file():
         raise ResultsError(f"{place} is no study folder: it has no {TRIALS_FILE}")

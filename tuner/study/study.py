@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tuner.clock import steady_time
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import cells_per_trial, last_epoch
@@ -55,7 +55,7 @@ class Study:
         *,
         recorder: Recorder | None = None,
         enqueued: Sequence[Mapping[str, Any]] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = steady_time,
         on_change: Callable[[Record], None] = lambda record: None,
     ) -> None:
         self.experiment = experiment

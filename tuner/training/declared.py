@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuner.data.arrays import is_one_hot, strata
 from tuner.errors import ExperimentError
 
 if TYPE_CHECKING:
@@ -157,14 +158,19 @@ def metrics_of(declaration: KerasModel, trial: Trial) -> list[Any]:
 
 
 def targets_of(declaration: KerasModel, y: Any, n_classes: int | None) -> Any:
-    """Targets as the declared loss wants them: `y` itself, or float32 one-hot rows."""
+    """Targets as the declared loss wants them: `y` itself, class numbers, or one-hot rows.
+
+    One-hot rows that were given become class numbers for a loss called "sparse_..." alone.
+    """
+    one_hot = n_classes is not None and is_one_hot(y)
     if declaration.targets == "labels":
-        return y
+        sparse = isinstance(declaration.loss, str) and declaration.loss.startswith("sparse_")
+        return strata(y) if one_hot and sparse else y
     if n_classes is None:
         raise ExperimentError(
             "targets 'one_hot' needs class labels, and this dataset is a regression; take 'labels'"
         )
-    return np.eye(n_classes, dtype=np.float32)[y]
+    return y.astype(np.float32) if one_hot else np.eye(n_classes, dtype=np.float32)[strata(y)]
 
 
 def callbacks_of(declaration: KerasModel, trial: Trial) -> list[keras.callbacks.Callback]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import resource
 import sys
@@ -20,7 +21,8 @@ from tuner.training.checkpoint import CheckpointFile
 from tuner.training.fit import train_model
 from tuner.training.process import seed_worker
 from tuner.trial.cells import Cell, Decision, Ending, Outcome
-from tuner.trial.trial import Trial, TrialStopped, checked_metrics
+from tuner.trial.checks import checked_metrics
+from tuner.trial.trial import Trial, TrialStopped
 
 if TYPE_CHECKING:
     from tuner.data.splits import Data
@@ -42,12 +44,13 @@ def run_cell(
 
     `send(epoch, metrics, time_s)` carries a report to the study. A function that reported nothing
     may return a number, taken as `metric`, or a dict of metrics: both come back as `returned`.
+    Beside reports a returned number must be the last report's.
     `peak_rss_mb` is the highest memory of the worker's process since it started, so in a reused
     worker it never falls. `host` is left to the engine. `folder` becomes `trial.folder`; a declared
     model goes on from the checkpoint in it, and writes one every `checkpoint_every` epochs. `fit`
     "plain" leaves every `model.fit` to Keras, `exact` lets equal graphs alone share a program.
     """
-    trial = Trial(cell, send, load_data, folder)
+    trial = Trial(cell, send, load_data, folder, metric)
     checkpoint = CheckpointFile(folder, cell, "fit", checkpoint_every)
     ending, error, returned = Ending.FINISHED, None, None
     trained = Trained()
@@ -89,7 +92,10 @@ def _fits(fit: str, exact: bool, *, declared: bool) -> Iterator[Trained]:
 
 
 def _returned_metrics(trial: Trial, metric: str, returned: Any) -> dict[str, float] | None:
-    if trial.last_epoch > 0 or returned is None:
+    if returned is None:
+        return None
+    if trial.last_epoch > 0:
+        _check_is_last_report(trial, metric, returned)
         return None
     if isinstance(returned, Mapping):
         return checked_metrics(returned)
@@ -99,6 +105,24 @@ def _returned_metrics(trial: Trial, metric: str, returned: Any) -> dict[str, flo
         f"the training function reported nothing and returned {returned!r:.200}; "
         "report every epoch, or return a number or a dict of metrics"
     )
+
+
+def _check_is_last_report(trial: Trial, metric: str, returned: Any) -> None:
+    """Refuse a number beside reports that is another than theirs: which of the two is meant?
+
+    A model, which a refit takes, a history and the like are no numbers, and no matter here.
+    """
+    if isinstance(returned, Mapping):
+        returned = returned.get(metric)
+    if trial.should_stop or not _is_number(returned):
+        return
+    last = trial.reports[-1][1].get(metric)
+    if last is None or not math.isclose(float(returned), last, rel_tol=1e-6):
+        raise ReportError(
+            f"the training function returned {float(returned):.6g} and reported {metric} "
+            f"{'nothing' if last is None else format(last, '.6g')} last; report this value too, or "
+            "return None: reports are what counts"
+        )
 
 
 def _is_number(value: Any) -> bool:

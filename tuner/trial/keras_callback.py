@@ -33,6 +33,9 @@ def report_callback(trial: Reporting) -> keras.callbacks.Callback:
     _seed_tensorflow_once(trial.seed)
 
     class ReportCallback(keras.callbacks.Callback):  # type: ignore[misc]
+        def __call__(self) -> ReportCallback:
+            return self  # trial.callback() and trial.callback are one
+
         def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
             trial.end_if_stopped()
 

@@ -13,12 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.errors import EngineError, ReportError
-from tuner.trial.cells import RESERVED_COLUMNS, Cell, Decision, Reported
+from tuner.errors import EngineError
+from tuner.trial.cells import Cell, Decision, Reported
+from tuner.trial.checks import check_searched, checked_epoch, checked_metrics
 
 if TYPE_CHECKING:
-    import keras
-
     from tuner.data.splits import Data
 
 
@@ -41,6 +40,7 @@ class Trial(Mapping[str, Any]):
     `send(epoch, metrics, time_s)` carries a report to the study and says whether to stop;
     `load_data()` loads this cell's data when it is first asked for. `read_epochs` says whether
     anything asked for the number of epochs: if nothing did, a longer training begins like this one.
+    `metric` is the name that the study searches: the first report must have it.
     """
 
     def __init__(
@@ -49,8 +49,10 @@ class Trial(Mapping[str, Any]):
         send: Callable[[int, dict[str, float], float], Decision],
         load_data: Callable[[], Data],
         folder: Path | None = None,
+        metric: str | None = None,
     ) -> None:
         self.cell = cell
+        self.metric = metric
         self._send = send
         self._load_data = load_data
         self._folder = folder
@@ -126,16 +128,21 @@ class Trial(Mapping[str, Any]):
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+    def report(self, epoch: int, metrics: Mapping[str, Any]) -> bool:
         """Report an epoch's metrics (epochs from 1, rising); True means: stop training now.
 
-        Raises ReportError for an epoch that does not rise or a metric that is no number, and
-        ends the function if it reports once more after having been told to stop.
+        A metric of several values becomes `name_0`, `name_1`, ...; None says that a metric was not
+        measured. Raises ReportError for an epoch that does not rise, a metric that is no number,
+        and a first report without the metric that is searched; ends the function if it reports
+        once more after having been told to stop.
         """
         if self.should_stop:
             raise TrialStopped
-        epoch = _checked_epoch(epoch, self.last_epoch)
-        return self._give(epoch, checked_metrics(metrics), self.seconds)
+        epoch = checked_epoch(epoch, self.last_epoch)
+        values = checked_metrics(metrics)
+        if self.metric is not None and not self.reports:
+            check_searched(self.metric, [*metrics, *values])
+        return self._give(epoch, values, self.seconds)
 
     def end_if_stopped(self) -> None:
         """End the function if the study said stop: a fit that begins after that trains nothing."""
@@ -160,36 +167,12 @@ class Trial(Mapping[str, Any]):
         self.should_stop = decision is Decision.STOP
         return self.should_stop
 
-    def callback(self) -> keras.callbacks.Callback:
-        """A Keras callback that reports every epoch and stops the fit when told."""
+    @property
+    def callback(self) -> Any:
+        """A Keras callback that reports every epoch and stops the fit when told.
+
+        `trial.callback()` is what the docs write; without the parentheses it is the same.
+        """
         from tuner.trial.keras_callback import report_callback
 
         return report_callback(self)
-
-
-def checked_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Metrics as floats by name. Raises ReportError for what is no number, and for none at all."""
-    values = {str(name): _checked_metric(str(name), value) for name, value in metrics.items()}
-    if not values:
-        raise ReportError("a report holds no metric; give at least one")
-    return values
-
-
-def _checked_epoch(epoch: int, last: int) -> int:
-    if isinstance(epoch, bool) or not hasattr(epoch, "__index__"):
-        raise ReportError(f"epoch {epoch!r} is no integer; epochs are 1, 2, 3, ...")
-    epoch = epoch.__index__()
-    if epoch <= last:
-        raise ReportError(
-            f"epoch {epoch} was reported after epoch {last}; epochs start at 1 and rise"
-        )
-    return epoch
-
-
-def _checked_metric(name: str, value: Any) -> float:
-    if name in RESERVED_COLUMNS:
-        raise ReportError(f"metric {name!r} has the name of a results column; rename it")
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise ReportError(f"metric {name!r} is {value!r}, which is no number") from None
