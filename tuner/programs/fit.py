@@ -207,6 +207,11 @@ class _Used:
     refused: list[str] = field(default_factory=list)
 
     @property
+    def ours(self) -> bool:
+        """Whether both functions take Rows."""
+        return isinstance(self.train, StepFunction) and isinstance(self.test, StepFunction)
+
+    @property
     def why_not(self) -> str:
         """Why not all of it was a program's work, empty where it was."""
         if not isinstance(self.train, StepFunction):
@@ -230,7 +235,8 @@ def _functions_of(model: Any, holder: _Holder) -> Iterator[_Used]:
     used = _Used(model.train_function, model.test_function)
 
     def iterator(of: Any, make: Callable[..., Any], named: dict[str, Any]) -> Any:
-        if of is not model:  # a callback fits or judges another one
+        # A callback fits or judges another model; or an earlier fit of this one was Keras'.
+        if of is not model or not used.ours:
             return make(**named)
         return rows_of(make, named, used.refused.append)
 
