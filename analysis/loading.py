@@ -227,7 +227,7 @@ def _read_trials(place: Place) -> pa.Table:
 def _read_reports(place: Place) -> pa.Table:
     parts = [name for name in place.names(REPORTS_FOLDER) if name.endswith(".parquet")]
     if not parts:
-        raise ResultsError(f"{place}/{REPORTS_FOLDER} is missing; run the study with --resume")
+        raise ResultsError(f"{place}/{REPORTS_FOLDER} is missing; run the study with `resume`")
     tables = [_read_parquet(place, f"{REPORTS_FOLDER}/{name}") for name in sorted(parts)]
     table = pa.concat_tables(tables, promote_options="permissive")
     fixed = [*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST]
@@ -247,10 +247,10 @@ def _read_parquet(place: Place, name: str) -> pa.Table:
     try:
         return pq.read_table(place.open(name))
     except FileNotFoundError:
-        raise ResultsError(f"{place}/{name} is missing; run the study with --resume") from None
+        raise ResultsError(f"{place}/{name} is missing; run the study with `resume`") from None
     except (OSError, pa.ArrowException) as error:
         raise ResultsError(
-            f"{place}/{name} cannot be read ({_line(error)}); --resume writes it anew"
+            f"{place}/{name} cannot be read ({_line(error)}); `resume` writes it anew"
         ) from None
 
 

@@ -22,8 +22,9 @@ import pandas as pd
 from tuner.engines.simulated import Step, VirtualClock, run
 from tuner.errors import ResultsError
 from tuner.experiment.experiment import Experiment
+from tuner.experiment.settle import scheduler_of
 from tuner.results.results import Results
-from tuner.schedulers.registry import make_scheduler
+from tuner.schedulers.board import Board
 from tuner.search_space.axes import Categorical
 from tuner.search_space.space import SearchSpace
 from tuner.search_space.values import point_text
@@ -184,7 +185,8 @@ def decide_again(results: Results) -> pd.DataFrame:
     experiment = Experiment(
         **{**fields, "space": space, "objective": _never, "dataset": None, "mode": "search"}
     )
-    scheduler = make_scheduler(experiment)
+    scheduler = scheduler_of(experiment)
+    board = Board()
     sign = -1.0 if experiment.direction == "maximize" else 1.0
     reports = results.reports.sort_values("order", ignore_index=True)
     last = results.trials.set_index("trial").get("param_epochs")
@@ -192,7 +194,9 @@ def decide_again(results: Results) -> pd.DataFrame:
     for row in reports.itertuples():
         limit = None if last is None else int(last[row.trial])
         loss = sign * getattr(row, experiment.metric)
-        verdict = scheduler.report(row.trial, row.fold, row.epoch, loss, limit)
+        cell = Cell(row.trial, 1, row.fold, {}, 0, limit)
+        verdict = scheduler.judge(cell, row.epoch, loss, board)
+        board.note(cell.key, row.epoch, loss, verdict.rung)
         again.append(str(verdict.decision))
     return reports.assign(again=again)
 

@@ -47,7 +47,9 @@ def show_simulation(
     least = {"workers": min(workers), "seeds": seeds, "top": top, "min-epochs": min_epochs}
     for name, value in {**least, "eta": min(etas) - 1}.items():
         if value < 1:
-            raise ExperimentError(f"--{name} is too low: it must be at least {1 + (name == 'eta')}")
+            raise ExperimentError(
+                f"it must be at least {1 + (name == 'eta')}", field=name.replace("-", "_")
+            )
     with reading(study_dir):
         recorded = record(load(study_dir))
         runs = pd.concat(

@@ -45,7 +45,9 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         put_bytes(path, text)
     except OSError as error:
-        raise ResultsError(f"{path} cannot be written ({error.strerror}); give --out") from None
+        raise ResultsError(
+            f"{path} cannot be written ({error.strerror})", field="out", way_out="give another"
+        ) from None
     return path
 
 

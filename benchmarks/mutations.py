@@ -232,7 +232,8 @@ MUTATIONS: tuple[Mutation, ...] = (
 
 def resume(folder: Path) -> None:
     """What `run --resume` does with the folder before and after the training."""
-    from tuner.runner.run import _open, reopened
+    from tuner.runner.place import Place, reopened
+    from tuner.runner.run import open_study
     from tuner.store.database_lock import ledger_locked
     from tuner.store.folder import locked
     from tuner.store.study_json import study_name
@@ -243,7 +244,7 @@ def resume(folder: Path) -> None:
     name = study_name(content, folder)
     with locked(folder), ledger_locked(storage, name), writing(folder):
         write_study_json(folder, content)
-        study = _open(settled, folder, name, content["enqueued"], storage, new=False)
+        study = open_study(settled, Place(folder, None, settled, content, storage, new=False))
         study.recorder.close(study.records)
         study.ledger.disconnect()
 

@@ -51,6 +51,7 @@ def ours(kind: str, trials: int, folder: Path) -> float:
         space={"x": tuner.Float(0.0, 1.0), "log": log},
         objective=_kind(kind),
         metric="value",
+        direction="maximize",
         sampler="random",
         scheduler="none",
         dataset=None,

@@ -96,7 +96,7 @@ def whole_run(trials: int, sampler: str, folder: Path) -> float:
 
     experiment = tuner.Experiment(
         name="scale", space={"x": tuner.Float(0, 1), "y": tuner.Float(0, 1)}, objective=noop,
-        metric="value", dataset=None, sampler=sampler, scheduler="none", trials=trials,
+        metric="score", dataset=None, sampler=sampler, scheduler="none", trials=trials,
         engine="ray_tune", concurrency=WORKERS,
     )  # fmt: skip
     table = tuner.run(experiment, results=folder).trials

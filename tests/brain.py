@@ -72,6 +72,7 @@ def simulate(
         abandon(study)
         raise
     study.recorder.close(study.records)
+    study.ledger.disconnect()
     return study
 
 
@@ -79,3 +80,4 @@ def abandon(study: Study) -> None:
     """Leave a study's files as a kill would; the test's process only lets go of them."""
     if study.recorder.store is not None:
         study.recorder.store._log.close()
+    study.ledger.disconnect()

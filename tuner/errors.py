@@ -10,12 +10,30 @@
     └── EngineError             an engine that cannot start or place the trials
         └── UnfitError          an engine that cannot train this experiment
 
-Each message names the value, the rule it breaks and the way out, in one line.
+Each says in one line what was given, the rule that it breaks, and the way out. `field` is the
+argument that it speaks of, by its name in Python; other arguments stand in the text in backquotes.
+The command line, and nothing else, turns both into its flags.
 """
+
+from __future__ import annotations
 
 
 class TunerError(Exception):
-    """Base of every error that a user can mend."""
+    """Base of every error that a user can mend.
+
+    `message` says what was given and the rule; `field` names the argument that it is about, and
+    `way_out` what to do instead. `str(error)` is all three: "field: message; way out".
+    """
+
+    def __init__(self, message: str, *, field: str | None = None, way_out: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.way_out = way_out
+
+    def __str__(self) -> str:
+        about = f"{self.field}: " if self.field else ""
+        return about + self.message + (f"; {self.way_out}" if self.way_out else "")
 
 
 class SearchSpaceError(TunerError):
@@ -52,6 +70,7 @@ class UnfitError(EngineError):
     def __init__(self, engine: str, reason: str) -> None:
         self.reason = reason
         super().__init__(
-            f"engine {engine!r} cannot train this experiment, since {reason}; take engine "
-            "'ray_tune'"
+            f"{engine!r} cannot train this experiment, since {reason}",
+            field="engine",
+            way_out="take 'ray_tune'",
         )

@@ -99,7 +99,7 @@ def test_what_cannot_be_loaded_is_told_in_a_line(results: Path, tmp_path: Path) 
 
     missing = broken("missing")
     (missing / "trials.parquet").unlink()
-    with pytest.raises(ResultsError, match=r"trials.parquet is missing; .* --resume"):
+    with pytest.raises(ResultsError, match=r"trials.parquet is missing; .* `resume`"):
         analysis.load(missing)
 
     half = broken("half")

@@ -27,7 +27,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return saved(tmp_path_factory.mktemp("grid"), space=GRID, mode="grid")
 
 
-@pytest.mark.parametrize("scheduler", ["asha", "median", "hyperband", "none"])
+@pytest.mark.parametrize("scheduler", ["asha", "asha_stopping", "median", "hyperband", "none"])
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_a_fresh_scheduler_decides_as_the_recorded_one_did(
     tmp_path: Path, scheduler: str, direction: str
@@ -39,7 +39,8 @@ def test_a_fresh_scheduler_decides_as_the_recorded_one_did(
     results = saved(tmp_path, curve, scheduler=scheduler, direction=direction, eta=2, trials=30)
     again = decide_again(results)
     assert (again["again"] == again["decision"]).all()
-    assert ("STOP" in set(again["decision"])) == (scheduler != "none")
+    ends = {"none": set(), "asha": {"PAUSE"}}.get(scheduler, {"STOP"})
+    assert set(again["decision"]) == {"CONTINUE"} | ends
 
 
 def test_without_a_scheduler_everything_is_trained_and_the_best_is_found(table: Results) -> None:
@@ -113,9 +114,9 @@ def test_the_command_prints_a_table_and_writes_a_plot(table: Results, tmp_path: 
     assert text.count("one-epoch") == 1
     assert "asha eta 2, 4 workers" in (tmp_path / "plot.html").read_text()
     for change, message in [
-        ({"schedulers": ["x"]}, "scheduler 'x' is not one of asha, median"),
-        ({"workers": [0]}, "--workers is too low: it must be at least 1"),
-        ({"etas": [1]}, "--eta is too low: it must be at least 2"),
+        ({"schedulers": ["x"]}, "scheduler 'x' is not one of asha, asha_stopping, median"),
+        ({"workers": [0]}, "workers: it must be at least 1"),
+        ({"etas": [1]}, "eta: it must be at least 2"),
     ]:
         fixed = {"schedulers": ["asha"], "etas": [3], "workers": [1], "out": tmp_path / "x"}
         with pytest.raises(ExperimentError, match=message):

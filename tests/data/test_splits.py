@@ -122,7 +122,7 @@ def test_a_dataset_may_bring_folds_of_its_own() -> None:
     assert indices(cell_data(dataset, Splits(mode="search"))) == ([0, 1, 3], [4, 5])
     assert len(cell_data(dataset, Splits(validation="test")).x_train) == 6
     assert dataset.fingerprint != with_folds([([0, 1, 3], [4, 5])]).fingerprint
-    with pytest.raises(DatasetError, match="own brings 2 folds of its own; ask for --folds 2"):
+    with pytest.raises(DatasetError, match="folds: own brings 2 folds of its own; ask for 2"):
         cell_data(dataset, Splits(mode="cv", folds=3), 0)
 
 
@@ -156,7 +156,7 @@ def test_own_folds_are_checked(folds: Any, message: str) -> None:
             r"class 1 has 3 training sample\(s\), and 5 folds needs at least 5 of each",
         ),
         (numbered([0.1, 0.2]), Splits(mode="cv", folds=3), 0, "3 folds need as many samples"),
-        (CLASSES, Splits(mode="cv", repeats=2), 0, "2 repeats without shuffling .*--shuffle"),
+        (CLASSES, Splits(mode="cv", repeats=2), 0, "2 repeats without shuffling .*`shuffle`"),
         (CLASSES, Splits(mode="cv", folds=3), 3, "fold 3 does not exist; 1 times 3 folds"),
     ],
 )

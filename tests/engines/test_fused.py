@@ -246,9 +246,11 @@ def test_what_lanes_cannot_train_is_refused_before_anything_is_asked(runtime: Ru
             [keras.layers.Flatten(), keras.layers.Dense(512), keras.layers.Dense(300)]
         )
 
-    with pytest.raises(TunerError, match=r"engine 'fused' cannot train this.*not a declared Keras"):
+    with pytest.raises(
+        TunerError, match=r"engine: 'fused' cannot train this.*not a declared Keras"
+    ):
         studied(runtime, objective=print)
-    with pytest.raises(TunerError, match=r"wide \(512 x 300\): no gain; take engine 'ray_tune'"):
+    with pytest.raises(TunerError, match=r"wide \(512 x 300\): no gain; take 'ray_tune'"):
         studied(runtime, objective=KerasModel(build=wide, optimizer=sgd))
 
 

@@ -22,6 +22,7 @@ def test_a_worker_that_hangs_is_ended_and_only_its_trial_fails(
 ) -> None:
     experiment = tuner.Experiment(
         name="hang", space={"x": tuner.Float(0, 1)}, objective=hang, metric="x", dataset=None,
+        direction="maximize",
         sampler="random", scheduler="none", trials=6, concurrency=1,
     )  # fmt: skip
     trials = tuner.run(experiment, results=tmp_path, trial_timeout=1.0).trials

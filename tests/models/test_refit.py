@@ -254,7 +254,7 @@ def test_a_study_without_a_complete_trial_or_without_data(tmp_path: Path) -> Non
         yield
 
     path = study(tmp_path, curve=fails_all)
-    with pytest.raises(StudyError, match="no COMPLETE trial to refit; name one by --trial"):
+    with pytest.raises(StudyError, match=r"trial: .* has no COMPLETE trial to refit; name one"):
         refit(path)
     bare = replace(EXPERIMENT, name="bare", dataset=None)
     with pytest.raises(StudyError, match="bare has no dataset, so there is no model to refit"):
@@ -283,7 +283,7 @@ def test_safe_mode_refuses_a_model_that_carries_code(
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--params", "[1]"], "--params '[1]' is no JSON object"),
+        (["--params", "[1]"], "--params: '[1]' is not a JSON object"),
         (["--trial", "99"], "has no trial 99; it has 0 to 1"),
         (["--seed", "-1"], "seed -1 must be a whole number of at least 0"),
     ],

@@ -38,7 +38,7 @@ def test_files_elsewhere_are_named_and_not_run(project: Path) -> None:
     study = project / "results" / "came"
     (project / "link.py").symlink_to(project.parent / "other.py")
     for path in (project.parent / "other.py", study / "theirs.py", project / "link.py"):
-        with pytest.raises(ExperimentError, match=r"\.py \(SHA-256 [0-9a-f]{16}\), .*--trust"):
+        with pytest.raises(ExperimentError, match=r"\.py \(SHA-256 [0-9a-f]{16}\), .*add `trust`"):
             check_trust(source(path), study, trust=False)
         check_trust(source(path), study, trust=True)
 

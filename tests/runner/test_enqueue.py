@@ -60,7 +60,7 @@ def test_a_trials_table_gives_its_parameters(tmp_path: Path) -> None:
         ('[{"x": 0.5}, {"x": 2}]', r"point 1 has x = 2, which the axis does not hold"),
         ('[{"n": 1.5}]', r"point 0 has n = 1.5, which the axis does not hold"),
         ('[{"kind": "c"}]', r"point 0 has kind = 'c', which the axis does not hold"),
-        ("[1, 2]", r"holds no list of points"),
+        ("[1, 2]", r"does not hold a list of points"),
         ("nonsense", r"points\.json cannot be read"),
     ],
 )
@@ -72,7 +72,7 @@ def test_a_mistake_names_file_point_and_value(tmp_path: Path, text: str, message
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SearchSpaceError, match=r"is no \.json, \.csv or \.parquet, nor a study"):
+    with pytest.raises(SearchSpaceError, match=r"is not a \.json, \.csv or \.parquet, nor a study"):
         read_points(tmp_path / "points.txt", SPACE)
 
 

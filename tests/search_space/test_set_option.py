@@ -52,12 +52,12 @@ def test_fixing_an_axis_drops_those_that_can_exist_no_more() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("speed=1", r"--set 'speed' names no axis; the axes are: rate, batch"),
-        ("rate", r"--set 'rate' is not name=value"),
-        ("rate=", r"--set 'rate=' is not name=value"),
-        ("rate=fast", r"--set rate=fast: 'fast' is no number"),
-        ("batch=1.5", r"--set batch=1.5: '1.5' is no whole number"),
-        ("rate=0..1", r"--set rate=0\.\.1: the range leaves the axis, which is 0.0001 to 1.0"),
+        ("speed=1", r"space: 'speed' names no axis; the axes are: rate, batch"),
+        ("rate", r"space: 'rate' is not name=value"),
+        ("rate=", r"space: 'rate=' is not name=value"),
+        ("rate=fast", r"space: rate=fast: 'fast' is no number"),
+        ("batch=1.5", r"space: batch=1.5: '1.5' is no whole number"),
+        ("rate=0..1", r"space: rate=0\.\.1: the range leaves the axis, which is 0.0001 to 1.0"),
         ("batch=64..32", r"axis 'batch': low 64 is above high 32"),
         ("kind=a..b", r"axis 'kind' has no range; list its values"),
         ("rate=nan", r"axis 'rate': constant nan is not finite"),

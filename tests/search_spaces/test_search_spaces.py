@@ -86,7 +86,7 @@ def test_an_experiment_settles_for_its_modes(name: str) -> None:
 
 def test_hyperband_asks_how_long_trials_of_different_lengths_may_get() -> None:
     hyperband = {"mode": "search", "scheduler": "hyperband"}
-    with pytest.raises(ExperimentError, match="give --epochs N"):
+    with pytest.raises(ExperimentError, match="give `epochs`"):
         make_scheduler(settle(experiment("batch_epochs"), hyperband))
     make_scheduler(settle(experiment("batch_epochs"), {**hyperband, "epochs": 64}))
 

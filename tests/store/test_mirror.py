@@ -131,7 +131,7 @@ def test_what_cannot_be_reached_is_told_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     mirror = Mirror(f"file://{tmp_path}/file/x")
     path = begin(mirror)
-    with pytest.raises(ResultsError, match=r"cannot be written \(.*\); give other --results"):
+    with pytest.raises(ResultsError, match=r"results: .* cannot be written \(.*\); give others"):
         mirror.put(path, held=True)
     with pytest.raises(ResultsError, match=r"is no study: it has no study.json"):
         local_copy(f"file://{tmp_path}/nothing")

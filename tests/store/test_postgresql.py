@@ -136,9 +136,10 @@ def test_a_lock_that_is_lost_with_its_connection_ends_the_run(
     monkeypatch.setattr(ledger_lock, "CHECK_S", 0.1)
     experiment = tuner.Experiment(
         name="cut", space={"x": tuner.Float(0, 1)}, objective=cut_the_lock, metric="x",
+        direction="maximize",
         sampler="random", scheduler="none", trials=4, dataset=None, concurrency=1,
     )  # fmt: skip
-    with pytest.raises(StudyError, match=r"held study 'cut' for this process was lost.*--resume"):
+    with pytest.raises(StudyError, match=r"held study 'cut' for this process was lost.*`resume`"):
         tuner.run(experiment, results=tmp_path, storage=url)
     assert len(pd.read_parquet(tmp_path / "cut" / "trials.parquet")) == 3
     with ledger_locked(url, "cut"):  # another may take it now

@@ -90,5 +90,7 @@ def test_a_run_opened_again_in_the_same_second_loses_nothing(tmp_path: Path) -> 
 
 def test_a_missing_package_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(EngineError, match=r"--tensorboard needs the package tensorboardX"):
+    with pytest.raises(
+        EngineError, match=r"tensorboard: event files need the package tensorboardX"
+    ):
         EventFiles(tmp_path, metric="val_accuracy", cells=1)

@@ -29,6 +29,7 @@ def test_a_trials_output_and_traceback_are_one_command_away(
 ) -> None:
     experiment = tuner.Experiment(
         name="talks", space={"x": tuner.Float(0, 1)}, objective=talks, metric="x",
+        direction="maximize",
         sampler="random", scheduler="none", trials=4, dataset=None, retries=1, concurrency=1,
     )  # fmt: skip
     tuner.run(experiment, results=tmp_path)

@@ -15,7 +15,7 @@ from tuner.engines.simulated import Curve, Step, VirtualClock, run
 from tuner.experiment.experiment import Experiment
 from tuner.search_space.axes import Categorical, Float
 from tuner.store.layout import JOURNAL_FILE, REPORT_LOG_FILE, REPORTS_FOLDER, TRIALS_FILE
-from tuner.store.ledger import journal_storage
+from tuner.store.ledger import Ledger, journal_storage
 from tuner.store.reports_table import Report, ReportStore
 from tuner.study.study import Study
 from tuner.trial.cells import Cell, State
@@ -171,7 +171,9 @@ def test_an_unterminated_last_line_is_cut(tmp_path: Path, name: str) -> None:
         file.write(b'{"op_code": 4, "half a li')
     study = simulate(experiment(trials=5, scheduler="none"), folder=tmp_path)
     assert study.counts() == {State.COMPLETE: 5}
-    assert len(optuna.load_study(study_name="brain", storage=journal_storage(tmp_path)).trials) == 5
+    ledger = Ledger("brain", "maximize", journal_storage(tmp_path))
+    assert len(ledger.attempts()) == 5
+    ledger.disconnect()
 
 
 def test_full_parts_stay_and_the_log_starts_anew(
@@ -183,6 +185,7 @@ def test_full_parts_stay_and_the_log_starts_anew(
     study.on_change = lambda record: study.recorder.write(study.records, now=True)
     run(study, rising, workers=2, clock=clock)
     study.recorder.close(study.records)
+    study.ledger.disconnect()
     parts = sorted((tmp_path / REPORTS_FOLDER).glob("part-*.parquet"))
     assert len(parts) > 3
     calm = tmp_path / "calm"

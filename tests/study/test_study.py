@@ -63,7 +63,7 @@ def test_value_best_takes_the_best_epoch_in_either_direction() -> None:
 
 
 def test_a_stopped_trial_is_pruned_with_its_intermediate_values() -> None:
-    study = open_study(experiment(eta=2))
+    study = open_study(experiment(scheduler="asha_stopping", eta=2))
     run_cell(study, [0.9] * 9)
     _, decision = run_cell(study, [0.1] * 9)
     assert decision is Decision.STOP
@@ -76,16 +76,29 @@ def test_a_stopped_trial_is_pruned_with_its_intermediate_values() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_metric_that_is_not_finite_ends_the_trial_as_diverged(bad: float) -> None:
+def test_a_searched_metric_that_is_not_finite_ends_the_trial_as_diverged(bad: float) -> None:
     study = open_study(experiment())
     cell = study.ask()
     assert cell is not None
-    assert study.report(cell, 1, {"val_accuracy": 0.5, "loss": bad}, 1.0) is Decision.STOP
+    assert study.report(cell, 1, {"val_accuracy": bad, "loss": 0.5}, 1.0) is Decision.STOP
     study.tell(cell, DONE)
-    assert (study.records[0].state, study.records[0].value) == (State.DIVERGED, None)
+    record = study.records[0]
+    assert (record.state, record.value) == (State.DIVERGED, None)
+    assert record.error == f"metric 'val_accuracy' was {bad} at epoch 1"
     told = study.ledger.attempts()[0]
     assert told.state is optuna.trial.TrialState.PRUNED
     assert told.constraints == {"diverged": 1.0}
+
+
+def test_a_nan_in_another_metric_is_left_out_and_ends_nothing(tmp_path: Path) -> None:
+    def curve(cell: Cell) -> Iterator[Step]:
+        yield Step(1, {"val_accuracy": 0.5, "auc": math.nan})
+        yield Step(2, {"val_accuracy": 0.6, "auc": 0.7})
+
+    study = simulate(experiment(trials=1, scheduler="none"), curve, folder=tmp_path)
+    assert study.counts() == {State.COMPLETE: 1}
+    table = pd.read_parquet(tmp_path / "reports.parquet")
+    assert table["auc"].isna().tolist() == [True, False]
 
 
 def test_a_raise_is_retried_then_failed_and_each_attempt_is_a_trial_of_optunas() -> None:
@@ -118,7 +131,7 @@ def test_a_death_does_not_count_as_a_raise_and_three_are_too_many() -> None:
 
 
 def test_a_new_attempt_withdraws_the_rung_values_of_the_old_one() -> None:
-    study = open_study(experiment(eta=2, retries=1))
+    study = open_study(experiment(scheduler="asha_stopping", eta=2, retries=1))
     cell = study.ask()
     assert cell is not None
     study.report(cell, 1, {"val_accuracy": 0.9}, 1.0)
@@ -307,16 +320,19 @@ def test_a_time_limit_ends_the_run_and_leaves_what_is_in_flight() -> None:
     assert 0 < len(study.records) < 50
 
 
-def test_the_best_trial_is_the_best_among_complete() -> None:
-    study = open_study(experiment(eta=2))
+def test_the_best_trial_of_a_search_may_be_a_stopped_one_by_its_best_epoch() -> None:
+    study = open_study(experiment(scheduler="asha_stopping", eta=2, value="best"))
     run_cell(study, [0.6] * 9)
-    run_cell(study, [0.5] * 9)
-    assert study.best() is study.records[0]
+    run_cell(study, [0.9] + [0.7] * 8)
+    run_cell(study, [0.9, 0.5])
+    assert study.records[2].state is State.STOPPED
+    assert study.best() is study.records[1]
+    assert (study.records[1].value, study.records[1].best_epoch) == (0.9, 1)
     assert SPACE["epochs"].high == study.records[0].epochs
 
 
 def test_what_a_function_returns_is_a_report_that_nothing_can_stop() -> None:
-    study = open_study(experiment(eta=2, retries=0))
+    study = open_study(experiment(scheduler="asha_stopping", eta=2, retries=0))
     for value in (0.9, 0.1):
         cell = study.ask()
         assert cell is not None
@@ -408,7 +424,7 @@ def test_fold_racing_gives_no_more_folds_to_what_falls_behind() -> None:
         study = simulate(settled, curve)
         assert [len(record.cells) for record in study.records] == cells
     assert [r.state for r in study.records] == [State.COMPLETE, State.STOPPED, State.STOPPED]
-    assert study.records[1].value == 2.0
+    assert study.records[1].value == 2.2  # fold 1 is more typical than fold 0
 
 
 def test_forgiving_racing_spares_what_aggressive_racing_stops() -> None:
@@ -417,10 +433,23 @@ def test_forgiving_racing_spares_what_aggressive_racing_stops() -> None:
 
     states = {}
     for rule in ("forgiving", "aggressive"):
-        space = {"a": Categorical([1.0, 1.0625])}
+        space = {"a": Categorical([1.0, 0.9375])}
         settled = experiment(space=space, mode="cv", folds=4, fold_racing=rule)
         states[rule] = simulate(settled, curve).records[1].state
     assert states == {"forgiving": State.COMPLETE, "aggressive": State.STOPPED}
+
+
+def test_racing_compares_equal_folds_so_that_a_hard_first_fold_stops_nobody() -> None:
+    """Fold 0 is hard for every configuration; the second one is better on each fold."""
+
+    def curve(cell: Cell) -> Iterator[Step]:
+        yield Step(1, {"val_accuracy": cell.params["a"] + (-0.05, 0.0, 0.05)[cell.fold]})
+
+    space = {"a": Categorical([0.9, 0.91, 0.89])}
+    settled = experiment(space=space, mode="cv", folds=3, fold_racing="aggressive")
+    study = simulate(settled, curve)
+    assert [r.state for r in study.records] == [State.COMPLETE, State.COMPLETE, State.STOPPED]
+    assert list(study.records[2].cells) == [1]  # not the hard fold
 
 
 def test_a_death_counts_once_however_many_cells_of_a_trial_it_took() -> None:

@@ -27,6 +27,7 @@ def test_a_worker_above_its_memory_is_replaced_after_its_trial(
     monkeypatch.setenv("PIDS", str(tmp_path / "pids"))
     experiment = tuner.Experiment(
         name="memory", space={"x": tuner.Float(0, 1)}, objective=note, metric="x",
+        direction="maximize",
         sampler="random", scheduler="none", trials=4, dataset=None, concurrency=1,
     )  # fmt: skip
     results = tuner.run(experiment, results=tmp_path, memory_per_trial=limit)

@@ -60,8 +60,8 @@ def fitting(
             _amount(kind, max((has.get(kind, 0.0) for has in there), default=0.0)) for kind in asked
         )
         raise EngineError(
-            f"a trial needs {needs}, and no node has them: the most on one is {most}; "
-            "lower --cpus-per-trial, --gpus-per-trial or --memory-per-trial"
+            f"a trial needs {needs}, and no node has them: the most on one is {most}",
+            way_out="lower `cpus_per_trial`, `gpus_per_trial` or `memory_per_trial`",
         )
     return slots
 

@@ -186,8 +186,9 @@ def _load_keras(name: str) -> Dataset:
             (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
     except Exception as error:
         raise DatasetError(
-            f"dataset {name!r} cannot be had from keras.datasets ({_one_line(error)}); "
-            "give your own copy by --data PATH.npz"
+            f"dataset {name!r} cannot be had from keras.datasets ({_one_line(error)})",
+            field="dataset",
+            way_out="give the path of your own copy, an .npz",
         ) from error
     return from_arrays(name, x_train, y_train, x_test, y_test, scale=IMAGE_SCALE)
 

@@ -135,7 +135,9 @@ def _split(dataset: Dataset, splits: Splits) -> tuple[Array, Array]:
         if VALIDATION_SHARE * len(y) < dataset.n_classes:
             raise DatasetError(
                 f"{dataset.name}: a fifth of {len(y)} samples cannot hold each of "
-                f"{dataset.n_classes} classes; give more samples, or --validation test"
+                f"{dataset.n_classes} classes",
+                field="validation",
+                way_out="give more samples, or take 'test'",
             )
     elif len(y) < 2:
         raise DatasetError(f"{dataset.name}: {len(y)} training sample cannot be split; give more")
@@ -154,7 +156,9 @@ def _own_fold(dataset: Dataset, splits: Splits, fold: int) -> tuple[Array, Array
         return folds[0]
     if len(folds) != splits.folds * splits.repeats:
         raise DatasetError(
-            f"{dataset.name} brings {len(folds)} folds of its own; ask for --folds {len(folds)}"
+            f"{dataset.name} brings {len(folds)} folds of its own",
+            field="folds",
+            way_out=f"ask for {len(folds)}",
         )
     return folds[fold]
 
@@ -167,7 +171,9 @@ def _cv_fold(dataset: Dataset, splits: Splits, fold: int) -> tuple[Array, Array]
         )
     if splits.repeats > 1 and not splits.shuffle:
         raise DatasetError(
-            f"{splits.repeats} repeats without shuffling would be the same folds; add --shuffle"
+            f"{splits.repeats} repeats without shuffling would be the same folds",
+            field="repeats",
+            way_out="add `shuffle`",
         )
     if dataset.n_classes is not None:
         _check_members(dataset, splits.folds, f"{splits.folds} folds")

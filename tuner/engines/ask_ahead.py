@@ -5,10 +5,22 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
+from tuner.experiment.experiment import Experiment
+from tuner.experiment.settle import scheduler_of
 from tuner.trial.cells import Cell
 
 ASK_WAIT_S = 0.05
 """How long a slow ask may hold up the reports of other workers, at a time."""
+
+
+def asks_ahead(experiment: Experiment, workers: int) -> bool:
+    """Whether to ask for the next cell before a worker is free for it.
+
+    Not where a scheduler pauses trials: who goes on is decided when a worker is free.
+    """
+    if workers == 1 or experiment.deterministic:
+        return False
+    return not scheduler_of(experiment).pauses
 
 
 class Asks(Protocol):
@@ -20,8 +32,7 @@ class Asks(Protocol):
 class Proposals:
     """Cells from `study.ask`, one of them ahead where `ahead` is true.
 
-    Only one, and none for a run that is sequential or deterministic: the more is asked ahead, the
-    less of what was told does a proposal know.
+    Only one: the more is asked ahead, the less of what was told does a proposal know.
     """
 
     def __init__(self, study: Asks, *, ahead: bool) -> None:

@@ -11,9 +11,11 @@ from tuner.trial.cells import Cell, Decision
 def drive(study: Study, carrier: Carrier, ask: Callable[[], Cell | None] | None = None) -> None:
     """Run a study on a carrier until it is finished; `ask` stands in for the study's own."""
     ask = ask or study.ask
-    while not study.finished:
+    while True:
         while carrier.has_room() and (cell := ask()) is not None:
             carrier.start(cell)
+        if study.finished:
+            return
         for event in carrier.wait():
             if carrier.is_stale(event):
                 continue

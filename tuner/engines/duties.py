@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tuner.trial.cells import Cell
+from tuner.trial.cells import Cell, CellKey
 
 if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
@@ -17,14 +17,6 @@ WARM_UP_S = 60.0
 """What a worker's first cell may take beyond its time limit: it imports TensorFlow first."""
 NODES_S = 3.0
 """How often to look whether nodes of a cluster came or went."""
-
-Key = tuple[int, int]
-"""A cell's trial and fold."""
-
-
-def key_of(cell: Cell) -> Key:
-    """By what a cell is known among those that train at a time."""
-    return cell.trial, cell.fold
 
 
 @dataclass
@@ -43,8 +35,8 @@ class Deadlines:
         """`limit_s` is the most that a cell may train, None for any time."""
         self.limit_s = limit_s
         self.clock = clock
-        self._running: dict[Key, _Time] = {}
-        self._trained: dict[Key, float] = {}
+        self._running: dict[CellKey, _Time] = {}
+        self._trained: dict[CellKey, float] = {}
 
     @property
     def why(self) -> str:
@@ -53,29 +45,29 @@ class Deadlines:
 
     def begin(self, cell: Cell, *, warm: bool = True) -> None:
         """A cell trains from now on, on a worker that is warm or has to import things first."""
-        if key_of(cell) not in self._running:
-            before = self._trained.pop(key_of(cell), 0.0)
+        if cell.key not in self._running:
+            before = self._trained.pop(cell.key, 0.0)
             warm_up_s = 0.0 if warm else WARM_UP_S
-            self._running[key_of(cell)] = _Time(self.clock() - before, warm_up_s)
+            self._running[cell.key] = _Time(self.clock() - before, warm_up_s)
 
     def pause(self, cell: Cell) -> None:
         """A cell is set aside."""
-        self._trained[key_of(cell)] = self.seconds(cell)
-        self._running.pop(key_of(cell), None)
+        self._trained[cell.key] = self.seconds(cell)
+        self._running.pop(cell.key, None)
 
     def end(self, cell: Cell) -> None:
         """A cell has ended, or is to begin again."""
-        self._running.pop(key_of(cell), None)
-        self._trained.pop(key_of(cell), None)
+        self._running.pop(cell.key, None)
+        self._trained.pop(cell.key, None)
 
     def seconds(self, cell: Cell) -> float:
         """How long a cell has trained; 0 for one that has not begun."""
-        running = self._running.get(key_of(cell))
+        running = self._running.get(cell.key)
         return 0.0 if running is None else self.clock() - running.began
 
     def is_late(self, cell: Cell) -> bool:
         """Whether a cell has trained longer than it may."""
-        running = self._running.get(key_of(cell))
+        running = self._running.get(cell.key)
         if self.limit_s is None or running is None:
             return False
         return self.seconds(cell) > self.limit_s + running.warm_up_s

@@ -13,9 +13,8 @@ from itertools import count
 
 from tuner.engines.contract import Ended, Event, Reported, Study
 from tuner.engines.drive import drive
-from tuner.engines.duties import Key, key_of
 from tuner.errors import EngineError
-from tuner.trial.cells import Cell, Ending, Outcome
+from tuner.trial.cells import Cell, CellKey, Ending, Outcome
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Simulated:
         self._coming: list[_Next] = []
         self._orders = count()
         self._current: _Next | None = None
-        self._paused: dict[Key, _Next] = {}
+        self._paused: dict[CellKey, _Next] = {}
 
     def why_not(self) -> str | None:
         """None: whatever has curves can be simulated."""
@@ -80,7 +79,7 @@ class Simulated:
 
     def start(self, cell: Cell) -> None:
         now = self._clock.now
-        paused = self._paused.pop(key_of(cell), None)
+        paused = self._paused.pop(cell.key, None)
         if paused is not None and cell.start > 0:
             paused.began += now - paused.time
             self._push(replace(paused, time=now, order=next(self._orders), cell=cell))
@@ -112,7 +111,7 @@ class Simulated:
     def pause(self, last: Reported) -> None:
         paused, self._current = self._current, None
         assert paused is not None  # its report came just now
-        self._paused[key_of(last.cell)] = paused
+        self._paused[last.cell.key] = paused
 
     def _go_on(self) -> None:
         """Let the cell that has reported, and was not stopped, take its next step."""

@@ -6,9 +6,8 @@ import threading
 from collections.abc import Mapping
 
 from tuner.engines.contract import Study
-from tuner.engines.duties import Key, key_of
 from tuner.errors import EngineError
-from tuner.trial.cells import Cell, Decision, Outcome
+from tuner.trial.cells import Cell, CellKey, Decision, Outcome
 
 SHOWN = 3
 """How many lost cells are named."""
@@ -25,8 +24,8 @@ class Watched:
         self.experiment = study.experiment
         self._study = study
         self._engine = engine
-        self._held: dict[Key, Cell] = {}
-        self._stopped: set[Key] = set()
+        self._held: dict[CellKey, Cell] = {}
+        self._stopped: set[CellKey] = set()
         self._lock = threading.Lock()  # some engines ask on a thread of its own
 
     @property
@@ -37,28 +36,28 @@ class Watched:
         cell = self._study.ask()
         if cell is not None:
             with self._lock:
-                self._held[key_of(cell)] = cell
-                self._stopped.discard(key_of(cell))
+                self._held[cell.key] = cell
+                self._stopped.discard(cell.key)
         return cell
 
     def report(
         self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float
     ) -> Decision:
         self._check(cell, f"reported epoch {epoch} of")
-        if key_of(cell) in self._stopped:
+        if cell.key in self._stopped:
             raise self._broken(f"reported epoch {epoch} of {_named(cell)} after it was stopped")
         decision = self._study.report(cell, epoch, metrics, time_s)
         if decision is Decision.STOP:
-            self._stopped.add(key_of(cell))
+            self._stopped.add(cell.key)
         elif decision is Decision.PAUSE:
             with self._lock:
-                del self._held[key_of(cell)]
+                del self._held[cell.key]
         return decision
 
     def tell(self, cell: Cell, outcome: Outcome) -> None:
         self._check(cell, "told the end of")
         with self._lock:
-            del self._held[key_of(cell)]
+            del self._held[cell.key]
         self._study.tell(cell, outcome)
 
     def check_nothing_lost(self) -> None:
@@ -72,7 +71,7 @@ class Watched:
         )
 
     def _check(self, cell: Cell, did: str) -> None:
-        if key_of(cell) not in self._held:
+        if cell.key not in self._held:
             raise self._broken(f"{did} {_named(cell)}, which it does not hold")
 
     def _broken(self, what: str) -> EngineError:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import ExperimentError
+from tuner.experiment.direction import AUTO, DIRECTIONS, direction_of
+from tuner.options import check_options, option, options_of
 from tuner.search_space.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from tuner.data.datasets import Dataset
     from tuner.trial.trial import Trial
 
-DIRECTIONS = ("minimize", "maximize")
+DIRECTION_RENAMED = ("max", "min")
 MODES = ("search", "grid", "cv")
 VALUES = ("last", "best")
 VALIDATIONS = ("split", "test")
@@ -28,12 +30,16 @@ TARGETS = ("labels", "one_hot")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
 SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
-SCHEDULERS = ("asha", "median", "hyperband", "none")
+SCHEDULERS = ("asha", "asha_stopping", "median", "hyperband", "none")
+FITS = ("auto", "plain")
 ENGINES = ("auto", "ray_tune", "fused")
 GRID = "grid"
 """The sampler of the modes that run every point of the grid."""
 
 NAME_RULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
+
+WHAT, HOW, RESULTS, RESOURCES = "What to search", "How to search", "Results", "Resources"
+"""The groups of options in the command line's help."""
 
 
 @dataclass(frozen=True)
@@ -63,21 +69,16 @@ class KerasModel:
     def __post_init__(self) -> None:
         for name in ("build", "optimizer"):
             if not callable(getattr(self, name)):
-                raise ExperimentError(f"{name} {getattr(self, name)!r} is no function of the trial")
-        if self.targets not in TARGETS:
-            raise ExperimentError(f"targets {self.targets!r} is not one of {_listed(TARGETS)}")
-        if self.precision is not None and self.precision not in PRECISIONS:
-            raise ExperimentError(
-                f"precision {self.precision!r} is not one of {_listed(PRECISIONS)}"
-            )
+                raise ExperimentError(
+                    f"{getattr(self, name)!r} must be a function of the trial", field=name
+                )
+        for name, known in (("targets", TARGETS), ("precision", (None, *PRECISIONS))):
+            if getattr(self, name) not in known:
+                names = ", ".join(one for one in known if one is not None)
+                raise ExperimentError(f"{getattr(self, name)!r} is not one of {names}", field=name)
 
 
 Objective = KerasModel | Callable[..., Any]
-
-
-def _free(default: Any) -> Any:
-    """A field that may change when a study is resumed."""
-    return field(default=default, metadata={"free": True})
 
 
 @dataclass(frozen=True)
@@ -85,126 +86,163 @@ class Experiment:
     """A search to run. Raises ExperimentError or SearchSpaceError naming field, value and rule.
 
     `objective` is `train(trial)` or a `KerasModel`. `metric` is the reported name that is searched
-    in its `direction`, "minimize" or "maximize". `mode` is "search", "grid" or "cv". `dataset` is a
-    name, the path of an .npz, a function that returns a `Dataset`, or None. `epochs` sets the high
-    end of the axis `epochs`. `engine` "auto" takes "fused" where it can and gains, else "ray_tune";
-    `lanes` is how many cells a worker of "fused" trains at a time (None: as it sees fit). Times are
-    in seconds; `trials` counts points, not attempts. `trial_timeout` is that of a cell.
-    `memory_per_trial`, in MB, is what Ray sets aside for a worker; one that held more is replaced
-    after its trial. `checkpoint_every` so many epochs a declared training is kept on disk: one
-    whose worker or driver dies goes on from there. `tensorboard` writes event files beside the
-    tables.
+    in its `direction`: "minimize", "maximize", or "auto", as its name says. `mode` is "search",
+    "grid" or "cv". `dataset` is a name, the path of an .npz, a function that returns a `Dataset`,
+    or None. `epochs` sets the high end of the axis `epochs`. `engine` "auto" takes "fused" where it
+    can and gains, else "ray_tune"; `lanes` is how many cells a worker of "fused" trains at a time
+    (None: as it sees fit). Times are in seconds; `trials` counts points, not attempts.
+    `trial_timeout` is that of a cell. `memory_per_trial`, in MB, is what Ray sets aside for a
+    worker; one that held more is replaced after its trial. `checkpoint_every` so many epochs a
+    declared training is kept on disk: one whose worker or driver dies goes on from there.
+    `tensorboard` writes event files beside the tables.
     """
 
     name: str
     space: Mapping[str, Any]
     objective: Objective
-    metric: str = "val_accuracy"
-    direction: str = "maximize"
-    mode: str = "search"
-    sampler: str = "tpe"
-    multivariate: bool = True
-    scheduler: str = "asha"
-    eta: int = 3
-    min_epochs: int = 1
-    epochs: int | None = None
-    sample_epochs: bool = False
-    value: str = "last"
-    seed: int = 0
-    dataset: str | Callable[[], Dataset] | None = "digits"
-    validation: str = "split"
-    folds: int = 3
-    repeats: int = 1
-    shuffle: bool = False
-    fold_racing: str = "none"
-    deterministic: bool = False
-    window: int = 8
-    engine: str = "auto"
-    lanes: int | None = None
-    trials: int = _free(24)
-    retries: int = _free(1)
-    time_limit: float | None = _free(None)
-    trial_timeout: float | None = _free(None)
-    concurrency: int | None = _free(None)
-    cpus_per_trial: float = _free(1.0)
-    gpus_per_trial: float = _free(0.0)
-    memory_per_trial: float | None = _free(None)
-    checkpoint_every: int | None = _free(None)
-    tensorboard: bool = _free(False)
-    description: str = _free("")
+    metric: str = option("val_accuracy", "the reported metric that is searched", group=WHAT)
+    direction: str = option(
+        AUTO,
+        "minimize or maximize; auto: as the metric's name says",
+        among=DIRECTIONS,
+        group=WHAT,
+    )
+    mode: str = option(
+        "search",
+        "search, grid (every point) or cv (every point on every fold)",
+        among=MODES,
+        group=WHAT,
+    )
+    trials: int = option(24, "search: how many points to try", least=1, on_resume=True, group=WHAT)
+    epochs: int | None = option(None, "most epochs a trial may train", least=1, group=WHAT)
+    sample_epochs: bool = option(False, "search the axis epochs under a scheduler too", group=WHAT)
+    dataset: str | Callable[[], Dataset] | None = option(
+        "digits", "digits, mnist, fashion_mnist, or PATH.npz in Keras' layout", group=WHAT
+    )
+    validation: str = option(
+        "split", "split (20% of the training data) or test", among=VALIDATIONS, group=WHAT
+    )
+    folds: int = option(3, "cv: how many folds", least=2, group=WHAT)
+    repeats: int = option(1, "cv: how many times, reshuffled", least=1, group=WHAT)
+    shuffle: bool = option(False, "cv: shuffle before splitting", group=WHAT)
+    sampler: str = option(
+        "tpe", "who proposes: tpe, random, cmaes, qmc, gp", among=(*SAMPLERS, GRID), group=HOW
+    )
+    multivariate: bool = option(True, "tpe: model axes together", group=HOW)
+    scheduler: str = option(
+        "asha", "who stops: asha, median, hyperband, none", among=SCHEDULERS, group=HOW
+    )
+    eta: int = option(3, "asha, hyperband: one in eta goes on at a rung", least=2, group=HOW)
+    min_epochs: int = option(1, "epoch before which no trial is stopped", least=1, group=HOW)
+    fold_racing: str = option(
+        "none",
+        "cv: drop configurations at a fold: none, forgiving or aggressive",
+        among=FOLD_RACING,
+        group=HOW,
+    )
+    value: str = option(
+        "last", "a trial's value: its last or its best epoch's", among=VALUES, group=HOW
+    )
+    seed: int = option(0, "seed of everything", least=0, group=HOW)
+    deterministic: bool = option(False, "the same study at any concurrency", group=HOW)
+    window: int = option(8, "trials asked together when deterministic", least=1, group=HOW)
+    engine: str = option(
+        "auto",
+        "fused (networks as one program), ray_tune, or auto",
+        among=ENGINES,
+        group=RESOURCES,
+    )
+    fit: str = option(
+        "auto",
+        "who runs model.fit: auto (programs that trials of equal graphs share) or plain (Keras)",
+        among=FITS,
+        group=RESOURCES,
+    )
+    exact: bool = option(
+        False,
+        "share a program between equal graphs alone, not where a number differs",
+        group=RESOURCES,
+    )
+    lanes: int | None = option(
+        None, "fused: trainings at a time in a worker", least=1, group=RESOURCES
+    )
+    concurrency: int | None = option(
+        None,
+        "trials (fused: workers) at a time; else all that fit",
+        least=1,
+        on_resume=True,
+        group=RESOURCES,
+    )
+    cpus_per_trial: float = option(1.0, "CPUs a trial", least=0, on_resume=True, group=RESOURCES)
+    gpus_per_trial: float = option(
+        0.0, "GPUs a trial, fractions allowed", least=0, on_resume=True, group=RESOURCES
+    )
+    memory_per_trial: float | None = option(
+        None,
+        "MB a trial's worker may hold; one above it is replaced",
+        least=1,
+        on_resume=True,
+        group=RESOURCES,
+    )
+    time_limit: float | None = option(
+        None, "seconds after which the run ends", least=0, on_resume=True, group=RESOURCES
+    )
+    trial_timeout: float | None = option(
+        None,
+        "seconds after which a trial's cell is ended as FAILED",
+        least=0,
+        on_resume=True,
+        group=RESOURCES,
+    )
+    retries: int = option(
+        1, "new attempts for a trial that raises", least=0, on_resume=True, group=RESOURCES
+    )
+    checkpoint_every: int | None = option(
+        None,
+        "epochs between a trial's checkpoints, from which it goes on",
+        least=1,
+        on_resume=True,
+        group=RESULTS,
+    )
+    tensorboard: bool = option(
+        False,
+        "write event files too, which TensorBoard reads",
+        on_resume=True,
+        group=RESULTS,
+    )
+    description: str = option("", "a line on what is asked", on_resume=True, flag=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "space", SearchSpace(self.space))
         if not isinstance(self.name, str) or not NAME_RULE.match(self.name):
             raise ExperimentError(
-                f"name {self.name!r} may hold letters, digits, '_', '-' and '.' only, "
-                "100 at most, and starts with none of '-' and '.'"
+                f"{self.name!r} may hold letters, digits, '_', '-' and '.' only, "
+                "100 at most, and starts with none of '-' and '.'",
+                field="name",
             )
         if not isinstance(self.objective, KerasModel) and not callable(self.objective):
             raise ExperimentError(
-                f"objective {self.objective!r} is neither a function train(trial) nor a KerasModel"
+                f"{self.objective!r} is neither a function train(trial) nor a KerasModel",
+                field="objective",
             )
         if not isinstance(self.metric, str) or not self.metric:
-            raise ExperimentError(f"metric {self.metric!r} is no name of a metric")
-        if self.mode in ("max", "min"):
             raise ExperimentError(
-                f"mode {self.mode!r} is not one of {_listed(MODES)}; which way the metric is "
-                f"searched is direction='{self.mode}imize'"
+                f"{self.metric!r} must be the name of a reported metric", field="metric"
             )
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ExperimentError(
-                    f"{name} {getattr(self, name)!r} is not one of {_listed(known)}"
-                )
-        for name, least in _WHOLE.items():
-            _check_number(name, getattr(self, name), least, whole=True)
-        for name, least in _REAL.items():
-            _check_number(name, getattr(self, name), least, whole=False)
+        if self.mode in DIRECTION_RENAMED:
+            raise ExperimentError(
+                f"{self.mode!r} is not one of {', '.join(MODES)}",
+                field="mode",
+                way_out=f"which way the metric is searched is direction='{self.mode}imize'",
+            )
+        check_options(self)
+        if self.direction == AUTO:
+            direction_of(self.metric)  # refuses a name that says neither
         _check_checkpoints(self)
 
 
-_CHOICES: dict[str, Sequence[str]] = {
-    "direction": DIRECTIONS,
-    "mode": MODES,
-    "sampler": (*SAMPLERS, GRID),
-    "scheduler": SCHEDULERS,
-    "value": VALUES,
-    "validation": VALIDATIONS,
-    "fold_racing": FOLD_RACING,
-    "engine": ENGINES,
-}
-_WHOLE: dict[str, float] = {
-    "trials": 1,
-    "eta": 2,
-    "min_epochs": 1,
-    "epochs": 1,
-    "seed": 0,
-    "window": 1,
-    "folds": 2,
-    "repeats": 1,
-    "retries": 0,
-    "concurrency": 1,
-    "lanes": 1,
-    "checkpoint_every": 1,
-}
-_REAL: dict[str, float] = {
-    "time_limit": 0.0,
-    "trial_timeout": 0.0,
-    "cpus_per_trial": 0.0,
-    "gpus_per_trial": 0.0,
-    "memory_per_trial": 1.0,
-}
-FREE_FIELDS = frozenset(f.name for f in fields(Experiment) if f.metadata.get("free"))
+FREE_FIELDS = frozenset(one.name for one, rule in options_of(Experiment) if rule.on_resume)
 """The fields that may differ when a study is resumed: trials, limits, resources."""
-
-
-def _check_number(name: str, value: Any, least: float, *, whole: bool) -> None:
-    if value is None and _is_optional(name):
-        return
-    fits = isinstance(value, int) if whole else isinstance(value, int | float)
-    if isinstance(value, bool) or not fits or not value >= least:
-        noun = "a whole number" if whole else "a number"
-        raise ExperimentError(f"{name} {value!r} must be {noun} of at least {least:g}")
 
 
 def _check_checkpoints(experiment: Experiment) -> None:
@@ -214,19 +252,14 @@ def _check_checkpoints(experiment: Experiment) -> None:
         return
     if not isinstance(model, KerasModel):
         raise ExperimentError(
-            f"checkpoint_every {every} is for a declared KerasModel, and {experiment.name} trains "
-            "by a function: declare it, or let the function keep its state in trial.folder"
+            f"{every} is for a declared KerasModel, and {experiment.name} trains by a function",
+            field="checkpoint_every",
+            way_out="declare it, or let the function keep its state in trial.folder",
         )
     if model.callbacks is not None:
         raise ExperimentError(
-            f"checkpoint_every {every} is for a KerasModel without callbacks of its own, as what "
-            "they remember cannot be restored: drop one or the other"
+            f"{every} is for a KerasModel without callbacks of its own, as what they remember "
+            "cannot be restored",
+            field="checkpoint_every",
+            way_out="drop one or the other",
         )
-
-
-def _is_optional(name: str) -> bool:
-    return any(f.name == name and f.default is None for f in fields(Experiment))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)

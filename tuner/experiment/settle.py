@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from tuner.errors import ExperimentError
+from tuner.experiment.direction import AUTO, direction_of
 from tuner.experiment.experiment import GRID, Experiment, KerasModel
+from tuner.schedulers.contract import Scheduler
+from tuner.schedulers.registry import make_scheduler
 from tuner.search_space.axes import Categorical, Constant, Int
 from tuner.search_space.space import SearchSpace
 
@@ -25,22 +28,42 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
             sampler=overrides.get("sampler", GRID),
             scheduler=overrides.get("scheduler", "none"),
         )
-    if changed.mode == "cv" and changed.dataset is None:
-        raise ExperimentError(
-            f"{changed.name} has no dataset to split into folds; give --data, or another --mode"
-        )
-    if changed.engine == "ray_tune" and changed.lanes is not None:
-        raise ExperimentError(
-            f"lanes {changed.lanes} belongs to the fused engine; drop it, or --engine ray_tune"
-        )
-    if changed.mode == "search" and changed.sampler == GRID:
-        raise ExperimentError("sampler 'grid' belongs to --mode grid or cv; name another")
-    if changed.mode == "grid" and changed.sampler != GRID:
-        raise ExperimentError(
-            f"--mode grid runs every point, so sampler {changed.sampler!r} has nothing to propose; "
-            "drop it, or take --mode search or cv"
-        )
+    if changed.direction == AUTO:
+        changed = replace(changed, direction=direction_of(changed.metric))
+    _check_together(changed)
     return replace(changed, space=_settled_space(changed))
+
+
+def _check_together(experiment: Experiment) -> None:
+    """Raises ExperimentError for fields that do not go together."""
+    if experiment.mode == "cv" and experiment.dataset is None:
+        raise ExperimentError(
+            f"{experiment.name} has no dataset to split into folds",
+            field="dataset",
+            way_out="name one, or take another `mode`",
+        )
+    if experiment.mode == "cv" and experiment.repeats > 1 and not experiment.shuffle:
+        raise ExperimentError(
+            f"{experiment.repeats} repeats without shuffling would be the same folds again",
+            field="repeats",
+            way_out="add `shuffle`",
+        )
+    if experiment.engine == "ray_tune" and experiment.lanes is not None:
+        raise ExperimentError(
+            f"{experiment.lanes} lanes belong to the fused engine",
+            field="lanes",
+            way_out="drop them, or the `engine` ray_tune",
+        )
+    if experiment.mode == "search" and experiment.sampler == GRID:
+        raise ExperimentError(
+            "'grid' belongs to `mode` grid or cv", field="sampler", way_out="name another"
+        )
+    if experiment.mode == "grid" and experiment.sampler != GRID:
+        raise ExperimentError(
+            f"mode 'grid' runs every point, so {experiment.sampler!r} has nothing to propose",
+            field="sampler",
+            way_out="drop it, or take `mode` search or cv",
+        )
 
 
 def _settled_space(experiment: Experiment) -> SearchSpace:
@@ -93,3 +116,9 @@ def most_epochs(experiment: Experiment) -> int | None:
     if isinstance(axis, Categorical):
         return max(int(choice) for choice in axis.choices if choice is not None)
     return last_epoch(experiment, space.constants())
+
+
+def scheduler_of(experiment: Experiment) -> Scheduler:
+    """The scheduler of a settled experiment. Raises ExperimentError where it can't work there."""
+    options = {"eta": experiment.eta, "min_epochs": experiment.min_epochs}
+    return make_scheduler(experiment.scheduler, options, most_epochs(experiment))

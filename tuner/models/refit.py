@@ -144,7 +144,9 @@ def read_params(text: str) -> dict[str, Any]:
     except ValueError:
         given = None
     if not isinstance(given, dict):
-        raise SearchSpaceError(f"--params {text!r} is no JSON object, such as '{{\"x\": 1}}'")
+        raise SearchSpaceError(
+            f"{text!r} is not a JSON object, such as '{{\"x\": 1}}'", field="params"
+        )
     return given
 
 
@@ -180,7 +182,9 @@ def _trial_number(results: Results, trial: int | None) -> int:
     if trial is not None:
         return trial
     if results.best is None:
-        raise StudyError(f"{results.path} has no COMPLETE trial to refit; name one by --trial")
+        raise StudyError(
+            f"{results.path} has no COMPLETE trial to refit", field="trial", way_out="name one"
+        )
     return int(results.best["trial"])
 
 

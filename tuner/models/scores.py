@@ -43,8 +43,8 @@ def test_metrics(
         return metrics
     if not np.isfinite(predicted).all():
         raise StudyError(
-            f"the refit of trial {trial.number} diverged: its predictions are not finite; "
-            "take another --seed or --trial"
+            f"the refit of trial {trial.number} diverged: its predictions are not finite",
+            way_out="take another `seed` or `trial`",
         )
     if dataset.n_classes is None:
         wanted = dataset.y_test.reshape(len(dataset.y_test), -1)

@@ -39,8 +39,8 @@ def check_trust(source: Source, study: Path, *, trust: bool, ask: Ask | None = N
     if ask is not None and ask(f"{what}, which lies outside of this project. Run it?"):
         return
     raise ExperimentError(
-        f"{what}, which lies outside of this project, and it would be run; read it, then add "
-        "--trust (in Python: trust=True)"
+        f"{what}, which lies outside of this project, and it would be run",
+        way_out="read it, then add `trust`",
     )
 
 

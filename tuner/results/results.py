@@ -87,9 +87,9 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except FileNotFoundError:
-        raise ResultsError(f"{path} is missing; run the study again with --resume") from None
+        raise ResultsError(f"{path} is missing; run the study again with `resume`") from None
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ResultsError(
-            f"{path} cannot be read ({reason}); --resume writes it anew from the ledger"
+            f"{path} cannot be read ({reason}); `resume` writes it anew from the ledger"
         ) from None

@@ -79,7 +79,11 @@ def serve(
             say(f"{study_dir} on {link}, until Ctrl-C")
             server.serve_forever()
     except OSError as error:
-        raise StudyError(f"{host}:{port} cannot be served: {error.strerror}; --port N") from None
+        raise StudyError(
+            f"{host}:{port} cannot be served: {error.strerror}",
+            field="port",
+            way_out="give another",
+        ) from None
 
 
 class _Server(ThreadingMixIn, WSGIServer):

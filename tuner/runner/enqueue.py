@@ -41,7 +41,9 @@ def first_points(
     if experiment.sampler == GRID:
         if points:
             raise SearchSpaceError(
-                f"--enqueue gives {len(points)} points and a grid has its own; drop it, or search"
+                f"it gives {len(points)} points and a grid has its own",
+                field="enqueue",
+                way_out="drop it, or search",
             )
         return []
     defaults = space.defaults()
@@ -49,8 +51,9 @@ def first_points(
         points = [defaults, *points]
     if len(points) > experiment.trials:
         raise SearchSpaceError(
-            f"{len(points)} points are to be tried first and there are {experiment.trials} trials; "
-            f"ask for {len(points)} trials or more"
+            f"{len(points)} points are to be tried first and there are {experiment.trials} trials",
+            field="trials",
+            way_out=f"ask for {len(points)} or more",
         )
     return [space.encode(point) for point in points]
 
@@ -60,11 +63,11 @@ def read_points(
 ) -> list[dict[str, Any]]:
     """The points given, checked. Raises SearchSpaceError naming file, point and value."""
     if isinstance(given, str | Path):
-        where, rows, table = f"--enqueue {given}: point", *_read(Path(given), space)
+        where, rows, table = f"{given}: point", *_read(Path(given), space)
     else:
-        where, rows, table = "enqueue: point", *_given(given)
+        where, rows, table = "point", *_given(given)
     if table:
-        rows = _columns_of_axes(where.rpartition(":")[0], rows, space, say)
+        rows = _columns_of_axes(where.rpartition(":")[0] or "the table", rows, space, say)
     return [_checked(f"{where} {i}", row, space, table) for i, row in enumerate(rows)]
 
 
@@ -75,8 +78,9 @@ def _given(given: Any) -> tuple[list[Mapping[str, Any]], bool]:
     rows = [given] if isinstance(given, Mapping) else given
     if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
         raise SearchSpaceError(
-            f"enqueue {given!r:.200} is no list of points {{name: value}}; "
-            "give one, a DataFrame, or the path of a file or study"
+            f"{given!r:.200} is not a list of points {{name: value}}",
+            field="enqueue",
+            way_out="give one, a DataFrame, or the path of a file or study",
         )
     return list(rows), False
 
@@ -97,13 +101,17 @@ def _read(path: Path, space: SearchSpace) -> tuple[list[Mapping[str, Any]], bool
         elif path.suffix == ".parquet":
             return list(pd.read_parquet(path).to_dict("records")), True
         else:
-            raise SearchSpaceError(f"--enqueue {path} is no .json, .csv or .parquet, nor a study")
+            raise SearchSpaceError(
+                f"{path} is not a .json, .csv or .parquet, nor a study", field="enqueue"
+            )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise SearchSpaceError(f"--enqueue {path} cannot be read: {reason}") from None
+        raise SearchSpaceError(f"{path} cannot be read: {reason}", field="enqueue") from None
     rows = [rows] if isinstance(rows, dict) else rows
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise SearchSpaceError(f"--enqueue {path} holds no list of points {{name: value}}")
+        raise SearchSpaceError(
+            f"{path} does not hold a list of points {{name: value}}", field="enqueue"
+        )
     return rows, False
 
 
@@ -112,7 +120,7 @@ def _best_of(path: Path, space: SearchSpace) -> Mapping[str, Any]:
 
     best = load(path).best_params
     if not best:
-        raise SearchSpaceError(f"--enqueue {path}: the study has no COMPLETE trial")
+        raise SearchSpaceError(f"{path}: the study has no COMPLETE trial", field="enqueue")
     return {name: value for name, value in best.items() if name in space}
 
 
@@ -133,10 +141,15 @@ def _columns_of_axes(
     free = [name for name in space if name not in names.values()]
     for name in unknown:
         if meant := nearest(name, free):
-            raise SearchSpaceError(f"{where} has a column {name!r}; did you mean {meant!r}?")
+            raise SearchSpaceError(
+                f"{where} has a column {name!r}",
+                field="enqueue",
+                way_out=f"did you mean {meant!r}?",
+            )
     if rows and len(unknown) == len(names):
         raise SearchSpaceError(
-            f"{where} has no column that is an axis; the axes are: {', '.join(space)}"
+            f"{where} has no column that is an axis; the axes are: {', '.join(space)}",
+            field="enqueue",
         )
     shown = [name for name in unknown if name and not name.startswith("Unnamed: ")]
     if shown:
@@ -159,7 +172,8 @@ def _checked(where: str, row: Mapping[str, Any], space: SearchSpace, table: bool
     for name, value in row.items():
         if name not in space:
             raise SearchSpaceError(
-                f"{where} names {name!r}, which is no axis; the axes are: {', '.join(space)}"
+                f"{where} names {name!r}, which is no axis; the axes are: {', '.join(space)}",
+                field="enqueue",
             )
         axis = space[name]
         # A constant is what it is: under a scheduler that is what `epochs` becomes.
@@ -171,7 +185,7 @@ def _checked(where: str, row: Mapping[str, Any], space: SearchSpace, table: bool
             point[name] = axis.find(_read_value(axis, value, table))
         except NotOnAxis:
             raise SearchSpaceError(
-                f"{where} has {name} = {value!r}, which the axis does not hold"
+                f"{where} has {name} = {value!r}, which the axis does not hold", field="enqueue"
             ) from None
     # A table has a cell for every axis, also for those that do not exist beside the others.
     return {name: value for name, value in point.items() if space.may_exist(name, point)}

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a run. The text says what is kept and how to go on."""
+    """Ctrl-C during a run: what is kept, and how to go on with it."""
+
+    def __init__(self, kept: int, path: Path) -> None:
+        self.kept, self.path, self.study = kept, path, path.name
+        super().__init__(self.said(f"study={path.name!r}, resume=True"))
+
+    def said(self, again: str) -> str:
+        """The line that says so; `again` is what goes on with the study."""
+        return (
+            f"interrupted: {self.kept} finished trials are kept in {self.path}; go on with {again}"
+        )
 
 
 @dataclass(frozen=True)
@@ -33,9 +43,11 @@ class Finished:
 
     @property
     def exit_code(self) -> int:
-        """1 for a grid or cross-validation with failed cells, else 0."""
+        """1 where no trial completed or reported, or a point of a grid or CV failed; else 0."""
         every_point = self.study.experiment.mode != "search"
-        return int(every_point and self.study.counts()[State.FAILED] > 0)
+        failed = every_point and self.study.counts()[State.FAILED] > 0
+        useful = any(r.state is State.COMPLETE or r.epochs for r in self.study.records)
+        return int(failed or not useful)
 
     @property
     def epochs(self) -> tuple[int, int]:
@@ -56,7 +68,7 @@ class Finished:
         return sum(r.epochs for r in self.study.records if r.shared_with is not None)
 
     def summary(self) -> dict[str, Any]:
-        """What `--json` prints."""
+        """What the command line prints as JSON."""
         best = self.study.best()
         trained, saved = self.epochs
         return {
@@ -79,8 +91,11 @@ class Finished:
             "worker_seconds": dict(self.spent),
         }
 
-    def show(self, console: Console) -> None:
-        """Print the answer, what it cost, and where the tables are."""
+    def show(self, console: Console, again: str = "resume=True") -> None:
+        """Print the answer, what it cost, and where the tables are.
+
+        `again` is how the study is gone on with, in the words of who reads it.
+        """
         display = Display(console)
         best = self.study.best()
         states = ", ".join(f"{n} {state}" for state, n in sorted(self.study.counts().items()))
@@ -112,7 +127,7 @@ class Finished:
             last = (failed.error or "").strip().splitlines()[-1:]
             why = f"python -m tuner logs {self.place} {failed.trial}"
             display.line(f"trial {failed.trial} failed: {''.join(last)}")
-            display.line(f"  its traceback: {why}; --resume runs it again")
+            display.line(f"  its traceback: {why}; {again} runs it again")
         display.line(f"results: {self.place}")
         display.line("\n  import pandas as pd")
         display.line(f'  trials = pd.read_parquet("{self.place}/{TRIALS_FILE}")')

@@ -7,7 +7,7 @@ from itertools import islice
 
 from tuner.store.reports_table import ReportStore
 from tuner.study.record import Record
-from tuner.trial.cells import State
+from tuner.trial.cells import CellKey, State
 
 SHOWN = 5
 
@@ -23,7 +23,7 @@ def _lost(records: Iterable[Record], store: ReportStore) -> Iterator[str]:
     reported = store.last_epochs()
     for record in records:
         for fold, cell in sorted(record.cells.items()):
-            last = reported.get((record.trial, fold), 0)
+            last = reported.get(CellKey(record.trial, fold), 0)
             if cell.state in (State.COMPLETE, State.STOPPED) and last < cell.epochs:
                 yield (
                     f"trial {record.trial}, fold {fold}: its reports after epoch {last} of "

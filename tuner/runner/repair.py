@@ -28,13 +28,13 @@ from tuner.store.layout import (
 from tuner.store.ledger import Ledger, journal_storage, url_storage
 from tuner.store.log import Damaged, cut_unfinished, lines
 from tuner.store.parquet import put_parquet, read_parquet
-from tuner.store.reports_table import CellKey, ReportStore, read_entry, read_part
+from tuner.store.reports_table import ReportStore, read_entry, read_part
 from tuner.store.study_json import read_study_json, resumed_storage, study_name
 from tuner.store.trials_table import trials_table
 from tuner.study.record import Record
-from tuner.study.restore import check_whole, last_attempts, record_of
+from tuner.study.restore import check_whole, last_attempts, replay
 from tuner.study.study import Study
-from tuner.trial.cells import State
+from tuner.trial.cells import CellKey, State
 
 BROKEN = ".broken"
 """What a file that cannot be read is called from then on: nothing is thrown away."""
@@ -65,13 +65,14 @@ def repair(study_dir: Path, storage: str | None = None) -> list[str]:
         try:
             last = last_attempts(study)
             check_whole(last, set())
-            records = [record_of(study, n, a) for n, a in sorted(last.items())]
         finally:
             study.ledger.disconnect()
         said += _mend_log(study_dir / REPORT_LOG_FILE)
         said += _set_aside_parts(study_dir / REPORTS_FOLDER)
         with closing(ReportStore(study_dir)) as store:
             check_whole(last, store.trials())
+            replay(study, last, store.by_cell())
+            records = study.records
             said += lost_reports(records, store)
             reported = _write_reports(records, store)
         table = trials_table(records, SearchSpace(experiment.space), experiment.engine)
@@ -86,19 +87,19 @@ def _write_reports(records: Iterable[Record], store: ReportStore) -> Counter[Cel
     """Bring the reports of ended trials into the table; how many each cell has then."""
     for record in records:
         for fold, cell in record.cells.items():
-            store.drop((record.trial, fold), cell.attempt - 1)
-    reported = Counter((report.trial, report.fold) for report in store.reports())
+            store.drop(CellKey(record.trial, fold), cell.attempt - 1, record.held.get(fold, 0))
+    reported = Counter(report.key for report in store.reports())
     for record in records:
         if record.state is not State.RUNNING:
             for fold in record.cells:
-                store.finish((record.trial, fold))
+                store.finish(CellKey(record.trial, fold))
     return reported
 
 
 def _verify(study_dir: Path, reported: Counter[CellKey], trials: int) -> None:
     """Raises ResultsError where the new files hold less than was read."""
     with closing(ReportStore(study_dir)) as store:
-        now = Counter((report.trial, report.fold) for report in store.reports())
+        now = Counter(report.key for report in store.reports())
     if reported - now or len(read_parquet(study_dir / TRIALS_FILE)) != trials:
         raise ResultsError(f"{study_dir}: the new tables hold less than the old; all is as it was")
 

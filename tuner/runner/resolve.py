@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tuner.data.datasets import check_source
-from tuner.data.splits import Splits
+from tuner.data.datasets import Dataset, check_source
+from tuner.data.splits import Splits, cell_rows
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import GRID, Experiment
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.loading import load as load_experiment
-from tuner.experiment.settle import cells_per_trial, epochs_are_budget, last_epoch, settle
-from tuner.schedulers.registry import make_scheduler
+from tuner.experiment.settle import (
+    cells_per_trial,
+    epochs_are_budget,
+    last_epoch,
+    scheduler_of,
+    settle,
+)
 from tuner.search_space.axes import Int
 from tuner.search_space.grid import cost_note, grid_points
 from tuner.search_space.space import SearchSpace
@@ -52,7 +58,8 @@ def notes(settled: Experiment) -> list[str]:
     return said
 
 
-def _loaded(experiment: str | Experiment, overrides: Mapping[str, Any]) -> Loaded:
+def load_asked(experiment: str | Experiment, overrides: Mapping[str, Any]) -> Loaded:
+    """The experiment that was asked for, with the data that its file makes."""
     if isinstance(experiment, Experiment):
         return Loaded(experiment, Source("object", experiment.objective.__module__))
     loaded = load_experiment(experiment)
@@ -61,27 +68,34 @@ def _loaded(experiment: str | Experiment, overrides: Mapping[str, Any]) -> Loade
     return loaded
 
 
-def _absolute_data(dataset: Any) -> dict[str, str]:
+def absolute_data(dataset: Any) -> dict[str, str]:
     """The path of an .npz made absolute: a resumed run may start from another folder."""
     if isinstance(dataset, str) and dataset.endswith(".npz"):
         return {"dataset": str(Path(dataset).expanduser().resolve())}
     return {}
 
 
-def _settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
+def settle_new(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
+    """The experiment that a new study runs, with all refused that can be before it begins."""
     unknown = sorted(overrides.keys() - vars(experiment).keys())
     if unknown:
-        raise ExperimentError(f"an Experiment has no field {', '.join(unknown)}")
+        close = difflib.get_close_matches(unknown[0], list(vars(experiment)), n=1)
+        raise ExperimentError(
+            "an Experiment has no such field",
+            field=unknown[0],
+            way_out=f"did you mean {close[0]!r}?" if close else "drop it",
+        )
     settled = settle(experiment, overrides)
     if settled.dataset is not None:
         check_source(settled.dataset)
-    make_scheduler(settled)  # either refuses here, before anything has begun
+    scheduler_of(settled)  # either refuses here, before anything has begun
     if settled.sampler == GRID:
         grid_points(SearchSpace(settled.space))
     return settled
 
 
-def _resources(settled: Experiment) -> tuple[int | None, float, float, float | None]:
+def resources_of(settled: Experiment) -> tuple[int | None, float, float, float | None]:
+    """What Ray is asked for: trials at a time, and CPUs, GPUs and MB of memory a trial."""
     return (
         settled.concurrency,
         settled.cpus_per_trial,
@@ -90,7 +104,8 @@ def _resources(settled: Experiment) -> tuple[int | None, float, float, float | N
     )
 
 
-def _splits(settled: Experiment) -> Splits:
+def splits_of(settled: Experiment) -> Splits:
+    """How the study splits its data."""
     return Splits(
         mode=settled.mode,
         validation=settled.validation,
@@ -99,3 +114,9 @@ def _splits(settled: Experiment) -> Splits:
         shuffle=settled.shuffle,
         seed=settled.seed,
     )
+
+
+def check_data(settled: Experiment, dataset: Dataset | None) -> None:
+    """Raises DatasetError for data that cannot be split as asked, before a worker finds out."""
+    if dataset is not None:
+        cell_rows(dataset, splits_of(settled))

@@ -3,63 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.cluster.session import connect
+from tuner.cluster.session import Runtime, connect
+from tuner.data.datasets import Dataset
 from tuner.data.datasets import load as load_dataset
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded
 from tuner.experiment.settle import cells_per_trial
 from tuner.runner.display import Display
-from tuner.runner.enqueue import Given, first_points
+from tuner.runner.enqueue import Given
 from tuner.runner.finished import Finished, Interrupted
 from tuner.runner.lost_reports import lost_reports
+from tuner.runner.place import Place, find_place
+from tuner.runner.request import Request
 from tuner.runner.resolve import (
-    _absolute_data,
-    _loaded,
-    _resources,
-    _settle,
-    _splits,
+    absolute_data,
+    check_data,
     headline,
+    load_asked,
     notes,
+    resources_of,
+    splits_of,
 )
 from tuner.samplers.registry import caveat, check_sampler
 from tuner.search_space.set_option import set_axes
 from tuner.search_space.space import SearchSpace
 from tuner.store.damage import reading
 from tuner.store.database_lock import ledger_locked
-from tuner.store.folder import (
-    check_place,
-    existing_study_path,
-    locked,
-    make_folder,
-    new_study_path,
-    remove_begun,
-)
-from tuner.store.layout import (
-    FILES_FOLDER,
-    JOURNAL_FILE,
-    REPORT_LOG_FILE,
-)
-from tuner.store.ledger import Ledger, journal_storage, shown_url, url_storage
+from tuner.store.folder import locked
+from tuner.store.layout import FILES_FOLDER, JOURNAL_FILE, REPORT_LOG_FILE
+from tuner.store.ledger import Ledger, journal_storage, url_storage
 from tuner.store.log import cut_unfinished
-from tuner.store.mirror import Mirror, mirrored
-from tuner.store.study_json import (
-    check_dataset,
-    describe,
-    read_study_json,
-    resumed,
-    resumed_storage,
-    study_name,
-    write_study_json,
-)
+from tuner.store.mirror import mirrored
+from tuner.store.study_json import check_dataset, describe, write_study_json
 from tuner.store.tables import Recorder
 from tuner.store.tensorboard import EventFiles
-from tuner.store.uris import is_uri
 from tuner.store.write_errors import writing
 from tuner.study.restore import restore
 from tuner.study.study import Study
@@ -84,190 +68,181 @@ def run(
     """Run an experiment and return its results, as `python -m tuner run` does.
 
     `experiment` is an Experiment, or what the command line takes. `enqueue` is a file, a study's
-    folder, a list of points or a DataFrame. `fields` override fields of the
-    Experiment (`trials=50`, `seed=7`, ...); sampler and scheduler given here count as typed. Raises
-    a TunerError for whatever the command line would refuse.
+    folder, a list of points or a DataFrame. `fields` override fields of the Experiment
+    (`trials=50`, `seed=7`, ...); sampler and scheduler given here count as typed. Raises a
+    TunerError for whatever the command line would refuse.
     """
     from rich.console import Console
 
     from tuner.results.results import load
 
-    finished = run_study(
+    request = Request(
         experiment,
         results=str(results),
         study=study,
         resume=resume,
         address=address,
         storage=storage,
-        sets=(),
         enqueue=enqueue,
         overrides=fields,
-        display=Display(None if quiet else Console()),
     )
+    console = None if quiet else Console()
+    finished = run_study(request, Display(console))
+    if console is not None:
+        finished.show(console)
     return load(finished.path)
 
 
-def run_study(
-    experiment: str | Experiment,
-    *,
-    results: str,
-    study: str | None,
-    resume: bool,
-    address: str | None,
-    storage: str | None,
-    sets: Sequence[str],
-    enqueue: Given,
-    overrides: Mapping[str, Any],
-    display: Display,
-) -> Finished:
+def run_study(request: Request, display: Display) -> Finished:
     """Run a new study, or go on with one, to its end. Raises Interrupted on Ctrl-C."""
-    from tuner.engines.choice import choose
-    from tuner.engines.contract import Job
+    with opened(request, display) as job:
+        engine = job.choose()
+        study = job.keep(engine)
+        job.drive(study, engine)
+    return job.finished(study, engine)
 
+
+@dataclass
+class Opened:
+    """A run that holds its study's lock: its place, its experiment and data, and Ray's start."""
+
+    place: Place
+    loaded: Loaded
+    settled: Experiment
+    runtime: Runtime
+    dataset: Dataset | None
+    display: Display
+    study: Study | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether a trial was asked for, so that there is something to keep."""
+        return not self.place.new or (self.study is not None and bool(self.study.records))
+
+    def choose(self) -> Chosen:
+        """The engine, once Ray stands: what Ray refuses is said before a trial is asked for."""
+        import pandas  # noqa: F401  # PyArrow will, at its first table; Ray is still starting
+
+        from tuner.engines.choice import choose
+        from tuner.engines.contract import Job
+
+        self.runtime.ready()
+        files = self.place.path.resolve() / FILES_FOLDER
+        splits = splits_of(self.settled)
+        job = Job(self.settled, self.loaded.source, splits, self.dataset, files)
+        engine = choose(job, self.runtime)
+        why = self.place.content.setdefault("engine_because", engine.why)
+        return replace(engine, why=why)
+
+    def keep(self, engine: Chosen) -> Study:
+        """Write study.json, and open the study that it describes."""
+        path = self.place.path
+        self.display.line(f"engine: {engine}")
+        self.settled = replace(self.settled, engine=engine.name, lanes=engine.lanes)
+        described = describe(self.loaded, self.settled, self.dataset)
+        if not self.place.new:
+            described = {"experiment": described["experiment"]}
+        for name in (JOURNAL_FILE, REPORT_LOG_FILE):
+            if cut := cut_unfinished(path / name):
+                self.display.line(f"{path / name}: cut {cut} bytes that the last run left")
+        with writing(path):
+            write_study_json(path, {**self.place.content, **described})
+            self.study = open_study(self.settled, self.place)
+            if (store := self.study.recorder.store) is not None:
+                for line in lost_reports(self.study.records, store):
+                    self.display.line(line)
+        return self.study
+
+    def drive(self, study: Study, engine: Chosen) -> None:
+        """Run the study on its engine, and leave its tables whole however that ends."""
+        try:
+            with writing(self.place.path):
+                if not study.finished:
+                    with self.display.following(study):
+                        engine.run(study)
+        except KeyboardInterrupt:
+            if not self.begun:
+                raise
+            raise Interrupted(study.total_ended(), self.place.path) from None
+        finally:
+            with writing(self.place.path):
+                study.recorder.close(study.records)
+                study.ledger.disconnect()
+
+    def finished(self, study: Study, engine: Chosen) -> Finished:
+        """What the run leaves behind."""
+        seconds = study.clock() - study.started
+        return Finished(self.place.path, study, seconds, self.place.shown, engine.seconds())
+
+
+@contextmanager
+def opened(request: Request, display: Display) -> Iterator[Opened]:
+    """Find the study's place, start Ray, and hold the study's locks.
+
+    All is undone in reverse. A run that fails before its first trial was asked for leaves nothing
+    behind of what it wrote.
+    """
     # An experiment's file may import TensorFlow, here as in the workers: no noise of its start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    mirror = Mirror(results) if is_uri(results) else None
-    if mirror is None:
-        check_place(Path(results))
-    else:
-        mirror.fetch_names()
-    folder = Path(results) if mirror is None else mirror.folder
-    overrides = {**overrides, **_absolute_data(overrides.get("dataset"))}
-    loaded = _loaded(experiment, overrides)
-    name = loaded.experiment.name
-    if sets:
-        overrides = {**overrides, "space": set_axes(SearchSpace(loaded.experiment.space), sets)}
-    if resume:
-        path = existing_study_path(folder, name, study)
-        if mirror is not None:
-            mirror.fetch(path)
-        content, settled, storage = reopened(path, loaded, overrides, storage)
-        if enqueue is not None:
-            raise StudyError("--enqueue goes with a new study; this one has begun")
-    else:
-        settled = _settle(loaded.experiment, overrides)
-        path = new_study_path(folder, name, study)
-        points = first_points(settled, enqueue, display.line)
-        shown = None if storage is None else shown_url(storage)
-        content = {"name": path.name, "enqueued": points, "storage": shown}
+    overrides = {**request.overrides, **absolute_data(request.overrides.get("dataset"))}
+    loaded = load_asked(request.experiment, overrides)
+    if request.sets:
+        space = set_axes(SearchSpace(loaded.experiment.space), request.sets)
+        overrides = {**overrides, "space": space}
+    place = find_place(request, loaded, overrides, display.line)
+    settled = place.settled
     check_sampler(settled)
-    display.line(headline(settled, path))
+    display.line(headline(settled, place.path))
     for line in notes(settled):
         display.line(line)
     if note := caveat(settled):
         display.line(note)
-    made = None if resume else make_folder(path)
-    opened: Study | None = None
+    made = place.make()
+    job: Opened | None = None
 
     def give_up(error: StudyError) -> None:
-        if opened is not None:
-            opened.give_up(error)
+        if job is not None and job.study is not None:
+            job.study.give_up(error)  # the database's lock was lost
 
     try:
         with (
-            connect(*_resources(settled), address=address) as runtime,
-            locked(path),
-            mirrored(mirror, path),
-            ledger_locked(storage, study_name(content, path), give_up),
+            connect(*resources_of(settled), address=request.address) as runtime,
+            locked(place.path),
+            mirrored(place.mirror, place.path),
+            ledger_locked(place.storage, place.name, give_up),
         ):
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
             if dataset is not None and dataset.done:
                 display.line(f"data: {'; '.join(dataset.done)}")
-            described = describe(loaded, settled, dataset)
-            if resume:
-                check_dataset(content, dataset)
-                described = {"experiment": described["experiment"]}
-            content |= described
-            with writing(path):
-                write_study_json(path, content)
-            import pandas  # noqa: F401  # PyArrow will, at its first table; Ray is still starting
-
-            runtime.ready()  # what Ray refuses is said before a trial is asked for
-            files = path.resolve() / FILES_FOLDER
-            job = Job(settled, loaded.source, _splits(settled), dataset, files)
-            engine = choose(job, runtime)
-            engine = replace(engine, why=content.setdefault("engine_because", engine.why))
-            display.line(f"engine: {engine}")
-            settled = replace(settled, engine=engine.name, lanes=engine.lanes)
-            content["experiment"] = describe(loaded, settled, dataset)["experiment"]
-            for name in (JOURNAL_FILE, REPORT_LOG_FILE):
-                if cut := cut_unfinished(path / name):
-                    display.line(
-                        f"{path / name}: cut {cut} bytes that the last run left unfinished"
-                    )
-            with writing(path):
-                write_study_json(path, content)
-                name = study_name(content, path)
-                opened = _open(settled, path, name, content["enqueued"], storage, new=not resume)
-                if (store := opened.recorder.store) is not None:
-                    for line in lost_reports(opened.records, store):
-                        display.line(line)
-                _drive(opened, engine, path, display)
+            if not place.new:
+                check_dataset(place.content, dataset)
+            check_data(settled, dataset)
+            job = Opened(place, loaded, settled, runtime, dataset, display)
+            yield job
     except BaseException as error:
-        begun = made is None or (opened is not None and opened.records)
-        if made is not None and not begun:  # a mistake, or Ctrl-C, leaves no half-made study behind
-            remove_begun(path, made)
-            if mirror is not None:
-                mirror.remove(path)
-        abort = None if opened is None else opened.abort
-        if isinstance(error, TunerError) and abort not in (None, error):
+        if made is not None and not (job is not None and job.begun):
+            place.remove(made)  # a mistake, or Ctrl-C, leaves no half-made study behind
+        abort = None if job is None or job.study is None else job.study.abort
+        if isinstance(error, TunerError) and abort is not None and error is not abort:
             raise abort from error  # the lock was lost, say, and then the ledger
-        if isinstance(error, KeyboardInterrupt) and not begun:
-            raise Interrupted("interrupted before the first trial; nothing was kept") from None
         raise
-    if opened.abort is not None:
-        raise opened.abort
-    place = str(path) if mirror is None else f"{mirror.uri}/{path.name}"
-    seconds = opened.clock() - opened.started
-    return Finished(path, opened, seconds, place, engine.seconds())
+    if job.study is not None and job.study.abort is not None:
+        raise job.study.abort
 
 
-def reopened(
-    path: Path, loaded: Loaded, overrides: Mapping[str, Any], storage: str | None
-) -> tuple[dict[str, Any], Experiment, str | None]:
-    """What a study's folder says that it goes on with: study.json, experiment, ledger's URL."""
-    with reading(path):
-        content = read_study_json(path)
-        study_name(content, path)
-        return content, resumed(loaded, content, overrides), resumed_storage(content, storage)
-
-
-def _open(
-    settled: Experiment,
-    path: Path,
-    name: str,
-    enqueued: Sequence[Mapping[str, Any]],
-    storage: str | None,
-    *,
-    new: bool,
-) -> Study:
+def open_study(settled: Experiment, place: Place) -> Study:
+    """The study at a place, restored from what it kept."""
+    path, storage = place.path, place.storage
     with reading(path, writes=True):
         backend = journal_storage(path) if storage is None else url_storage(storage)
-    ledger = Ledger(name, settled.direction, backend, new=new)
+    ledger = Ledger(place.name, settled.direction, backend, new=place.new)
     events = None
     if settled.tensorboard:
         events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
     with reading(path, writes=True):
         recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
-    study = Study(settled, ledger, recorder=recorder, enqueued=enqueued)
+    study = Study(settled, ledger, recorder=recorder, enqueued=place.content["enqueued"])
     with reading(path, writes=True):
         restore(study)
         study.save()
     return study
-
-
-def _drive(study: Study, engine: Chosen, path: Path, display: Display) -> None:
-    """Run the study on its engine, and leave its tables whole however that ends."""
-    try:
-        if not study.finished:
-            with display.following(study):
-                engine.run(study)
-    except KeyboardInterrupt:
-        kept = study.total_ended()
-        raise Interrupted(
-            f"interrupted: {kept} finished trials are kept in {path}; go on with "
-            f"--study {path.name} --resume"
-        ) from None
-    finally:
-        study.recorder.close(study.records)
-        study.ledger.disconnect()

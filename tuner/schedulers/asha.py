@@ -1,79 +1,41 @@
-"""Asynchronous successive halving."""
+"""Asynchronous successive halving, as published: it pauses, and promotes."""
 
 from __future__ import annotations
 
-import bisect
-import math
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
+from tuner.schedulers.board import Board
 from tuner.schedulers.contract import GO_ON, Verdict
-from tuner.trial.cells import Decision
+from tuner.schedulers.rungs import new_rung
+from tuner.trial.cells import Cell, Decision
 
 
-def goes_on(losses: Sequence[float], loss: float, eta: int) -> bool:
-    """ASHA's rule: whether a trial is among the best `max(1, n // eta)` of a rung's n losses.
+@dataclass(frozen=True)
+class Asha:
+    """A trial pauses at each rung, `min_epochs * eta**k` below its last epoch.
 
-    `losses` are sorted and hold the trial's own. Ties at the cutoff go on, NaN never does.
+    A free worker goes on with the best paused trial among the best `n // eta` of a rung's n, from
+    the highest rung down; only then a new trial starts. In a cross-validation a trial's value at a
+    rung is its mean over all folds. Of equals the earlier trial is better.
     Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, algorithm 2.
     """
-    if math.isnan(loss):
-        return False
-    return loss <= losses[max(1, len(losses) // eta) - 1]
 
+    eta: int = 3
+    min_epochs: int = 1
+    has_rungs: ClassVar[bool] = True
+    pauses: ClassVar[bool] = True
 
-class Asha:
-    """Asynchronous successive halving, with rungs at `min_epochs * eta**k`.
-
-    A rung stands below a trial's last epoch. A trial is judged once at each rung, at the first
-    report that reaches it, by the value reported there; within a cross-validation a rung compares
-    cells of one fold. With `windowed`, values count once their window is closed.
-    """
-
-    def __init__(self, eta: int, min_epochs: int, *, windowed: bool = False) -> None:
-        self.eta = eta
-        self.min_epochs = min_epochs
-        self._windowed = windowed
-        self._losses: dict[tuple[int, int], list[float]] = {}
-        self._pending: list[tuple[int, int, float]] = []
-        self._reached: dict[tuple[int, int], list[tuple[int, float]]] = {}
-
-    def report(
-        self, trial: int, fold: int, epoch: int, loss: float, last_epoch: int | None
-    ) -> Verdict:
-        rung = self._rung_at(epoch, last_epoch)
-        reached = self._reached.get((trial, fold), [])
-        if rung == 0 or (reached and reached[-1][0] >= rung):
+    def judge(self, cell: Cell, epoch: int, loss: float, board: Board) -> Verdict:
+        rung = new_rung(cell, epoch, board, self.min_epochs, self.eta)
+        if rung is None:
             return GO_ON
-        self._reached.setdefault((trial, fold), []).append((rung, loss))
-        seen = self._losses.setdefault((fold, rung), [])
-        if self._windowed:
-            self._pending.append((fold, rung, loss))
-            seen = [*seen]
-        bisect.insort(seen, loss)
-        if goes_on(seen, loss, self.eta):
-            return Verdict(Decision.CONTINUE, rung)
-        return Verdict(Decision.STOP, rung)
+        return Verdict(Decision.PAUSE, rung, f"rung {rung}: waits to be among the best")
 
-    def withdraw(self, trial: int, fold: int) -> None:
-        for rung, loss in self._reached.pop((trial, fold), []):
-            entry = (fold, rung, loss)
-            if entry in self._pending:
-                self._pending.remove(entry)
-            else:
-                self._losses[fold, rung].remove(loss)
-
-    def close_window(self) -> None:
-        for fold, rung, loss in self._pending:
-            bisect.insort(self._losses.setdefault((fold, rung), []), loss)
-        self._pending.clear()
-
-    def _rung_at(self, epoch: int, last_epoch: int | None) -> int:
-        """The highest rung that `epoch` has reached; 0 for none, and at the trial's end."""
-        highest = 0
-        if last_epoch is not None and epoch >= last_epoch:
-            return highest
-        rung = self.min_epochs
-        while rung <= epoch:
-            highest = rung
-            rung *= self.eta
-        return highest
+    def promote(self, board: Board) -> int | None:
+        for rung in reversed(board.rungs()):
+            ranking = board.ranking(rung)
+            for _, trial in ranking[: len(ranking) // self.eta]:
+                if board.paused.get(trial) == rung:
+                    return trial
+        return None

@@ -1,49 +1,60 @@
-"""What a scheduler is asked, and what it may answer."""
+"""What a scheduler is asked, and what it may answer.
+
+A scheduler is a frozen dataclass of its options, and pure: the same cell, epoch, loss and board
+give the same verdict. All that it may remember stands on the `Board`. A lower loss is better,
+whatever the study's direction, and the study lets no NaN through.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
-from tuner.trial.cells import Decision
+from tuner.schedulers.board import Board
+from tuner.trial.cells import Cell, Decision
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A scheduler's answer: the decision, and the rung (an epoch) it was taken at, else 0."""
+    """A scheduler's answer: the decision, the rung (an epoch) that it was taken at, and why.
+
+    `why` is a line for whoever looks at the trial: "rung 9: 5th of 9, and 3 go on".
+    """
 
     decision: Decision
-    rung: int = 0
+    rung: int | None = None
+    why: str = ""
 
 
 GO_ON = Verdict(Decision.CONTINUE)
 
 
 class Scheduler(Protocol):
-    """What a study asks of a scheduler. A cell is known by its trial and fold."""
+    """Whether a cell goes on after a report. The board does not hold that report yet."""
 
-    def report(
-        self, trial: int, fold: int, epoch: int, loss: float, last_epoch: int | None
-    ) -> Verdict:
-        """Judge a report; epochs of one cell rise."""
+    has_rungs: ClassVar[bool]
+    """Whether its verdicts name rungs, which analysis shows."""
+    pauses: ClassVar[bool]
+    """Whether it answers PAUSE, and says by `promote` who goes on: see `Pausing`."""
 
-    def withdraw(self, trial: int, fold: int) -> None:
-        """Forget a cell's values, since a new attempt starts it over."""
-
-    def close_window(self) -> None:
-        """Let the values reported so far count in the decisions to come."""
+    def judge(self, cell: Cell, epoch: int, loss: float, board: Board) -> Verdict:
+        """Judge a report. A cell's epochs rise. At a cell's last epoch it must not stop it."""
 
 
+@runtime_checkable
+class Pausing(Protocol):
+    """The scheduler of paused trials."""
+
+    def promote(self, board: Board) -> int | None:
+        """The paused trial that a free worker goes on with; None to start a new one."""
+
+
+@dataclass(frozen=True)
 class NeverStop:
     """The scheduler `none`: every trial reaches its last epoch."""
 
-    def report(
-        self, trial: int, fold: int, epoch: int, loss: float, last_epoch: int | None
-    ) -> Verdict:
+    has_rungs: ClassVar[bool] = False
+    pauses: ClassVar[bool] = False
+
+    def judge(self, cell: Cell, epoch: int, loss: float, board: Board) -> Verdict:
         return GO_ON
-
-    def withdraw(self, trial: int, fold: int) -> None:
-        return None
-
-    def close_window(self) -> None:
-        return None

@@ -1,35 +1,58 @@
-"""Schedulers: whether a trial goes on after a report.
-
-A scheduler sees losses (lower is better, whatever the study's direction), never NaN. In a
-deterministic study it sees the values of earlier windows and the trial's own only, so that no
-arrival order can change a decision.
-"""
+"""Schedulers by name, each imported when it is named."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from importlib import import_module
+from typing import Any
+
 from tuner.errors import ExperimentError
-from tuner.experiment.experiment import Experiment
-from tuner.experiment.settle import most_epochs
-from tuner.schedulers.asha import Asha
-from tuner.schedulers.contract import NeverStop, Scheduler
-from tuner.schedulers.hyperband import Hyperband
-from tuner.schedulers.median import Median
+from tuner.schedulers.contract import Pausing, Scheduler
+
+SCHEDULERS = {
+    "asha": "tuner.schedulers.asha:Asha",
+    "asha_stopping": "tuner.schedulers.asha_stopping:AshaStopping",
+    "median": "tuner.schedulers.median:Median",
+    "hyperband": "tuner.schedulers.hyperband:Hyperband",
+    "none": "tuner.schedulers.contract:NeverStop",
+}
+"""Where each scheduler stands. One line here makes one of ours known everywhere."""
 
 
-def make_scheduler(experiment: Experiment) -> Scheduler:
-    """The experiment's scheduler. Raises ExperimentError for hyperband without a last epoch."""
-    eta, first = experiment.eta, experiment.min_epochs
-    windowed = experiment.deterministic
-    if experiment.scheduler == "asha":
-        return Asha(eta, first, windowed=windowed)
-    if experiment.scheduler == "median":
-        return Median(first, windowed=windowed)
-    if experiment.scheduler == "hyperband":
-        last = most_epochs(experiment)
-        if last is None:
-            raise ExperimentError(
-                "scheduler 'hyperband' sizes its brackets by a trial's last epoch, and nothing "
-                "says it; give --epochs N"
-            )
-        return Hyperband(eta, first, last, windowed=windowed)
-    return NeverStop()
+def make_scheduler(
+    given: str | Scheduler, options: Mapping[str, Any], last_epoch: int | None
+) -> Scheduler:
+    """A scheduler of a study whose trials train `last_epoch` epochs at most (None: nothing says).
+
+    `given` is a name or a scheduler; a named one takes those of the `options` that it has.
+    Raises ExperimentError where it can't work in that study.
+    """
+    if isinstance(given, str):
+        module, _, name = SCHEDULERS[given].partition(":")
+        made = getattr(import_module(module), name)
+        known = {field.name for field in fields(made)}
+        scheduler: Any = made(**{k: v for k, v in options.items() if k in known})
+    else:
+        scheduler = given
+    if getattr(scheduler, "last_epoch", 0) is None:
+        scheduler = replace(scheduler, last_epoch=last_epoch)
+    check_scheduler(scheduler)
+    return scheduler  # type: ignore[no-any-return]
+
+
+def check_scheduler(scheduler: Any) -> None:
+    """Raises ExperimentError, naming its class, for what can't be a scheduler."""
+    name = type(scheduler).__name__
+    if not callable(getattr(scheduler, "judge", None)):
+        raise ExperimentError(
+            f"scheduler {scheduler!r} has no method judge(cell, epoch, loss, board); give a name, "
+            f"one of {', '.join(SCHEDULERS)}, or an object that has it"
+        )
+    if getattr(scheduler, "pauses", False) and not isinstance(scheduler, Pausing):
+        raise ExperimentError(
+            f"scheduler {name} says that it pauses, and has no method promote(board) to go on by; "
+            "give it one, or set pauses = False"
+        )
+    if hasattr(scheduler, "check"):
+        scheduler.check()

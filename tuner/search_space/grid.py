@@ -30,8 +30,8 @@ class Grid(Sequence[Point]):
             values = axis.values()
             if values is None:
                 raise SearchSpaceError(
-                    f"axis {name!r} has no grid values; give it grid=[...], "
-                    f"or fix it with --set {name}=VALUE"
+                    f"axis {name!r} has no grid values; give it grid=[...], or fix it",
+                    field="space",
                 )
             self._values[name] = values
         self._conditions = [self._conditions_after(k) for k in range(len(self._names))]

@@ -25,10 +25,12 @@ def set_axes(space: SearchSpace, texts: Iterable[str]) -> SearchSpace:
         name, equals, values = text.partition("=")
         name = name.strip()
         if not equals or not values.strip():
-            raise SearchSpaceError(f"--set {text!r} is not name=value, name=a,b or name=low..high")
+            raise SearchSpaceError(
+                f"{text!r} is not name=value, name=a,b or name=low..high", field="space"
+            )
         if name not in axes:
             raise SearchSpaceError(
-                f"--set {name!r} names no axis; the axes are: {', '.join(axes) or 'none'}"
+                f"{name!r} names no axis; the axes are: {', '.join(axes) or 'none'}", field="space"
             )
         axes[name] = _changed(name, axes[name], values.strip())
     return _without_impossible(axes)
@@ -46,7 +48,9 @@ def _changed(name: str, axis: Axis, text: str) -> Axis:
 def _narrowed(name: str, axis: Axis, text: str) -> Axis:
     low_text, _, high_text = text.partition("..")
     if not isinstance(axis, Float | Int):
-        raise SearchSpaceError(f"--set {name}={text}: axis {name!r} has no range; list its values")
+        raise SearchSpaceError(
+            f"{name}={text}: axis {name!r} has no range; list its values", field="space"
+        )
     low: Any = _value(name, axis, low_text.strip())
     high: Any = _value(name, axis, high_text.strip())
     grid: Any = [value for value in axis.grid or () if low <= value <= high]
@@ -56,7 +60,8 @@ def _narrowed(name: str, axis: Axis, text: str) -> Axis:
     if low >= axis.low and high <= axis.high:
         return replace(axis, low=low, high=high, grid=grid or None, default=default)
     raise SearchSpaceError(
-        f"--set {name}={text}: the range leaves the axis, which is {axis.low!r} to {axis.high!r}"
+        f"{name}={text}: the range leaves the axis, which is {axis.low!r} to {axis.high!r}",
+        field="space",
     )
 
 
@@ -87,7 +92,7 @@ def _value(name: str, axis: Axis, text: str) -> Any:
     try:
         return kind(text)
     except ValueError:
-        raise SearchSpaceError(f"--set {name}={text}: {text!r} is no {noun}") from None
+        raise SearchSpaceError(f"{name}={text}: {text!r} is no {noun}", field="space") from None
 
 
 def _literal(text: str) -> Value:

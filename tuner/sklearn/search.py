@@ -186,6 +186,7 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
             space=grid.space,
             objective=train,
             metric=f"test_{decides}",
+            direction="maximize",  # scikit-learn's scorers are all better when higher
             mode="cv" if several else {"cv": "grid"}.get(self.mode, "search"),
             epochs=None if "epochs" in grid.names.values() else make.epochs,
             dataset=lambda: samples.dataset(folds),
@@ -204,23 +205,16 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
 
         from tuner.results.results import load
         from tuner.runner.display import Display
+        from tuner.runner.request import Request
         from tuner.runner.run import run_study
 
         overrides = mode_overrides(self.mode, self.sampler, self.scheduler)
         with ExitStack() as stack:
             folder = self.results or stack.enter_context(tempfile.TemporaryDirectory())
-            finished = run_study(
-                experiment,
-                results=str(folder),
-                study=None,
-                resume=False,
-                address=self.address,
-                storage=None,
-                sets=(),
-                enqueue=None,
-                overrides=overrides,
-                display=Display(Console() if self.verbose else None),
+            request = Request(
+                experiment, results=str(folder), address=self.address, overrides=overrides
             )
+            finished = run_study(request, Display(Console() if self.verbose else None))
             self.results_ = load(finished.path)
         return finished
 

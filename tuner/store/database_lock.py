@@ -118,6 +118,6 @@ def _watch(
             on_loss(
                 StudyError(
                     f"the connection to the database that held study {study!r} for this process "
-                    "was lost, so the run was stopped; go on with --resume"
+                    "was lost, so the run was stopped; go on with `resume`"
                 )
             )

@@ -55,8 +55,9 @@ def new_study_path(results: Path, experiment: str, name: str | None) -> Path:
         path = study_path(results, name)
         if path.exists() and not _never_began(path):
             raise StudyError(
-                f"study {name!r} exists in {results}; add --resume to go on with it, "
-                "or give another --study"
+                f"study {name!r} exists in {results}",
+                field="study",
+                way_out="add `resume` to go on with it, or give another name",
             )
         return path
     found = _numbered(results, experiment)
@@ -101,7 +102,9 @@ def check_place(results: Path) -> None:
     if RAY_JOB in os.environ and not results.is_absolute():
         raise ResultsError(
             f"results folder {str(results)!r} would lie in Ray's disposable copy of the working "
-            "folder; give --results an absolute path on a disk that stays"
+            "folder",
+            field="results",
+            way_out="give an absolute path on a disk that stays",
         )
 
 
@@ -121,8 +124,9 @@ def make_folder(path: Path) -> Path:
         raise StudyError(f"study folder {path} appeared meanwhile; run again") from None
     except OSError as error:
         raise ResultsError(
-            f"results folder {path.parent} cannot be written ({error.strerror}); "
-            "give another --results"
+            f"results folder {path.parent} cannot be written ({error.strerror})",
+            field="results",
+            way_out="give another",
         ) from None
 
 

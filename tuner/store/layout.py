@@ -38,6 +38,7 @@ TRIAL_COLUMNS = {
     # the columns param_<name> stand here
     "value": "float64",
     "value_std": "float64",
+    "best_epoch": "int64",
     "epochs": "int64",
     "rung": "int64",
     "seed": "string",
@@ -48,9 +49,12 @@ TRIAL_COLUMNS = {
     "peak_rss_mb": "float64",
     "error": "string",
     "shared_with": "int64",
+    "trained_by": "string",
 }
 """Columns of trials.parquet but for the parameters, with their Arrow types, in order.
 
+`best_epoch` is the epoch that `value` was reported at, the last one with `--value last`.
+`trained_by` is program, lanes or fit.
 `shared_with` is the trial whose training this one shares (its epochs count there), else null.
 """
 
@@ -63,6 +67,8 @@ REPORT_COLUMNS_FIRST = {
 REPORT_COLUMNS_LAST = {
     "learning_rate": "float64",
     "decision": "string",
+    "rung": "int64",
+    "why": "string",
     "order": "int64",
     "at": "timestamp[us, tz=UTC]",
 }
@@ -70,6 +76,7 @@ REPORT_COLUMNS_LAST = {
 
 `at` is when the study took the report; `time_s` before that, the cell began. A cell that went on
 from a checkpoint counts what it had trained before in `time_s`, and not while nobody trained it.
+`rung` is the rung that a scheduler judged the report at, else null, and `why` its reason.
 """
 
 

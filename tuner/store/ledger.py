@@ -62,12 +62,12 @@ def unreachable(url: str, error: Exception) -> str:
     shown = shown_url(url)
     if isinstance(error, ImportError):
         driver = getattr(error, "name", None) or str(error)
-        return f"--storage {shown} needs the package {driver}: `pip install 'tuner[postgresql]'`"
+        return f"the database {shown} needs the package {driver}: `pip install 'tuner[postgresql]'`"
     reason = " ".join(str(error).partition("\n")[0].split()).replace(url, shown)
     password = make_url(url).password
     if password:
         reason = reason.replace(str(password), "***")
-    return f"--storage {shown} cannot be opened: {reason}"
+    return f"the database {shown} cannot be opened: {reason}"
 
 
 def shown_url(url: str) -> str:
@@ -79,7 +79,8 @@ def shown_url(url: str) -> str:
         return make_url(url).render_as_string(hide_password=True)
     except ArgumentError:
         raise StudyError(
-            "--storage is no database URL such as sqlite:///study.db or postgresql://host/name"
+            "it is not a database URL such as sqlite:///study.db or postgresql://host/name",
+            field="storage",
         ) from None
 
 
@@ -119,7 +120,9 @@ class Ledger:
                 )
         except optuna.exceptions.DuplicatedStudyError:
             raise StudyError(
-                f"the storage holds a study {name!r} already; give another --study"
+                f"the storage holds a study {name!r} already",
+                field="study",
+                way_out="give another name",
             ) from None
         self._storage = self._study._storage
         # Making a Trial object asks the study's sampler: closing goes by one that costs nothing.
@@ -196,7 +199,8 @@ class Ledger:
         self.keep(attempt_id, f"{FOLD}{fold}", dict(result))
 
     def discard(self, attempt_id: int) -> None:
-        """Fail an attempt whose ask was never over."""
+        """Fail an attempt whose ask was never over, or whose point is not taken: no trial's."""
+        self.keep(attempt_id, "trial", None)
         self._storage.set_trial_state_values(attempt_id, TrialState.FAIL)
 
     def close(self, attempt_id: int, state: State, value: float | None) -> None:

@@ -155,7 +155,9 @@ class Mirror:
 
     def _failed(self, done: str, error: OSError) -> ResultsError:
         reason = error.strerror or str(error).partition("\n")[0] or type(error).__name__
-        return ResultsError(f"results {self.uri} cannot be {done} ({reason}); give other --results")
+        return ResultsError(
+            f"{self.uri} cannot be {done} ({reason})", field="results", way_out="give others"
+        )
 
 
 def cache_folder() -> Path:

@@ -28,18 +28,19 @@ from tuner.store.layout import (
 )
 from tuner.store.log import Damaged, cut_unfinished, decode, encode, lines
 from tuner.store.parquet import arrow_type, microseconds, put_parquet, read_parquet
+from tuner.trial.cells import CellKey, Decision
 
 ROWS_A_PART = 50_000
 MOST_PARTS = 99_999
 NEVER_A_METRIC = {*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST} - {"learning_rate"}
-CellKey = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Report:
     """One report as the study took it, `at` a time in seconds since the Unix epoch.
 
-    `order` counts all reports of the study, from 0.
+    `order` counts all reports of the study, from 0. `rung` is the rung that it was judged at, if
+    at one, and `why` the scheduler's reason.
     """
 
     trial: int
@@ -51,6 +52,13 @@ class Report:
     decision: str
     order: int
     at: float | None = None
+    rung: int | None = None
+    why: str = ""
+
+    @property
+    def key(self) -> CellKey:
+        """The cell that it is of."""
+        return CellKey(self.trial, self.fold)
 
     def as_json(self) -> dict[str, Any]:
         """The record of the log."""
@@ -150,6 +158,13 @@ class ReportStore:
         for rows in self._open.values():
             yield from rows
 
+    def by_cell(self) -> dict[int, dict[int, list[Report]]]:
+        """Every report on disk by trial and fold, each cell's in order."""
+        found: dict[int, dict[int, list[Report]]] = {}
+        for report in sorted(self.reports(), key=lambda report: report.order):
+            found.setdefault(report.trial, {}).setdefault(report.fold, []).append(report)
+        return found
+
     def last_epochs(self) -> dict[CellKey, int]:
         """The last epoch that was reported of every cell."""
         last: dict[CellKey, int] = {}
@@ -158,7 +173,7 @@ class ReportStore:
                 self._read_part(number).group_by(["trial", "fold"]).aggregate([("epoch", "max")])
             )
             for row in table.to_pylist():
-                key = (row["trial"], row["fold"])
+                key = CellKey(row["trial"], row["fold"])
                 last[key] = max(last.get(key, 0), row["epoch_max"])
         for key, rows in self._open.items():
             last[key] = max([last.get(key, 0), *(row.epoch for row in rows)])
@@ -182,9 +197,13 @@ class ReportStore:
         self._ready.extend(self._open.pop(cell, []))
         self._changed = True
 
-    def drop(self, cell: CellKey, attempt: int) -> None:
-        """Forget a cell's reports up to this attempt, since a new one starts it over."""
-        kept = [row for row in self._open.pop(cell, []) if row.attempt > attempt]
+    def drop(self, cell: CellKey, attempt: int, after: int = 0) -> None:
+        """Forget a cell's reports up to this attempt: a new one starts it over, `after` an epoch.
+
+        The log keeps them until it starts anew; the reader of a log drops them once more.
+        """
+        rows = self._open.pop(cell, [])
+        kept = [row for row in rows if row.attempt > attempt or row.epoch <= after]
         if kept:
             self._open[cell] = kept
 
@@ -213,7 +232,11 @@ class ReportStore:
         self._log.close()
 
     def _hold(self, report: Report) -> None:
-        self._open.setdefault((report.trial, report.fold), []).append(report)
+        rows = self._open.setdefault(report.key, [])
+        if rows and rows[-1].attempt < report.attempt:  # it started over from its last pause
+            pauses = [row.epoch for row in rows if row.decision == Decision.PAUSE]
+            rows[:] = [row for row in rows if row.epoch <= max(pauses, default=0)]
+        rows.append(report)
         if self._note_metrics(report.metrics):
             self._widen_parts()
 
@@ -311,7 +334,7 @@ def _schema(metrics: list[str]) -> pa.Schema:
 def _table(rows: list[Report], metrics: list[str]) -> pa.Table:
     columns: dict[str, list[Any]] = {
         name: [getattr(row, name) for row in rows]
-        for name in (*REPORT_COLUMNS_FIRST, "decision", "order")
+        for name in (*REPORT_COLUMNS_FIRST, "decision", "order", "rung", "why")
     }
     for name in (*metrics, "learning_rate"):
         columns[name] = [row.metrics.get(name) for row in rows]
@@ -323,7 +346,8 @@ def _table(rows: list[Report], metrics: list[str]) -> pa.Table:
 def _rows(table: pa.Table) -> Iterator[Report]:
     fixed = {*REPORT_COLUMNS_FIRST, "decision", "order"}
     for row in table.to_pylist():
-        at = row.pop("at", None)
+        at, rung, why = row.pop("at", None), row.pop("rung", None), row.pop("why", None)
         metrics = {k: v for k, v in row.items() if k not in fixed and v is not None}
         seconds = None if at is None else at.timestamp()
-        yield Report(attempt=0, metrics=metrics, at=seconds, **{name: row[name] for name in fixed})
+        known = {name: row[name] for name in fixed}
+        yield Report(attempt=0, metrics=metrics, at=seconds, rung=rung, why=why or "", **known)

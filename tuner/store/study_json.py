@@ -82,7 +82,9 @@ def resumed(loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, 
         again = settle(loaded.experiment, {**stored, "space": overrides["space"]})
         if SearchSpace(again.space).as_json() != content["space"]:
             raise StudyError(
-                "--resume cannot change the space; start a new study with this --set instead"
+                "a resumed study cannot change it",
+                field="space",
+                way_out="start a new study instead",
             )
     overrides = dict(overrides)
     if overrides.get("engine") == "auto":  # which it was is decided
@@ -90,8 +92,10 @@ def resumed(loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, 
     for name, given in overrides.items():
         if name not in FREE_FIELDS and name != "space" and given != stored[name]:
             raise StudyError(
-                f"--resume cannot change {name} from {stored[name]!r} to {given!r}; "
-                "only trials, limits and resources may change: start a new study instead"
+                f"a resumed study cannot change it from {stored[name]!r} to {given!r}; "
+                "only trials, limits and resources may change",
+                field=name,
+                way_out="start a new study instead",
             )
     free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
     settled = replace(loaded.experiment, **{**stored, **free})
@@ -112,13 +116,16 @@ def resumed_storage(content: Mapping[str, Any], given: str | None) -> str | None
     stored: str | None = content["storage"]
     if given is None:
         if stored is not None and "***" in stored:
-            raise StudyError(f"the study's ledger is {stored}; give --storage with its password")
+            raise StudyError(
+                f"the study's ledger is {stored}", field="storage", way_out="give its password too"
+            )
         if stored is not None and not _is_there(stored):
             raise StudyError(f"the study's ledger, {shown_url(stored)}, is missing")
         return stored
     if stored is None or shown_url(given) != stored:
         raise StudyError(
-            f"the study's ledger is {stored or 'in its folder'}, not {shown_url(given)}"
+            f"the study's ledger is {stored or 'in its folder'}, not {shown_url(given)}",
+            field="storage",
         )
     return given
 
@@ -147,7 +154,7 @@ def _space_difference(before: Mapping[str, Any], experiment: Experiment) -> str:
     now = SearchSpace(experiment.space).as_json()
     name = next(n for n in (*before, *now) if before.get(n) != now.get(n))
     return (
-        f"--resume needs the space that the study began with; axis {name!r} was "
+        f"a resumed study needs the space that it began with; axis {name!r} was "
         f"{before.get(name)} and is {now.get(name)}"
     )
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from tuner.search_space.space import SearchSpace
 from tuner.store.layout import TRIALS_FILE
 from tuner.store.parquet import put_parquet
-from tuner.store.reports_table import CellKey, Report, ReportStore
+from tuner.store.reports_table import Report, ReportStore
 from tuner.store.tensorboard import EventFiles
 from tuner.store.trial_logs import keep_log
 from tuner.store.trials_table import trials_table
 from tuner.study.record import Record
-from tuner.trial.cells import Cell, Outcome
+from tuner.trial.cells import Cell, CellKey, Outcome
 
 
 class Recorder:
@@ -50,20 +50,20 @@ class Recorder:
         """A trial has ended for good: its reports go to the table."""
         for fold in folds:
             if self.store is not None:
-                self.store.finish((trial, fold))
+                self.store.finish(CellKey(trial, fold))
             if self._events is not None:
-                self._events.finish((trial, fold))
+                self._events.finish(CellKey(trial, fold))
 
     def log(self, cell: Cell, outcome: Outcome) -> None:
         """Keep what a cell printed, and its error."""
         if self._folder is not None:
             keep_log(self._folder, cell, outcome)
 
-    def drop(self, cell: CellKey, attempt: int) -> None:
-        """Forget a cell's reports up to this attempt."""
+    def drop(self, cell: CellKey, attempt: int, after: int = 0) -> None:
+        """Forget a cell's reports after an epoch, of attempts up to this one."""
         if self.store is not None:
-            self.store.drop(cell, attempt)
-        if self._events is not None:
+            self.store.drop(cell, attempt, after)
+        if self._events is not None and not after:
             self._events.drop(cell)
 
     def write(self, records: Iterable[Record], *, now: bool = False) -> None:

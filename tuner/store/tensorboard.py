@@ -18,8 +18,9 @@ from typing import Any
 from tuner.errors import EngineError
 from tuner.search_space.values import is_plain, text_of
 from tuner.store.layout import TENSORBOARD_FOLDER, cell_folder
-from tuner.store.reports_table import CellKey, Report
+from tuner.store.reports_table import Report
 from tuner.study.record import Record
+from tuner.trial.cells import CellKey
 
 
 class EventFiles:
@@ -34,8 +35,9 @@ class EventFiles:
             from tensorboardX.proto import event_pb2, summary_pb2
         except ImportError:
             raise EngineError(
-                "--tensorboard needs the package tensorboardX: `pip install tensorboardX`, or "
-                "drop the flag"
+                "event files need the package tensorboardX: `pip install tensorboardX`",
+                field="tensorboard",
+                way_out="or leave them out",
             ) from None
         # Not its SummaryWriter: that one takes a thread and two semaphores a run.
         self._new_file = event_file_writer.EventsWriter
@@ -54,7 +56,7 @@ class EventFiles:
             self._summary.Value(tag=name, simple_value=value)
             for name, value in report.metrics.items()
         ]
-        file = self._file((report.trial, report.fold))
+        file = self._file(report.key)
         self._write(file, self._summary(value=values), report.epoch)
         file.flush()
 
@@ -82,13 +84,13 @@ class EventFiles:
     def _add_parameters(self, record: Record, value: float) -> None:
         name = f"value_{self._metric}"
         for fold in record.cells:
-            file = self._file((record.trial, fold))
+            file = self._file(CellKey(record.trial, fold))
             params = {n: v if is_plain(v) else text_of(v) for n, v in record.params.items()}
             for summary in self._hparams(params, {name: value}):
                 self._write(file, summary, 0)
             scalar = self._summary.Value(tag=name, simple_value=value)
             self._write(file, self._summary(value=[scalar]), record.epochs)
-            self.finish((record.trial, fold))
+            self.finish(CellKey(record.trial, fold))
 
     def _file(self, cell: CellKey) -> Any:
         if cell not in self._open:

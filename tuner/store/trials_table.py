@@ -13,6 +13,7 @@ from tuner.search_space.values import EXACT_WHOLE
 from tuner.store.layout import PARAM_PREFIX, TRIAL_COLUMNS
 from tuner.store.parquet import arrow_type, microseconds
 from tuner.study.record import Record
+from tuner.trial.cells import State
 
 
 def trials_table(records: Iterable[Record], space: SearchSpace, engine: str) -> pa.Table:
@@ -24,6 +25,8 @@ def trials_table(records: Iterable[Record], space: SearchSpace, engine: str) -> 
         for name in TRIAL_COLUMNS
         if name not in ("seed", "engine", "started_at")
     }
+    for name in ("value", "value_std", "best_epoch"):  # a trial in flight has none yet
+        columns[name] = [None if row.state is State.RUNNING else getattr(row, name) for row in rows]
     columns["seed"] = [str(row.seed) for row in rows]
     columns["engine"] = [engine] * len(rows)
     columns["started_at"] = [microseconds(row.started_at) for row in rows]

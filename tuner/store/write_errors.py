@@ -22,7 +22,7 @@ def writing(path: Path) -> Iterator[None]:
         reason = getattr(error, "strerror", None) or " ".join(str(error).partition("\n")[0].split())
         raise ResultsError(
             f"study {path} cannot be written ({reason}); what was reported is kept: mend that, and "
-            "go on with --resume"
+            "go on with `resume`"
         ) from error
 
 

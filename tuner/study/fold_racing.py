@@ -1,43 +1,53 @@
 """Fold racing: stop giving folds to a configuration that cannot be expected to win.
 
 Bergman, Purucker, Hutter, "Don't Waste Your Time: Early Stopping Cross-Validation", AutoML 2024,
-section 3. Here folds of several configurations run at once; a decision looks at a trial's first
-folds in order, so that which of them ended first does not matter.
+section 3. There every configuration begins with the same folds, and is compared with the mean, or
+the worst fold, of all of the best one's. Where some folds are harder than others that stops
+everybody at a hard fold, so here equal folds are compared: how much worse is a trial on the folds
+that it has than the best trial was on the same ones?
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from tuner.study.record import Record
 from tuner.trial.cells import State
 
 
-def is_out(losses: Sequence[float], incumbent: Sequence[float], rule: str) -> bool:
-    """Whether a trial with these fold losses (lower is better) is stopped.
+def is_out(losses: Mapping[int, float], incumbent: Mapping[int, float], rule: str) -> bool:
+    """Whether a trial with these losses by fold (lower is better) is stopped.
 
-    `incumbent` holds the fold losses of the best trial with all folds; empty, nobody is stopped.
-    "forgiving" stops a mean worse than the incumbent's worst fold, "aggressive" a mean no better
-    than the incumbent's mean.
+    `incumbent` holds the losses of the best trial with all folds; empty, nobody is stopped.
+    "aggressive" stops a trial that is no better than the incumbent on the same folds, "forgiving"
+    one that is worse by more than the incumbent's worst fold is than its mean.
     """
-    if rule == "none" or not losses or not incumbent:
+    same = [fold for fold in losses if fold in incumbent]
+    if rule == "none" or not same:
         return False
-    mean = statistics.fmean(losses)
-    if rule == "forgiving":
-        return mean > max(incumbent)
-    return mean >= statistics.fmean(incumbent)
+    behind = statistics.fmean(losses[fold] - incumbent[fold] for fold in same)
+    if rule == "aggressive":
+        return behind >= 0
+    return behind > max(incumbent.values()) - statistics.fmean(incumbent.values())
 
 
-def fold_losses(record: Record, sign: float) -> list[float]:
-    """A trial's losses on folds 0, 1, ... up to the first that has not been completed."""
-    losses: list[float] = []
-    while (cell := record.cells.get(len(losses))) is not None and cell.state is State.COMPLETE:
-        losses.append(sign * (cell.value or 0.0))
-    return losses
+def fold_losses(record: Record) -> dict[int, float]:
+    """A trial's losses on the folds that it has completed."""
+    return {
+        fold: record.sign * cell.value
+        for fold, cell in sorted(record.cells.items())
+        if cell.state is State.COMPLETE and cell.value is not None
+    }
 
 
-def falls_behind(record: Record, incumbent: Sequence[float], sign: float, rule: str) -> bool:
-    """Whether a trial with folds still to come is to get no more of them."""
-    unfinished = bool(record.waiting or record.running)
-    return unfinished and is_out(fold_losses(record, sign), incumbent, rule)
+def order_of_folds(count: int, incumbent: Mapping[int, float], rule: str) -> list[int]:
+    """The order in which a trial gets its folds: racing begins with the most typical ones.
+
+    These are the folds on which the incumbent came closest to its mean; a hard one, which says
+    little of who is better, does not come first.
+    """
+    if rule == "none" or not incumbent:
+        return list(range(count))
+    mean = statistics.fmean(incumbent.values())
+    return sorted(range(count), key=lambda fold: (abs(incumbent.get(fold, mean) - mean), fold))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tuner.experiment.experiment import GRID, Experiment
 from tuner.samplers.registry import make_sampler
+from tuner.search_space.axes import Axis, Categorical, Constant, Float
 from tuner.search_space.grid import grid_points
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
+
+TRIES = 5
+"""How often a sampler is asked for a point that was not tried before."""
 
 
 class Proposals:
@@ -22,6 +27,7 @@ class Proposals:
         self._space = SearchSpace(experiment.space)
         self._ledger = ledger
         self.enqueued = enqueued
+        self.size = size_of(self._space)
         grid = experiment.sampler == GRID
         self.points: Sequence[Mapping[str, Any]] | None = grid_points(self._space) if grid else None
         self.total = experiment.trials if self.points is None else len(self.points)
@@ -29,12 +35,39 @@ class Proposals:
         fixed = self.points is not None and experiment.scheduler == "none"
         self.windowed = experiment.deterministic and not fixed
 
-    def propose(self, number: int) -> tuple[int, dict[str, Any]]:
-        """Open trial `number`'s first attempt in the ledger; its id and its point."""
+    def propose(
+        self, number: int, known_before: Callable[[Mapping[str, Any]], bool], tried: int
+    ) -> tuple[int, dict[str, Any]]:
+        """Open trial `number`'s first attempt in the ledger; its id and its point.
+
+        A sampler that proposes a point `known_before` is asked for another, TRIES times in all;
+        `tried` is how many distinct points are known.
+        """
         if self.points is not None:
             attrs = {"trial": number, "attempt": 1}
             params = dict(self.points[number])
             return self._ledger.open(self._space, params, attrs), params
         known = self.enqueued[number] if number < len(self.enqueued) else {}
-        sampler = make_sampler(self._experiment, number)
-        return self._ledger.propose(sampler, self._space, number, known)
+        tries = 1 if known or tried >= self.size else TRIES
+        for again in range(tries):
+            sampler = make_sampler(self._experiment, number + again * 2**32)
+            attempt_id, params = self._ledger.propose(sampler, self._space, number, known)
+            if again + 1 == tries or not known_before(params):
+                break
+            self._ledger.discard(attempt_id)
+        return attempt_id, params
+
+
+def size_of(space: SearchSpace) -> float:
+    """How many points a space has at most, conditions aside; infinite with a continuous axis."""
+    return math.prod((_values(axis) for axis in space.values()), start=1.0)
+
+
+def _values(axis: Axis) -> float:
+    if isinstance(axis, Categorical):
+        return len(axis.choices)
+    if isinstance(axis, Constant):
+        return 1
+    if (axis.log and isinstance(axis, Float)) or (axis.step is None and isinstance(axis, Float)):
+        return math.inf
+    return (axis.high - axis.low) // (axis.step or 1) + 1

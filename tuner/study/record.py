@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from tuner.trial.cells import State
 
 
 @dataclass(frozen=True)
 class CellResult:
-    """What became of one cell; kept in the ledger as `fold:<i>`."""
+    """What became of one cell; kept in the ledger as `fold:<i>`.
+
+    `best_epoch` is the epoch of its value. `falls_behind` says that fold racing ends its trial.
+    """
 
     state: State
     attempt: int
@@ -25,6 +28,9 @@ class CellResult:
     host: str
     error: str | None
     started_at: float | None = None
+    best_epoch: int | None = None
+    falls_behind: bool = False
+    trained_by: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """A form that Optuna's storages keep."""
@@ -32,12 +38,29 @@ class CellResult:
 
     @classmethod
     def from_json(cls, form: Mapping[str, Any]) -> CellResult:
-        return cls(**{**form, "state": State(form["state"])})
+        known = {field.name for field in fields(cls)}
+        given = {name: value for name, value in form.items() if name in known}
+        return cls(**{**given, "state": State(form["state"])})
+
+
+class Value(NamedTuple):
+    """A trial's value, its standard deviation over folds (ddof 0), and the epoch it is of."""
+
+    value: float | None = None
+    std: float | None = None
+    epoch: int | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """One trial: its last attempt, the cells that have ended, and those that have not."""
+    """One trial: its last attempt, the cells that have ended, and those that have not.
+
+    `waiting`, `running` and `paused` hold the folds that have not ended, `held` the epoch at which
+    each was last paused: a new attempt goes on from there. `curves` holds the searched metric by
+    fold and epoch. `windows` are those that its legs were given out in, `shared_with` the trial
+    whose training it shared. `sign` is 1 where the metric is minimised, else -1; `takes_best` says
+    whether the value is that of the best epoch, else the last one's.
+    """
 
     trial: int
     params: dict[str, Any]
@@ -48,12 +71,19 @@ class Record:
     started_at: float | None = None
     waiting: list[int] = field(default_factory=list)
     running: set[int] = field(default_factory=set)
+    paused: set[int] = field(default_factory=set)
+    held: dict[int, int] = field(default_factory=dict)
     cells: dict[int, CellResult] = field(default_factory=dict)
+    curves: dict[int, dict[int, float]] = field(default_factory=dict)
     ended_early: bool = False
+    windows: list[int] = field(default_factory=list)
     shared_with: int | None = None
     raises: int = 0
     deaths: int = 0
     failed_in: set[tuple[int, bool]] = field(default_factory=set)
+    sign: float = 1.0
+    takes_best: bool = False
+    _value: Value | None = None
 
     def note_failure(self, *, died: bool) -> None:
         """Count a raise, or a worker's death, once an attempt: one worker may hold many cells."""
@@ -67,17 +97,24 @@ class Record:
         starts = [c.started_at for c in self.cells.values() if c.started_at is not None]
         self.started_at = min(starts, default=self.started_at)
 
+    def forget_value(self) -> None:
+        """Something that the value follows from has changed."""
+        self._value = None
+
     @property
     def value(self) -> float | None:
-        """Mean of the cells' values; None for a trial without one."""
-        values = self._values()
-        return statistics.fmean(values) if values else None
+        """What the trial is judged by, by what it has reported so far; None without a value."""
+        return self._settled().value
 
     @property
     def value_std(self) -> float | None:
-        """Standard deviation over the cells (ddof 0); None for a single one."""
-        values = self._values()
-        return statistics.pstdev(values) if len(values) > 1 else None
+        """Standard deviation of the value over the cells (ddof 0); None for a single one."""
+        return self._settled().std
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch of the value; None where its folds' values are of several epochs."""
+        return self._settled().epoch
 
     @property
     def epochs(self) -> int:
@@ -105,9 +142,30 @@ class Record:
         return ", ".join(sorted({cell.host for cell in self.cells.values() if cell.host}))
 
     @property
+    def trained_by(self) -> str:
+        """What trained its cells: program, lanes or fit."""
+        return ", ".join(sorted({c.trained_by for c in self.cells.values() if c.trained_by}))
+
+    @property
     def error(self) -> str | None:
         """The first cell's error, where one has any."""
         return next((cell.error for cell in self.cells.values() if cell.error), None)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a cell runs, or waits for a worker."""
+        return bool(self.running or self.waiting)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a cell has failed in this attempt, and none has ended the trial early."""
+        states = {cell.state for cell in self.cells.values()}
+        return State.FAILED in states and not states & {State.DIVERGED, State.STOPPED}
+
+    @property
+    def set_aside(self) -> bool:
+        """Whether the whole trial waits to be promoted."""
+        return bool(self.paused) and not (self.busy or self.ended_early or self.failed)
 
     def conclusion(self, cells: int) -> State:
         """The state that the ended cells make up, of `cells` in all, none running any more."""
@@ -117,7 +175,51 @@ class Record:
                 return state
         return State.COMPLETE if len(self.cells) == cells else State.STOPPED
 
-    def _values(self) -> list[float]:
-        if self.state not in (State.COMPLETE, State.STOPPED):
-            return []
-        return [cell.value for _, cell in sorted(self.cells.items()) if cell.value is not None]
+    def _settled(self) -> Value:
+        if self._value is None:
+            self._value = self._settle()
+        return self._value
+
+    def _settle(self) -> Value:
+        if self.state in (State.DIVERGED, State.FAILED):
+            return Value()
+        if self.state is State.RUNNING:
+            return self._of_one(self.curves.get(0, {})) if len(self.curves) == 1 else Value()
+        ended = [cell for _, cell in sorted(self.cells.items()) if cell.value is not None]
+        if len(ended) == 1:
+            return Value(ended[0].value, None, ended[0].best_epoch)
+        curves = [curve for _, curve in sorted(self.curves.items()) if curve]
+        if self.takes_best and len(curves) == len(ended):
+            return self._of_mean(curves)
+        values = [cell.value for cell in ended if cell.value is not None]
+        epochs = {cell.best_epoch for cell in ended}
+        epoch = epochs.pop() if len(epochs) == 1 else None
+        return _mean(values, epoch)
+
+    def _of_one(self, curve: Mapping[int, float]) -> Value:
+        if not curve:
+            return Value()
+        epoch = best_epoch(curve, self.sign) if self.takes_best else max(curve)
+        return Value(curve[epoch], None, epoch)
+
+    def _of_mean(self, curves: Sequence[Mapping[int, float]]) -> Value:
+        """One epoch for all folds: the one at which their mean is best."""
+        common = set.intersection(*(set(curve) for curve in curves))
+        means = {epoch: statistics.fmean(c[epoch] for c in curves) for epoch in common}
+        if not means:
+            return Value()
+        epoch = best_epoch(means, self.sign)
+        return _mean([curve[epoch] for curve in curves], epoch)
+
+
+def best_epoch(curve: Mapping[int, float], sign: float) -> int:
+    """The epoch with the best value, the earliest of equals; `sign` is -1 where it is maximised."""
+    return min(curve, key=lambda epoch: (sign * curve[epoch], epoch))
+
+
+def _mean(values: Sequence[float], epoch: int | None) -> Value:
+    if not values:
+        return Value()
+    return Value(
+        statistics.fmean(values), statistics.pstdev(values) if len(values) > 1 else None, epoch
+    )

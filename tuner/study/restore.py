@@ -1,23 +1,25 @@
 """Resuming: a study rebuilt from its ledger and its report log.
 
-Finished trials stand as they are. A trial that was in flight, or FAILED, gets a new attempt, which
-runs only the cells that have not ended well. Reports of attempts that never finished are dropped.
+What they hold is applied as it was when it happened. Finished trials stand as they are, trials that
+were paused stay so. One that was in flight, or FAILED, gets a new attempt, which runs only the
+cells that have not ended, each from where it was last paused.
 """
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.experiment.settle import last_epoch
 from tuner.store.ledger import FOLD, broken_ledger
 from tuner.store.reports_table import Report
-from tuner.study.record import CellResult, Record
+from tuner.study import attempts
+from tuner.study.entries import Entry
+from tuner.study.history import Reports, entries
+from tuner.study.record import Record
 from tuner.study.study import Study
-from tuner.trial.cells import Decision, State
+from tuner.trial.cells import CellKey, Ending, Outcome, State
 
 
 def restore(study: Study) -> None:
@@ -25,13 +27,20 @@ def restore(study: Study) -> None:
     last = last_attempts(study)
     store = study.recorder.store
     check_whole(last, set() if store is None else store.trials())
-    for number in sorted(last):
-        study.records.append(record_of(study, number, last[number]))
-    _restore_reports(study)
-    for record in study.records:
-        _go_on(study, record, last[record.trial])
-    if study.window:
-        study.close_window_if_done()
+    replay(study, last, _reports(study, last))
+    told = {number for number, attempt in last.items() if attempt.state.is_finished()}
+    study.untold = [record for record in study.untold if record.trial not in told]
+    for record in list(study.records):
+        _go_on(study, record)
+    attempts.tell_ledger(study)
+    study.wind_up()
+
+
+def replay(study: Study, last: Mapping[int, FrozenTrial], reports: Reports) -> None:
+    """Apply what happened, as the last attempts and the reports tell it. Nothing is written."""
+    rungs = any(row.rung for folds in reports.values() for rows in folds.values() for row in rows)
+    for entry in entries(study, last, reports):
+        study.apply(entry if rungs else _with_rung(study, entry))
 
 
 def check_whole(last: Mapping[int, FrozenTrial], reported: set[int]) -> None:
@@ -55,103 +64,62 @@ def last_attempts(study: Study) -> dict[int, FrozenTrial]:
     return last
 
 
-def record_of(study: Study, number: int, attempt: FrozenTrial) -> Record:
-    """A trial as its last attempt in the ledger tells it."""
-    params = study.space.decode(attempt.params)
-    cells = {
-        int(name.removeprefix(FOLD)): CellResult.from_json(form)
-        for name, form in attempt.user_attrs.items()
-        if name.startswith(FOLD)
-    }
-    record = Record(number, params, study.seed(params, 0), attempt._trial_id, cells=cells)
-    record.attempt = attempt.user_attrs.get("attempt", 1)
-    record.shared_with = attempt.user_attrs.get("shared_with")
-    if attempt.datetime_start is not None:
-        record.started_at = attempt.datetime_start.timestamp()
-    record.note_start()
-    record.state = _state(record, attempt, study.cells)
-    return record
-
-
-def _state(record: Record, attempt: FrozenTrial, cells: int) -> State:
-    """The record's state; RUNNING for an attempt that has not come to its end."""
-    ended = {cell.state for cell in record.cells.values()}
-    early = bool(ended & {State.STOPPED, State.DIVERGED})
-    if attempt.state is TrialState.FAIL:
-        return State.FAILED
-    if not early and (len(record.cells) < cells or State.FAILED in ended):
-        return State.RUNNING
-    return record.conclusion(cells)
-
-
-def _restore_reports(study: Study) -> None:
-    """Keep the reports of cells that ended well, drop the others, show them to the scheduler."""
+def _reports(study: Study, last: Mapping[int, FrozenTrial]) -> Reports:
+    """The reports by trial and fold, but for those of trials that FAILED: these are dropped."""
     store = study.recorder.store
     if store is None:
-        return
+        return {}
     again = [
-        (record.trial, fold)
-        for record in study.records
+        CellKey(number, fold)
+        for number, attempt in last.items()
+        if attempt.state is TrialState.FAIL
         for fold in range(study.cells)
-        if _runs_again(record, fold)
+        if not _is_complete(attempt, fold)
     ]
     store.drop_finished(again)
-    for record in study.records:
-        for fold in range(study.cells):
-            cell = record.cells.get(fold)
-            if cell is None or _runs_again(record, fold):
-                store.drop((record.trial, fold), record.attempt)
-            else:
-                store.drop((record.trial, fold), cell.attempt - 1)
-    _replay(study, store.reports())
+    for key in again:
+        store.drop(key, last[key.trial].user_attrs.get("attempt", 1))
+    return store.by_cell()
 
 
-def _runs_again(record: Record, fold: int) -> bool:
-    cell = record.cells.get(fold)
-    unfinished = record.state in (State.RUNNING, State.FAILED)
-    return unfinished and (cell is None or cell.state is not State.COMPLETE)
+def _is_complete(attempt: FrozenTrial, fold: int) -> bool:
+    form = attempt.user_attrs.get(f"{FOLD}{fold}")
+    return form is not None and form["state"] == State.COMPLETE
 
 
-def _replay(study: Study, reports: Iterable[Report]) -> None:
-    windows: dict[int, list[Report]] = defaultdict(list)
-    size = study.experiment.window if study.experiment.deterministic else 1 << 62
-    for report in reports:
-        windows[report.trial // size].append(report)
-        study.order = max(study.order, report.order + 1)
-    stopped: set[tuple[int, int]] = set()
-    unfinished = [r.trial // size for r in study.records if r.state is State.RUNNING]
-    for window in sorted(windows):
-        for report in sorted(windows[window], key=lambda report: report.order):
-            value = report.metrics.get(study.experiment.metric)
-            judged = all(math.isfinite(metric) for metric in report.metrics.values())
-            if value is not None and judged and (report.trial, report.fold) not in stopped:
-                limit = last_epoch(study.experiment, study.records[report.trial].params)
-                study.scheduler.report(
-                    report.trial, report.fold, report.epoch, study.sign * value, limit
-                )
-            if report.decision == Decision.STOP:
-                stopped.add((report.trial, report.fold))
-        if window not in unfinished:
-            study.scheduler.close_window()
+def _with_rung(study: Study, entry: Entry) -> Entry:
+    """A report of a study that did not keep its rungs: they follow from its epochs alone."""
+    value = entry.metrics.get(study.experiment.metric) if isinstance(entry, Report) else None
+    if not isinstance(entry, Report) or value is None or not study.scheduler.has_rungs:
+        return entry
+    cell = study.open[entry.key].cell
+    verdict = study.scheduler.judge(cell, entry.epoch, study.sign * value, study.board)
+    return replace(entry, rung=verdict.rung)
 
 
-def _go_on(study: Study, record: Record, attempt: FrozenTrial) -> None:
-    told = attempt.state.is_finished()
-    if study.experiment.deterministic and not told and _in_last_window(study, record):
-        study.window.append(record)
-    if study.followers.waits(record, study.records):
-        return
-    if record.state in (State.RUNNING, State.FAILED):
-        if not told:
-            study.ledger.close(record.attempt_id, State.FAILED, None)
-        study.start_over(record)
-        return
-    study.recorder.finish(record.trial, record.cells)
-    study.note_incumbent(record)
-    if not told and record not in study.window:
-        study.close(record)
+def _go_on(study: Study, record: Record) -> None:
+    """Let a trial that has not ended go on; keep the tables of one that has."""
+    record.raises, record.deaths = 0, 0  # a resume gives new chances
+    record.failed_in.clear()
+    leader = study.leader_of(record)
+    if record.state is State.FAILED:
+        attempts.start_over(study, record)
+    elif record.state is not State.RUNNING:
+        study.recorder.finish(record.trial, record.cells)
+    elif leader is not None:
+        attempts.share_with(study, leader, record)
+    elif record.shared_with is None and record.ended_early:
+        for fold in sorted(record.running):
+            _end(study, CellKey(record.trial, fold))
+        attempts.settle(study, record)
+    elif not record.set_aside and not study.waits(record):
+        study.ledger.close(record.attempt_id, State.FAILED, None)
+        attempts.start_over(study, record)
 
 
-def _in_last_window(study: Study, record: Record) -> bool:
-    size = study.experiment.window
-    return record.trial // size == (len(study.records) - 1) // size
+def _end(study: Study, key: CellKey) -> None:
+    """End a cell whose trial was ended before its worker said so."""
+    open_cell = study.open[key]
+    open_cell.end = open_cell.end or State.STOPPED
+    ended = Outcome(Ending.FINISHED, duration_s=open_cell.time_s, read_epochs=False)
+    attempts.end_cell(study, key, ended)

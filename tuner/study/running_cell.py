@@ -1,13 +1,13 @@
-"""A cell in flight, as the study sees it: what its reports said, and what its end makes of it."""
+"""A cell that has not ended: what it reported, and what its end makes of it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tuner.experiment.experiment import Experiment
-from tuner.study.record import CellResult
+from tuner.study.record import CellResult, best_epoch
 from tuner.trial.cells import Cell, Ending, Outcome, State
 
 
@@ -15,49 +15,58 @@ from tuner.trial.cells import Cell, Ending, Outcome, State
 class OpenCell:
     """`values` holds the searched metric by epoch; `end` is set once the study ended the cell.
 
-    `opened_at` is when it was given out, in seconds since the Unix epoch.
+    `opened_at` is when it was first given out, in seconds since the Unix epoch; `time_s` is its
+    last report's. `why` says what ended it, where that is a metric's value.
     """
 
     cell: Cell
     opened_at: float
-    values: dict[int, float] = field(default_factory=dict)
+    values: dict[int, float]
     metrics: dict[str, None] = field(default_factory=dict)
     epochs: int = 0
+    time_s: float = 0.0
     rung: int = 0
     end: State | None = None
+    why: str | None = None
 
-    def take(self, epoch: int, metrics: Iterable[str]) -> None:
+    def take(self, epoch: int, metrics: Mapping[str, float], time_s: float) -> None:
         """Note that a report came."""
         self.epochs = epoch
+        self.time_s = time_s
         self.metrics.update(dict.fromkeys(metrics))
 
-    def result(self, outcome: Outcome, experiment: Experiment, now: float) -> CellResult:
+    def result(
+        self, outcome: Outcome, experiment: Experiment, sign: float, now: float
+    ) -> CellResult:
         """What became of the cell, its work having ended in `outcome`."""
         state, error = self._state(outcome, experiment.metric)
-        value = None
+        value = epoch = None
         if self.values and state in (State.COMPLETE, State.STOPPED):
-            best = max if experiment.direction == "maximize" else min
-            last = self.values[max(self.values)]
-            value = best(self.values.values()) if experiment.value == "best" else last
+            takes_best = experiment.value == "best"
+            epoch = best_epoch(self.values, sign) if takes_best else max(self.values)
+            value = self.values[epoch]
+        duration = outcome.duration_s
+        if self.cell.start:  # those of the epochs before it was paused count too
+            duration = max(duration, self.time_s)
         return CellResult(
             state=state,
             attempt=self.cell.attempt,
             value=value,
             epochs=self.epochs,
             rung=self.rung,
-            duration_s=outcome.duration_s,
+            duration_s=duration,
             peak_rss_mb=None if math.isnan(outcome.peak_rss_mb) else outcome.peak_rss_mb,
             host=outcome.host,
             error=error,
             # A cell may wait for its worker before its work begins.
-            started_at=max(self.opened_at, now - outcome.duration_s)
-            if outcome.duration_s > 0
-            else self.opened_at,
+            started_at=max(self.opened_at, now - duration) if duration > 0 else self.opened_at,
+            best_epoch=epoch,
+            trained_by=outcome.trained_by,
         )
 
     def _state(self, outcome: Outcome, metric: str) -> tuple[State, str | None]:
         if self.end is not None:  # decided already; how the function then ended is no matter
-            return self.end, None
+            return self.end, self.why
         if outcome.ending is not Ending.FINISHED:
             return State.FAILED, outcome.error
         if self.values:

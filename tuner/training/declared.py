@@ -116,7 +116,8 @@ def epochs_of(trial: Trial) -> int:
     epochs = trial.cell.epochs  # not trial.epochs, which a schedule might read
     if epochs is None:
         raise ExperimentError(
-            "nothing says how many epochs to train; give an axis or constant 'epochs', or --epochs"
+            "nothing says how many epochs to train; give an axis or constant 'epochs'",
+            field="epochs",
         )
     return epochs
 
@@ -185,7 +186,7 @@ def callbacks_of(declaration: KerasModel, trial: Trial) -> list[keras.callbacks.
     if board and importlib.util.find_spec("tensorboard") is None:
         raise ExperimentError(
             "callback TensorBoard needs the package tensorboard, which is not installed: "
-            "`pip install tensorboard`, or run with --tensorboard, which needs no callback"
+            "`pip install tensorboard`, or take `tensorboard`, which needs no callback"
         )
     return declared
 

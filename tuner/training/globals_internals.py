@@ -26,7 +26,8 @@ def check() -> None:
     """Raise EngineError if Keras or TensorFlow lack a private name that is used here."""
     keras_state, context = _keras_state(), _tensorflow_context()
     missing = [f"keras: {name}" for name in TRACKERS if not hasattr(keras_state, name)]
-    missing += [f"tensorflow: {name}" for name in SEEDS if not hasattr(context, name)]
+    seeds = {*vars(context), *context._set_global_seed.__code__.co_names}
+    missing += [f"tensorflow: {name}" for name in SEEDS if name not in seeds]
     if missing:
         raise EngineError(
             f"trainings cannot take turns, since these are missing: {', '.join(missing)}; "
@@ -43,8 +44,9 @@ def set_aside() -> Iterator[None]:
         check()
         keras_state, context = _keras_state(), _tensorflow_context()
         kept += [(keras_state, name, getattr(keras_state, name)) for name in TRACKERS]
-        # A seed given anew replaces both; no other training draws from this one's generator.
-        kept += [(context, name, getattr(context, name)) for name in SEEDS]
+        # A seed given anew replaces both; no other training draws from this one's generator. There
+        # is none before the first seed.
+        kept += [(context, name, vars(context)[name]) for name in SEEDS if name in vars(context)]
     try:
         yield
     finally:

@@ -54,7 +54,8 @@ def limit_gpu_memory(fraction: float) -> None:
     if not gpus:
         raise EngineError(
             f"{fraction:g} of a GPU was given to this worker, and TensorFlow sees none; install "
-            "the extra 'gpu', or run with --gpus-per-trial 0"
+            "the extra 'gpu', or take none",
+            field="gpus_per_trial",
         )
     if fraction >= 1:
         for gpu in gpus:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tuner.errors import ReportError
 from tuner.experiment.experiment import KerasModel, Objective
-from tuner.programs.fit import PLAIN, Trained, plain, warm
+from tuner.programs.fit import FIT, PLAIN, Trained, plain, warm
 from tuner.tracebacks import failure_text
 from tuner.training.checkpoint import CheckpointFile
 from tuner.training.fit import train_model
@@ -65,6 +65,8 @@ def run_cell(
         pass  # the study said stop and remembers it: the function ended as it should
     except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever a user's code raises
         ending, error = Ending.RAISED, failure_text(raised)
+    if trained.by == FIT and fit != PLAIN:  # into the trial's log
+        print(f"trained by plain fit, not by a program: {trained.why}", flush=True)
     checkpoint.remove()
     return Outcome(
         ending,

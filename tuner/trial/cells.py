@@ -6,13 +6,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from tuner.trial.shipped_params import shipped
 
 
 class Decision(StrEnum):
-    """What the study answers to a report."""
+    """What the study answers to a report.
+
+    PAUSE sets the cell aside, untold, and frees its slot; an `ask` may give it out again.
+    """
 
     CONTINUE = "CONTINUE"
     STOP = "STOP"
@@ -29,13 +32,21 @@ class State(StrEnum):
     FAILED = "FAILED"
 
 
+class CellKey(NamedTuple):
+    """What tells a cell from all others of a study; both count from 0."""
+
+    trial: int
+    fold: int
+
+
 @dataclass(frozen=True)
 class Cell:
     """One trial on one fold: the unit of work that an engine places on a worker.
 
     `trial`, `fold` count from 0, `attempt` from 1. `params` holds the active parameters,
     constants included. `seed` fits in 32 bits, as Keras and NumPy want it. `epochs` is the most
-    that it may train, None where nothing says.
+    that it may train, None where nothing says. `start` is the epochs that it trained before it
+    was paused: an engine that has lost its state trains it again from epoch 1.
     """
 
     trial: int
@@ -45,6 +56,11 @@ class Cell:
     seed: int
     epochs: int | None
     start: int = 0
+
+    @property
+    def key(self) -> CellKey:
+        """The cell's trial and fold."""
+        return CellKey(self.trial, self.fold)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "params": shipped(self.params)}
@@ -87,5 +103,16 @@ Reported = tuple[int, dict[str, float], float]
 """Epoch, metrics, seconds since the cell began."""
 
 
-RESERVED_COLUMNS = ("trial", "fold", "epoch", "time_s", "decision", "order", "at", "study")
+RESERVED_COLUMNS = (
+    "trial",
+    "fold",
+    "epoch",
+    "time_s",
+    "decision",
+    "order",
+    "at",
+    "study",
+    "rung",
+    "why",
+)
 """Columns of the reports table that no metric may be called."""

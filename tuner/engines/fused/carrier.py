@@ -11,11 +11,11 @@ from typing import Any
 import ray
 
 from tuner.engines.contract import Ended, Event, Reported
-from tuner.engines.duties import WARM_UP_S, Deadlines, Key, Places, key_of
+from tuner.engines.duties import WARM_UP_S, Deadlines, Places
 from tuner.engines.fused.crew import Crew, Worker
 from tuner.engines.fused.messages import Began, Finished, Message, checkpoint_of
 from tuner.engines.worker_death import NODE_DIED, cause_of_death
-from tuner.trial.cells import Cell, Ending, Outcome
+from tuner.trial.cells import Cell, CellKey, Ending, Outcome
 
 POLL_S = 1.0
 """How long to wait for a call that comes back, before deadlines and nodes are looked at."""
@@ -45,10 +45,10 @@ class LaneCarrier:
         self.places = places
         self.deadlines = Deadlines(crew.experiment.trial_timeout)
         self._queue: deque[Cell] = deque()
-        self._suspects: set[Key] = set()
-        self._lost_before: set[Key] = set()
-        self._paused: dict[Key, Paused] = {}
-        self._hosts: dict[Key, str] = {}
+        self._suspects: set[CellKey] = set()
+        self._lost_before: set[CellKey] = set()
+        self._paused: dict[CellKey, Paused] = {}
+        self._hosts: dict[CellKey, str] = {}
 
     # ------------------------------------------------------------------ what `drive` calls
 
@@ -81,7 +81,7 @@ class LaneCarrier:
         return self._holder(event.cell) is None
 
     def stop(self, last: Reported) -> Outcome:
-        key = key_of(last.cell)
+        key = last.cell.key
         worker = self._release(last.cell)
         worker.freed.append(key)
         self.deadlines.end(last.cell)
@@ -92,7 +92,7 @@ class LaneCarrier:
     def pause(self, last: Reported) -> None:
         worker = self._release(last.cell)
         self.deadlines.pause(last.cell)
-        key = key_of(last.cell)
+        key = last.cell.key
         # A worker does one call after another: this one before it trains its other cells on.
         self._paused[key] = Paused(worker, last.cell, worker.actor.set_aside.remote(key))
 
@@ -110,20 +110,20 @@ class LaneCarrier:
             if worker is None:
                 continue
             self._queue.remove(cell)
-            worker.held[key_of(cell)] = cell
+            worker.held[cell.key] = cell
             worker.new.append(cell)
-            paused = self._paused.pop(key_of(cell), None)
+            paused = self._paused.pop(cell.key, None)
             if paused is not None and paused.kept is not None and cell.start > 0:
-                worker.kept[key_of(cell)] = paused.kept
+                worker.kept[cell.key] = paused.kept
 
     def _place_for(self, cell: Cell) -> Worker | None:
         """Where a cell goes: a suspect to an empty worker, one that was paused to the worker that
         had it, any other to the worker that holds the fewest."""
-        if key_of(cell) in self._suspects:
+        if cell.key in self._suspects:
             empty = (w for w in self.crew.workers if w.call is None and not w.held)
             return next(empty, None)
         workers = self._open()
-        paused = self._paused.get(key_of(cell))
+        paused = self._paused.get(cell.key)
         if paused is not None and paused.worker in self.crew.workers:
             return paused.worker if paused.worker in workers else None
         return min(workers, key=lambda worker: len(worker.held), default=None)
@@ -132,7 +132,7 @@ class LaneCarrier:
         """The workers that wait and could hold one cell more. While suspects wait for a worker, the
         one that will be empty first takes no more."""
         workers = [w for w in self.crew.workers if not self._suspects.intersection(w.held)]
-        if any(key_of(cell) in self._suspects for cell in self._queue) and workers:
+        if any(cell.key in self._suspects for cell in self._queue) and workers:
             workers.remove(min(workers, key=lambda worker: len(worker.held)))
         return [
             worker
@@ -145,18 +145,17 @@ class LaneCarrier:
     def _queue_is_ready(self) -> bool:
         """Whether cells wait that any worker may take: these go before new ones."""
         return any(
-            key_of(cell) not in self._suspects and key_of(cell) not in self._paused
-            for cell in self._queue
+            cell.key not in self._suspects and cell.key not in self._paused for cell in self._queue
         )
 
     def _holder(self, cell: Cell) -> Worker | None:
-        held = (worker for worker in self.crew.workers if worker.held.get(key_of(cell)) is cell)
+        held = (worker for worker in self.crew.workers if worker.held.get(cell.key) is cell)
         return next(held, None)
 
     def _release(self, cell: Cell) -> Worker:
         worker = self._holder(cell)
         assert worker is not None  # or the event were stale
-        del worker.held[key_of(cell)]
+        del worker.held[cell.key]
         return worker
 
     # ------------------------------------------------------------------- calls and deaths
@@ -170,7 +169,7 @@ class LaneCarrier:
             if worker.call is None and (worker.held or worker.freed):
                 worker.call = worker.actor.work.remote(worker.new, worker.freed, worker.kept)
                 worker.called = time.monotonic()
-                worker.last_new = {key_of(cell) for cell in worker.new}
+                worker.last_new = {cell.key for cell in worker.new}
                 worker.new, worker.freed, worker.kept = [], [], {}
 
     def _collect(self, worker: Worker) -> Iterable[Event]:
@@ -200,7 +199,7 @@ class LaneCarrier:
             self._hosts[message.key] = message.host
             yield Reported(cell, message.epoch, message.metrics, message.time_s)
 
-    def _on_death(self, worker: Worker, why: str, late: Key | None = None) -> Iterator[Event]:
+    def _on_death(self, worker: Worker, why: str, late: CellKey | None = None) -> Iterator[Event]:
         """Find who killed a worker, and start another in its place. `late` is a cell that had to be
         ended with its worker."""
         held = list(worker.held.items())
@@ -222,7 +221,7 @@ class LaneCarrier:
         worker.held.clear()
         self.crew.replace(worker, why)
 
-    def _suspect(self, key: Key, worker: Worker) -> None:
+    def _suspect(self, key: CellKey, worker: Worker) -> None:
         """A cell was with a worker that died: it may be why, if it was new to it, or if it was with
         another one that died."""
         if key in worker.last_new or key in self._lost_before or not worker.last_new:

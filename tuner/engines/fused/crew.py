@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from tuner.engines.contract import Job
-from tuner.engines.duties import Key
 from tuner.engines.fused.eligible import lanes_of, some_cells
 from tuner.engines.fused.worker import LaneActor
 from tuner.engines.shipping import shipment
 from tuner.engines.worker_death import KILLED_FOR_MEMORY, cause_of_death
 from tuner.errors import EngineError
-from tuner.trial.cells import Cell
+from tuner.trial.cells import Cell, CellKey
 
 if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
@@ -36,11 +35,11 @@ class Worker:
     actor: Any
     call: Any
     called: float
-    held: dict[Key, Cell] = field(default_factory=dict)
+    held: dict[CellKey, Cell] = field(default_factory=dict)
     new: list[Cell] = field(default_factory=list)
-    freed: list[Key] = field(default_factory=list)
-    kept: dict[Key, Any] = field(default_factory=dict)
-    last_new: set[Key] = field(default_factory=set)
+    freed: list[CellKey] = field(default_factory=list)
+    kept: dict[CellKey, Any] = field(default_factory=dict)
+    last_new: set[CellKey] = field(default_factory=set)
     calls: int = 0
     peak_rss_mb: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)

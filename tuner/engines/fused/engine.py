@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tuner.engines.ask_ahead import ASK_WAIT_S, Proposals
+from tuner.engines.ask_ahead import ASK_WAIT_S, Proposals, asks_ahead
 from tuner.engines.contract import Job, Study
 from tuner.engines.drive import drive
 from tuner.engines.duties import Places
@@ -74,7 +74,7 @@ class Fused:
         if study.experiment.sampler == GRID:  # all cells are there at once, of each batch size
             depth *= min(eligible.batch_sizes(study.experiment), eligible.MOST_GROUPS)
         carrier = LaneCarrier(self.crew, Places(self.cluster), depth)
-        ahead = len(self.crew.workers) > 1 and not study.experiment.deterministic
+        ahead = asks_ahead(study.experiment, len(self.crew.workers))
         proposals = Proposals(study, ahead=ahead)
 
         def ask() -> Cell | None:

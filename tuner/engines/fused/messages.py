@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tuner.engines.duties import Key
 from tuner.engines.shipping import Shipment
 from tuner.training.checkpoint import CheckpointFile
-from tuner.trial.cells import Cell, Outcome
+from tuner.trial.cells import Cell, CellKey, Outcome
 from tuner.trial.trial import Trial
 
 if TYPE_CHECKING:
@@ -18,13 +17,13 @@ if TYPE_CHECKING:
 class Began(NamedTuple):
     """A cell trains from now on: it has a lane, or `fit` has begun."""
 
-    key: Key
+    key: CellKey
 
 
 class Trained(NamedTuple):
     """An epoch of a cell."""
 
-    key: Key
+    key: CellKey
     epoch: int
     metrics: dict[str, float]
     time_s: float
@@ -34,7 +33,7 @@ class Trained(NamedTuple):
 class Finished(NamedTuple):
     """The end of a cell."""
 
-    key: Key
+    key: CellKey
     outcome: Outcome
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.data.splits import cell_data, cell_rows, judged_on_test
-from tuner.engines.duties import Key, key_of
 from tuner.engines.fused.messages import Began, Finished, Message, Trained, Waiting, checkpoint_of
 from tuner.engines.shipping import Shipment
 from tuner.engines.trainer import Send, Trainer
@@ -24,7 +23,7 @@ from tuner.tracebacks import failure_text
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.output import Captured, captured
 from tuner.training.run_cell import run_cell
-from tuner.trial.cells import Cell, Decision, Ending, Outcome
+from tuner.trial.cells import Cell, CellKey, Decision, Ending, Outcome
 from tuner.trial.trial import Trial
 
 if TYPE_CHECKING:
@@ -61,13 +60,13 @@ class LaneWorker:
         self.data = lru_cache(maxsize=None)(lambda fold: cell_data(dataset, shipped.splits, fold))
         self.rows = lru_cache(maxsize=None)(self._rows)
         self.programs: dict[Any, Lanes] = {}
-        self.waiting: dict[Key, Waiting] = {}
-        self.busy: dict[Key, tuple[int, float]] = {}
-        self.plain: dict[Key, Trainer] = {}
-        self.new_plain: dict[Key, Cell] = {}
-        self.aside: dict[Key, Trainer] = {}
-        self.kept: dict[Key, Checkpoint] = {}
-        self.said: dict[Key, Captured] = {}
+        self.waiting: dict[CellKey, Waiting] = {}
+        self.busy: dict[CellKey, tuple[int, float]] = {}
+        self.plain: dict[CellKey, Trainer] = {}
+        self.new_plain: dict[CellKey, Cell] = {}
+        self.aside: dict[CellKey, Trainer] = {}
+        self.kept: dict[CellKey, Checkpoint] = {}
+        self.said: dict[CellKey, Captured] = {}
         self.unfit: set[Any] = set()
         self.built = 0
         self.group: Any = None
@@ -95,8 +94,8 @@ class LaneWorker:
     def work(
         self,
         cells: Sequence[Cell],
-        freed: Sequence[Key],
-        kept: Mapping[Key, Checkpoint] | None = None,
+        freed: Sequence[CellKey],
+        kept: Mapping[CellKey, Checkpoint] | None = None,
     ) -> tuple[list[Message], dict[str, float]]:
         """Let go of the freed cells, take the new ones, train an epoch of what has a lane.
 
@@ -130,7 +129,7 @@ class LaneWorker:
                 messages.append(self._plain_epoch(next(iter(self.plain))))
         return messages, dict(self.seconds)
 
-    def set_aside(self, key: Key) -> Checkpoint | None:
+    def set_aside(self, key: CellKey) -> Checkpoint | None:
         """Let go of a cell that is to go on later; what it can go on from, here or elsewhere. None
         where it is parked in this process."""
         if key in self.plain:
@@ -158,7 +157,7 @@ class LaneWorker:
             held = [] if program is None else [lane for lane in program.lanes if lane is not None]
             for cell in [*(lane.trial.cell for lane in held), *cells]:
                 self._train_plainly(cell)
-                self.waiting.pop(key_of(cell), None)
+                self.waiting.pop(cell.key, None)
             self.busy.clear()
             return []
         for key, (lane, _) in list(self.busy.items()):
@@ -174,7 +173,7 @@ class LaneWorker:
                 with self._timed("checkpoint"):
                     checkpoint.write(held.trial.reports, self._lanes.state(lane))
 
-    def _go_on(self, key: Key, lane: int, trial: Trial) -> list[Message]:
+    def _go_on(self, key: CellKey, lane: int, trial: Trial) -> list[Message]:
         """Let a lane go on from what its cell has: what was kept when it was set aside, or a
         checkpoint, whose reports are made anew."""
         kept = found = self.kept.pop(key, None)
@@ -192,7 +191,7 @@ class LaneWorker:
             return []
         return [Trained(key, *report, self.host) for report in found.reports]
 
-    def _plain_epoch(self, key: Key) -> Message:
+    def _plain_epoch(self, key: CellKey) -> Message:
         trainer = self.plain[key]
         cell = self.new_plain.pop(key, None)
         said = trainer.say(Decision.CONTINUE if cell is None else cell)
@@ -202,15 +201,15 @@ class LaneWorker:
         trainer.park()  # lanes, and other cells, train before its next epoch
         return Trained(key, *said, self.host)
 
-    def _stop_plain(self, key: Key) -> None:
+    def _stop_plain(self, key: CellKey) -> None:
         trainer = self.plain.pop(key)
         if self.new_plain.pop(key, None) is None:
             trainer.say(Decision.STOP)
         trainer.close()
 
     def _train_plainly(self, cell: Cell) -> None:
-        self.plain[key_of(cell)] = Trainer(self._fit, lambda: self.host)
-        self.new_plain[key_of(cell)] = cell
+        self.plain[cell.key] = Trainer(self._fit, lambda: self.host)
+        self.new_plain[cell.key] = cell
 
     def _fit(self, cell: Cell, send: Send) -> Outcome:
         return run_cell(
@@ -221,6 +220,8 @@ class LaneWorker:
             lambda: self.data(cell.fold),
             self.shipped.folder(cell),
             self.shipped.checkpoint_every,
+            fit=self.shipped.fit,
+            exact=self.shipped.exact,
         )
 
     @contextmanager
@@ -251,7 +252,7 @@ class LaneWorker:
         from tuner.lanes.rules import form, why_not
         from tuner.training.declared import batch_size_of, build_model, epochs_of
 
-        key = key_of(cell)
+        key = cell.key
         if key in self.aside:
             self.plain[key] = self.aside.pop(key)
             return Began(key)
@@ -307,7 +308,7 @@ class LaneWorker:
                 began += [Began(key), *anew]
         return began
 
-    def _reported(self, key: Key, metrics: dict[str, float], lane: Lane) -> list[Message]:
+    def _reported(self, key: CellKey, metrics: dict[str, float], lane: Lane) -> list[Message]:
         seconds = time.monotonic() - self.busy[key][1]
         lane.trial.reports.append((lane.epochs, metrics, seconds))
         messages: list[Message] = [Trained(key, lane.epochs, metrics, seconds, self.host)]
@@ -315,7 +316,7 @@ class LaneWorker:
             messages.append(self._ended(key))
         return messages
 
-    def _ended(self, key: Key, error: str | None = None, lanes: Lanes | None = None) -> Message:
+    def _ended(self, key: CellKey, error: str | None = None, lanes: Lanes | None = None) -> Message:
         lane, began = self.busy.pop(key)
         lanes = lanes or self._lanes
         held = lanes.lanes[lane]
@@ -351,14 +352,14 @@ class LaneActor(LaneWorker):
     def work(
         self,
         cells: Sequence[Cell],
-        freed: Sequence[Key],
-        kept: Mapping[Key, Any] | None = None,
+        freed: Sequence[CellKey],
+        kept: Mapping[CellKey, Any] | None = None,
     ) -> tuple[list[Message], dict[str, float]]:
         """As a LaneWorker does; what cells go on from lies in the object store of a node, and is
         lost with it, or with what it was to come from: they then train from epoch 1."""
         import ray
 
-        found: dict[Key, Checkpoint] = {}
+        found: dict[CellKey, Checkpoint] = {}
         for key, at in (kept or {}).items():
             with suppress(ray.exceptions.RayError):
                 checkpoint = ray.get(at)

@@ -21,7 +21,7 @@ from tuner.engines.duties import Deadlines, Places
 from tuner.engines.ray_tune.homes import Homes
 from tuner.engines.ray_tune.worker import CELL, KEY, SetAside
 from tuner.engines.worker_death import KILLED_FOR_MEMORY, cause_of_death
-from tuner.trial.cells import Cell, Decision, Ending, Outcome
+from tuner.trial.cells import Cell, CellKey, Decision, Ending, Outcome
 
 if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
@@ -74,6 +74,7 @@ class Flights:
         self.places = None if cluster is None else Places(cluster)
         self.deadlines = Deadlines(study.experiment.trial_timeout)
         self.homes = Homes()
+        self.paused: dict[CellKey, Cell] = {}
         self.proposals = proposals
         self.concurrency = concurrency
         self.open: dict[str, Flight] = {}
@@ -91,7 +92,10 @@ class Flights:
         wait_s = ASK_WAIT_S if self.open else None
         while cell is None and (asked := self.proposals.take(wait_s)) is not None:
             cell = self.homes.unless_busy(asked, busy)
-        return None if cell is None else Flight(cell, self.homes.leave(cell))
+        if cell is None:
+            return None
+        self.paused.pop(cell.key, None)
+        return Flight(cell, self.homes.leave(cell))
 
     def reluctance(self, tune_id: str, worker: str) -> int:
         """How little a trial suits an idle worker: best is its home, worst is another's; a new one
@@ -121,6 +125,7 @@ class Flights:
             self.warm.add(worker)
         if flight.paused:
             self.deadlines.pause(flight.cell)
+            self.paused[flight.cell.key] = flight.cell
             if said is not None:
                 self.homes.park(flight.cell, worker)
             return

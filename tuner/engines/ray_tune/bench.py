@@ -60,7 +60,9 @@ class Bench:
         if dataset is None:
 
             def nothing(fold: int) -> Data:
-                raise DatasetError("this experiment has no dataset; declare one, or give --data")
+                raise DatasetError(
+                    "this experiment has none", field="dataset", way_out="declare one"
+                )
 
             return nothing
         size = dataset.x_train.nbytes + dataset.y_train.nbytes
@@ -76,4 +78,14 @@ class Bench:
         objective = self.objective
         load = partial(self.load_fold, cell.fold)
         folder, every = shipped.folder(cell), shipped.checkpoint_every
-        return run_cell(objective, shipped.metric, cell, send, load, folder, every)
+        return run_cell(
+            objective,
+            shipped.metric,
+            cell,
+            send,
+            load,
+            folder,
+            every,
+            fit=shipped.fit,
+            exact=shipped.exact,
+        )

@@ -16,11 +16,12 @@ import ray
 from ray import tune
 
 from tuner.cluster import ray_internals
-from tuner.engines.ask_ahead import Proposals
+from tuner.engines.ask_ahead import Proposals, asks_ahead
 from tuner.engines.contract import Job, Study
 from tuner.engines.ray_tune.adapters import AskTell, Flights, Landed, Reports, Sweep
 from tuner.engines.ray_tune.worker import CellWorker
-from tuner.engines.shipping import shipment
+from tuner.engines.shipping import Shipment, shipment
+from tuner.training.checkpoint import CheckpointFile
 
 if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
@@ -46,14 +47,15 @@ class RayTune:
         ray_internals.check(tune=True)
         cluster = self._cluster
         concurrency = cluster.concurrency
-        ahead = concurrency > 1 and not study.experiment.deterministic
+        shipped = shipment(self._job, cluster)
+        ahead = asks_ahead(study.experiment, concurrency)
         proposals = Proposals(study, ahead=ahead)
         flights = Flights(study, proposals, concurrency, cluster)
         # Fewer, and Tune cancels actors that still start; more, and it makes trials ahead of the
         # study.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrency)
         try:
-            self._tune(flights)
+            self._tune(flights, shipped)
         except Landed:
             pass
         except BaseException:
@@ -64,9 +66,11 @@ class RayTune:
             proposals.close()
         if flights.error is not None:
             raise flights.error
+        for cell in flights.paused.values():  # these will not go on: their study has ended
+            CheckpointFile(shipped.folder(cell), cell, "fit").remove()
 
-    def _tune(self, flights: Flights) -> None:
-        worker = self._worker_class()
+    def _tune(self, flights: Flights, shipped: Shipment) -> None:
+        worker = self._worker_class(shipped)
         with (
             tempfile.TemporaryDirectory(prefix="tuner-tune-") as folder,
             ray_internals.one_trainable(worker),
@@ -94,9 +98,8 @@ class RayTune:
         where: dict[str, Any] = {"bundle_label_selector": [labels]} if labels else {}
         return tune.PlacementGroupFactory([self._cluster.bundle], **where)
 
-    def _worker_class(self) -> type[CellWorker]:
+    def _worker_class(self, shipped: Shipment) -> type[CellWorker]:
         """A worker class that knows its job, as Tune gives its trainables no other arguments."""
-        shipped = ray.put(shipment(self._job, self._cluster))
         dataset = None if self._job.dataset is None else ray.put(self._job.dataset)
-        content = {"shipped": shipped, "dataset": dataset, "__module__": "__main__"}
+        content = {"shipped": ray.put(shipped), "dataset": dataset, "__module__": "__main__"}
         return type("Worker", (CellWorker,), content)

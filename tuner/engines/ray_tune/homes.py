@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from tuner.engines.duties import Key, key_of
-from tuner.trial.cells import Cell
+from tuner.trial.cells import Cell, CellKey
 
 
 class Homes:
@@ -17,16 +16,16 @@ class Homes:
     """
 
     def __init__(self) -> None:
-        self._homes: dict[Key, str] = {}
+        self._homes: dict[CellKey, str] = {}
         self._held: list[Cell] = []
 
     def park(self, cell: Cell, worker: str) -> None:
         """A worker has set a cell's training aside."""
-        self._homes[key_of(cell)] = worker
+        self._homes[cell.key] = worker
 
     def leave(self, cell: Cell) -> str | None:
         """The worker that a cell goes on at; None where nothing of it is kept."""
-        return self._homes.pop(key_of(cell), None)
+        return self._homes.pop(cell.key, None)
 
     def lose(self, worker: str) -> None:
         """A worker is gone, with all that was parked there."""
@@ -34,7 +33,7 @@ class Homes:
 
     def unless_busy(self, cell: Cell, busy: Collection[str]) -> Cell | None:
         """The cell, unless it has to wait for a worker among the busy ones: it is kept then."""
-        if self._homes.get(key_of(cell)) not in busy:
+        if self._homes.get(cell.key) not in busy:
             return cell
         self._held.append(cell)
         return None
@@ -42,7 +41,7 @@ class Homes:
     def released(self, busy: Collection[str]) -> Cell | None:
         """A cell that was kept and has to wait no longer."""
         for cell in self._held:
-            if self._homes.get(key_of(cell)) not in busy:
+            if self._homes.get(cell.key) not in busy:
                 self._held.remove(cell)
                 return cell
         return None

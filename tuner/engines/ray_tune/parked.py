@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from tuner.engines.duties import Key, key_of
 from tuner.engines.trainer import Trainer
-from tuner.trial.cells import Cell
+from tuner.trial.cells import Cell, CellKey
 
 MEGABYTE = 2**20
 
@@ -28,19 +27,19 @@ class ParkingPlace:
 
     def __init__(self, limit_mb: float) -> None:
         self._limit_mb = limit_mb
-        self._parked: dict[Key, Parked] = {}
+        self._parked: dict[CellKey, Parked] = {}
 
     def put(self, cell: Cell, trainer: Trainer, epoch: int, loss: float) -> None:
         """Keep a training that its trainer has parked."""
-        self._parked[key_of(cell)] = Parked(trainer, epoch, loss)
+        self._parked[cell.key] = Parked(trainer, epoch, loss)
         if psutil.Process().memory_info().rss / MEGABYTE > self._limit_mb:
-            self._give_up_one()
+            self._parked.pop(self.least_promising()).trainer.give_up()
 
     def take(self, cell: Cell) -> Trainer | None:
         """The trainer that has a cell's training; None where that was given up, or never here."""
-        parked = self._parked.pop(key_of(cell), None)
+        parked = self._parked.pop(cell.key, None)
         return None if parked is None else parked.trainer
 
-    def _give_up_one(self) -> None:
-        key = min(self._parked, key=lambda key: (self._parked[key].epoch, -self._parked[key].loss))
-        self._parked.pop(key).trainer.give_up()
+    def least_promising(self) -> CellKey:
+        """Whose training to give up first."""
+        return min(self._parked, key=lambda key: (self._parked[key].epoch, -self._parked[key].loss))

@@ -1,0 +1,18 @@
+"""What the commands print on, and how they end when they are told to."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+WIDE = 200
+"""Columns of output that nobody sees on a terminal, where nothing should be cut short."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM ends a run as Ctrl-C does: a SystemExit inside Ray's wait would skip the rest."""
+
+
+def console() -> Console:
+    """Standard output; where that is no terminal, wide and without colour."""
+    made = Console(highlight=False)
+    return made if made.is_terminal else Console(highlight=False, width=WIDE)

@@ -1,0 +1,93 @@
+"""`tuner run`: an experiment's search, with a flag for each option of an Experiment."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tuner.cli.flags import flag, with_options
+from tuner.cli.output import Terminated, console
+from tuner.experiment.experiment import RESOURCES, RESULTS, WHAT, Experiment
+
+Text = str | None
+
+
+@with_options(Experiment)
+def run(
+    experiment: Annotated[
+        str, typer.Argument(help="a name (see `list`), a file ending in .py, or module:ATTRIBUTE")
+    ],
+    space: Annotated[
+        list[str] | None,
+        flag("NAME=LOW..HIGH, NAME=A,B or NAME=VALUE; repeatable", "--set", group=WHAT),
+    ] = None,
+    enqueue: Annotated[
+        Path | None,
+        flag("points to try first: .json, .csv, .parquet or a study's folder", group=WHAT),
+    ] = None,
+    study: Annotated[
+        Text, flag("name of the study; else the first free one", group=RESULTS)
+    ] = None,
+    results: Annotated[
+        str,
+        typer.Option(
+            help="folder of the results, or a URI such as s3://bucket/x", rich_help_panel=RESULTS
+        ),
+    ] = "results",
+    resume: Annotated[bool, flag("go on with the newest study", "--resume", group=RESULTS)] = False,
+    storage: Annotated[Text, flag("an Optuna database URL for the ledger", group=RESULTS)] = None,
+    quiet: Annotated[bool, flag("print errors only", "--quiet", group=RESULTS)] = False,
+    as_json: Annotated[bool, flag("print one JSON object only", "--json", group=RESULTS)] = False,
+    address: Annotated[
+        Text, flag("a running Ray cluster: auto, or HOST:PORT", group=RESOURCES)
+    ] = None,
+    **given: Any,
+) -> None:
+    """Run an experiment's search; the results go to RESULTS/STUDY."""
+    shown = None if quiet or as_json else console()
+    if shown is not None:
+        # Importing what runs a study takes a second or two: say first that the line was taken.
+        shown.print(f"{experiment}: starting", highlight=False, markup=False)
+    from tuner.runner.display import Display
+    from tuner.runner.finished import Interrupted
+    from tuner.runner.request import Request
+    from tuner.runner.run import run_study
+
+    request = Request(
+        experiment,
+        results=results,
+        study=study,
+        resume=resume,
+        address=address,
+        storage=storage,
+        sets=tuple(space or ()),
+        enqueue=enqueue,
+        overrides={name: value for name, value in given.items() if value is not None},
+    )
+    try:
+        finished = run_study(request, Display(shown))
+    except Interrupted as interrupt:
+        print(f"tuner: {interrupt.said(_resuming(interrupt.study))}", file=sys.stderr)
+        raise typer.Exit(_code_of(interrupt)) from None
+    except KeyboardInterrupt as interrupt:
+        print("tuner: interrupted; nothing had begun", file=sys.stderr)
+        raise typer.Exit(_code_of(interrupt)) from None
+    if as_json:
+        print(json.dumps(finished.summary()))
+    elif shown is not None:
+        finished.show(shown, again="--resume")
+    raise typer.Exit(finished.exit_code)
+
+
+def _resuming(study: str) -> str:
+    return f"--study {study} --resume"
+
+
+def _code_of(interrupt: KeyboardInterrupt) -> int:
+    terminated = isinstance(interrupt, Terminated) or isinstance(interrupt.__context__, Terminated)
+    return 128 + (signal.SIGTERM if terminated else signal.SIGINT)

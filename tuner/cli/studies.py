@@ -1,0 +1,198 @@
+"""The commands beside `run`: what looks at studies, and what makes something of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuner.cli.flags import flag
+from tuner.cli.output import console
+from tuner.shown import shown
+
+TRUST = "run the study's own code wherever it lies"
+
+Text = str | None
+Number = int | None
+
+
+def list_experiments() -> None:
+    """List the experiments that `run` knows by name."""
+    from rich.table import Table
+
+    from tuner.experiment.loading import known
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, what in sorted(known().items()):
+        table.add_row(name, what)
+    console().print(table)
+
+
+def show(
+    study_dir: Annotated[
+        str, typer.Argument(help="a study's folder or URI, such as results/lr_momentum")
+    ],
+    trial: Annotated[Number, typer.Argument(help="a trial's number", show_default=False)] = None,
+    top: Annotated[int, typer.Option(help="rows of the leaderboard")] = 10,
+    csv: Annotated[bool, typer.Option("--csv", help="print the trials table as CSV")] = False,
+) -> None:
+    """Show a study (leaderboard, states, time spent, epochs saved), or one of its trials."""
+    from tuner.runner.show import show_csv, show_study, show_trial
+
+    if csv:
+        print(show_csv(study_dir), end="")
+    elif trial is None:
+        show_study(study_dir, top, console())
+    else:
+        show_trial(study_dir, trial, console())
+
+
+def logs(
+    study_dir: Annotated[str, typer.Argument(help="a study's folder or URI")],
+    trial: Annotated[int, typer.Argument(help="a trial's number")],
+) -> None:
+    """Print what a trial's workers printed, and the traceback that it ended in."""
+    from tuner.store.trial_logs import read_log
+
+    print(shown(read_log(study_dir, trial)), end="")
+
+
+def repair(
+    study_dir: Annotated[Path, typer.Argument(help="a study's folder")],
+    storage: Annotated[Text, flag("the ledger's URL, where it has a password")] = None,
+) -> None:
+    """Make a study's tables anew from its ledger and log, and say what was broken."""
+    from tuner.runner.repair import repair as repair_study
+
+    for line in repair_study(study_dir, storage):
+        print(shown(line, keep=""))
+
+
+def simulate(
+    study_dir: Annotated[Path, typer.Argument(help="a study whose trials ran to their end")],
+    scheduler: Annotated[
+        list[str] | None, flag("asha, median, hyperband, none or one-epoch; repeatable")
+    ] = None,
+    eta: Annotated[list[int] | None, flag("repeatable (default 3)")] = None,
+    min_epochs: Annotated[int, typer.Option(help="epoch before which no trial is stopped")] = 1,
+    workers: Annotated[list[int] | None, flag("repeatable (default 8)")] = None,
+    sampler: Annotated[str, typer.Option(help="random order, or a sampler by name")] = "random",
+    seeds: Annotated[int, typer.Option(help="how many simulated runs")] = 20,
+    top: Annotated[int, typer.Option(help="one-epoch: how many train to the end")] = 10,
+    out: Annotated[Path | None, flag("the plot (HTML); else STUDY_DIR/simulate.html")] = None,
+) -> None:
+    """Replay a study's curves: what would another scheduler have found, at what cost?"""
+    from analysis.replay_show import show_simulation
+
+    show_simulation(
+        study_dir,
+        console(),
+        schedulers=scheduler or ["asha"],
+        etas=eta or [3],
+        min_epochs=min_epochs,
+        workers=workers or [8],
+        sampler=sampler,
+        seeds=seeds,
+        top=top,
+        out=out or study_dir / "simulate.html",
+    )
+
+
+def report(
+    study_dirs: Annotated[list[Path], typer.Argument(help="studies' folders")],
+    out: Annotated[Path | None, flag("the file; else STUDY_DIR/report.html")] = None,
+    png: Annotated[bool, typer.Option("--png", help="also draw the figures as PNG files")] = False,
+) -> None:
+    """Write what was searched, how, and the answer into one HTML file."""
+    from analysis.report import write_report
+
+    path = write_report(study_dirs, out)
+    console().print(f"wrote {path}", markup=False, soft_wrap=True)
+    if png:
+        from analysis.png import write_pngs
+
+        folder = write_pngs(study_dirs, path.parent / "figures")
+        console().print(f"wrote {folder}", markup=False, soft_wrap=True)
+
+
+def new(file: Annotated[Path, typer.Argument(help="the file to write, such as mine.py")]) -> None:
+    """Write a commented experiment to begin with."""
+    from tuner.cli.new import write_experiment
+
+    write_experiment(file)
+    console().print(f"wrote {file}; run it: python -m tuner run {file}", markup=False)
+
+
+def refit(
+    study_dir: Annotated[Path, typer.Argument(help="a study's folder")],
+    trial: Annotated[Number, flag("a trial's number; else the best one's")] = None,
+    params: Annotated[Text, flag("parameters to change, as a JSON object")] = None,
+    epochs: Annotated[Number, flag("epochs to train; else as many as the trial")] = None,
+    seed: Annotated[Number, flag("seed of the training; else the trial's")] = None,
+    data: Annotated[Text, flag("where the study's dataset lies now")] = None,
+    trust: Annotated[bool, flag(TRUST, "--trust")] = False,
+) -> None:
+    """Train the best point on all training data, test it, write model.keras and refit.json."""
+    from tuner.models.refit import read_params
+    from tuner.models.refit import refit as refit_study
+
+    refit_study(
+        study_dir,
+        trial=trial,
+        params=None if params is None else read_params(params),
+        epochs=epochs,
+        seed=seed,
+        data=data,
+        trust=trust,
+        ask=_ask(),
+        say=lambda line: console().print(line, markup=False, soft_wrap=True),
+    )
+
+
+def export(
+    study_dir: Annotated[Path, typer.Argument(help="a study's folder, refitted")],
+    format: Annotated[
+        str, typer.Option(help="keras (model.keras), or json+h5 (model.json, model.weights.h5)")
+    ] = "keras",
+    out: Annotated[Path | None, flag("folder to write into; else the study's")] = None,
+    trust: Annotated[bool, flag(TRUST, "--trust")] = False,
+) -> None:
+    """Write a refitted model as Keras' own file, or as JSON with HDF5 weights."""
+    from tuner.models.model_files import export as export_study
+
+    for path in export_study(study_dir, format, out, trust=trust, ask=_ask()):
+        print(path)
+
+
+def dashboard(
+    study_dir: Annotated[Path, typer.Argument(help="a study's folder; it may be running")],
+    port: Annotated[int, typer.Option(help="port to serve on")] = 8080,
+    host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
+    storage: Annotated[Text, flag("the ledger's URL, where it has a password")] = None,
+) -> None:
+    """Serve Optuna's dashboard of a study, live while it runs (extra: dashboard)."""
+    from tuner.runner.dashboard import serve
+
+    serve(study_dir, storage, host, port, lambda line: print(line, flush=True))
+
+
+def _ask() -> Callable[[str], bool] | None:
+    """A question on the terminal; without one nobody can be asked."""
+    return typer.confirm if sys.stdin.isatty() else None
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": list_experiments,
+    "show": show,
+    "logs": logs,
+    "repair": repair,
+    "simulate": simulate,
+    "report": report,
+    "new": new,
+    "refit": refit,
+    "export": export,
+    "dashboard": dashboard,
+}

@@ -1,0 +1,104 @@
+"""Where a run's study lies, and what becomes of it when the run does not begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import StudyError
+from tuner.experiment.experiment import Experiment
+from tuner.experiment.loading import Loaded
+from tuner.runner.enqueue import first_points
+from tuner.runner.request import Request
+from tuner.runner.resolve import settle_new
+from tuner.store.damage import reading
+from tuner.store.folder import (
+    check_place,
+    existing_study_path,
+    make_folder,
+    new_study_path,
+    remove_begun,
+)
+from tuner.store.ledger import shown_url
+from tuner.store.mirror import Mirror
+from tuner.store.study_json import read_study_json, resumed, resumed_storage, study_name
+from tuner.store.uris import is_uri
+
+
+@dataclass(frozen=True)
+class Place:
+    """A study's folder, and its copy at a URI (`mirror`) where it has one.
+
+    `content` is what study.json said, or is going to say, before the run; `storage` the URL of the
+    ledger, with its password.
+    """
+
+    path: Path
+    mirror: Mirror | None
+    settled: Experiment
+    content: dict[str, Any]
+    storage: str | None
+    new: bool
+
+    @property
+    def name(self) -> str:
+        """The study's name in its ledger."""
+        return study_name(self.content, self.path)
+
+    @property
+    def shown(self) -> str:
+        """Where users find it: its folder, or its URI."""
+        return str(self.path) if self.mirror is None else f"{self.mirror.uri}/{self.path.name}"
+
+    def make(self) -> Path | None:
+        """Make a new study's folder; the uppermost folder that was made for it."""
+        return make_folder(self.path) if self.new else None
+
+    def remove(self, top: Path) -> None:
+        """Take back what a run that never began has written, up to the folder that `make` gave."""
+        remove_begun(self.path, top)
+        if self.mirror is not None:
+            self.mirror.remove(self.path)
+
+
+def find_place(
+    request: Request, loaded: Loaded, overrides: dict[str, Any], say: Callable[[str], None]
+) -> Place:
+    """The place of a new study, or of the one to go on with. Nothing is written there yet."""
+    mirror = Mirror(request.results) if is_uri(request.results) else None
+    if mirror is None:
+        check_place(Path(request.results))
+    else:
+        mirror.fetch_names()
+    results = Path(request.results) if mirror is None else mirror.folder
+    name = loaded.experiment.name
+    if not request.resume:
+        settled = settle_new(loaded.experiment, overrides)
+        path = new_study_path(results, name, request.study)
+        points = first_points(settled, request.enqueue, say)
+        shown = None if request.storage is None else shown_url(request.storage)
+        content = {"name": path.name, "enqueued": points, "storage": shown}
+        return Place(path, mirror, settled, content, request.storage, new=True)
+    if request.enqueue is not None:
+        raise StudyError(
+            "points are queued when a study is new, and this one has begun",
+            field="enqueue",
+            way_out="drop it, or start a new study",
+        )
+    path = existing_study_path(results, name, request.study)
+    if mirror is not None:
+        mirror.fetch(path)
+    content, settled, storage = reopened(path, loaded, overrides, request.storage)
+    return Place(path, mirror, settled, content, storage, new=False)
+
+
+def reopened(
+    path: Path, loaded: Loaded, overrides: Mapping[str, Any], storage: str | None
+) -> tuple[dict[str, Any], Experiment, str | None]:
+    """What a study's folder says that it goes on with: study.json, experiment, ledger's URL."""
+    with reading(path):
+        content = read_study_json(path)
+        study_name(content, path)
+        return content, resumed(loaded, content, overrides), resumed_storage(content, storage)

@@ -1,0 +1,203 @@
+"""The board: what schedulers may know of a study, one for all of them.
+
+Windows and withdrawals live here alone. With `windowed` (a deterministic study), what the cells of
+an open window reported counts for no other trial until the window is closed, so that no order of
+arrivals can change a decision. A withdrawn report counts no more.
+"""
+
+from __future__ import annotations
+
+import bisect
+import statistics
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tuner.trial.cells import CellKey
+
+
+class _Entry(NamedTuple):
+    """A report as the board holds it: its loss, the rung judged there, the average up to it."""
+
+    loss: float
+    rung: int | None
+    average: float
+
+
+class Board:
+    """Losses by cell, by rung and by epoch; the trials' parameters; who is paused.
+
+    `folds` is how many cells a trial has. Nothing that is read here may be changed by the reader.
+    """
+
+    def __init__(self, *, folds: int = 1, windowed: bool = False) -> None:
+        self.folds = folds
+        self._windowed = windowed
+        self._params: dict[int, Mapping[str, Any]] = {}
+        self._reports: dict[CellKey, dict[int, _Entry]] = defaultdict(dict)
+        self._pending: list[tuple[CellKey, int]] = []
+        self._at: dict[tuple[int, int], dict[int, float]] = defaultdict(dict)
+        self._seen: dict[tuple[int, int], list[float]] = defaultdict(list)
+        self._ranking: dict[int, list[tuple[float, int]]] = defaultdict(list)
+        self._averages: dict[tuple[int, int], list[float]] = defaultdict(list)
+        self._paused: dict[int, int] = {}
+        self._pausing: dict[int, int] = {}
+        self._gone_on: dict[int, set[int]] = defaultdict(set)
+        self._diverged: set[int] = set()
+        self._diverging: set[int] = set()
+
+    # ------------------------------------------------- for schedulers to read
+
+    def params(self, trial: int) -> Mapping[str, Any]:
+        """A trial's parameters."""
+        return self._params[trial]
+
+    def losses(self, cell: CellKey) -> dict[int, float]:
+        """What a cell itself has reported, by epoch; an open window's too."""
+        return {epoch: entry.loss for epoch, entry in self._reports.get(cell, {}).items()}
+
+    def last_epoch(self, cell: CellKey) -> int:
+        """The last epoch that a cell has reported; 0 before any."""
+        return max(self._reports.get(cell, ()), default=0)
+
+    def last_rung(self, cell: CellKey) -> int:
+        """The last rung that a cell was judged at; 0 before any."""
+        return max((e.rung or 0 for e in self._reports.get(cell, {}).values()), default=0)
+
+    def own(self, trial: int, rung: int) -> dict[int, float]:
+        """What a trial itself had at a rung, by fold; an open window's too."""
+        return {
+            fold: entry.loss
+            for fold in range(self.folds)
+            for entry in self._reports.get(CellKey(trial, fold), {}).values()
+            if entry.rung == rung
+        }
+
+    def rungs(self) -> list[int]:
+        """The rungs at which values count, from the lowest."""
+        return sorted(rung for rung, ranking in self._ranking.items() if ranking)
+
+    def seen(self, fold: int, rung: int) -> Sequence[float]:
+        """The losses that count at a rung of a fold, sorted."""
+        return self._seen.get((fold, rung), ())
+
+    def at(self, fold: int, rung: int) -> Mapping[int, float]:
+        """The losses that count at a rung of a fold, by trial."""
+        return self._at.get((fold, rung), {})
+
+    def means(self, folds: Collection[int], rung: int) -> Mapping[int, float]:
+        """The mean loss over these folds of each trial that has all of them at the rung."""
+        columns = [self.at(fold, rung) for fold in folds]
+        if len(columns) == 1:
+            return columns[0]
+        return {
+            trial: statistics.fmean(column[trial] for column in columns)
+            for trial in min(columns, key=len)
+            if all(trial in column for column in columns)
+        }
+
+    def reached(self, rung: int) -> set[int]:
+        """The trials that count at a rung, on any fold."""
+        return {trial for fold in range(self.folds) for trial in self.at(fold, rung)}
+
+    def ranking(self, rung: int) -> Sequence[tuple[float, int]]:
+        """(mean loss, trial) of each trial with all its folds at a rung, the best first."""
+        return self._ranking.get(rung, ())
+
+    def averages(self, fold: int, epoch: int) -> Sequence[float]:
+        """The cells' means of all their losses up to an epoch that they reported, sorted."""
+        return self._averages.get((fold, epoch), ())
+
+    @property
+    def paused(self) -> Mapping[int, int]:
+        """The paused trials and the rung that each waits at."""
+        return self._paused
+
+    def gone_on(self, rung: int) -> Collection[int]:
+        """The trials that were promoted from a rung."""
+        return self._gone_on.get(rung, ())
+
+    @property
+    def diverged(self) -> Collection[int]:
+        """The trials of which a loss was NaN or infinite."""
+        return self._diverged
+
+    # ------------------------------------------------------ for the study to write
+
+    def enter(self, trial: int, params: Mapping[str, Any]) -> None:
+        """A trial is known from now on."""
+        self._params[trial] = params
+
+    def note(self, cell: CellKey, epoch: int, loss: float, rung: int | None) -> None:
+        """Take a report, after it was judged."""
+        entries = self._reports[cell]
+        average = statistics.fmean([*(entry.loss for entry in entries.values()), loss])
+        entries[epoch] = _Entry(loss, rung, average)
+        if self._windowed:
+            self._pending.append((cell, epoch))
+        else:
+            self._count(cell, epoch)
+
+    def withdraw(self, cell: CellKey, after: int = 0) -> None:
+        """Forget a cell's reports after an epoch, since a new attempt starts over from there."""
+        for epoch in [epoch for epoch in self._reports.get(cell, ()) if epoch > after]:
+            if (cell, epoch) in self._pending:
+                self._pending.remove((cell, epoch))
+            else:
+                self._discount(cell, epoch)
+            del self._reports[cell][epoch]
+
+    def pause(self, trial: int, rung: int) -> None:
+        """All cells of a trial wait at a rung."""
+        (self._pausing if self._windowed else self._paused)[trial] = rung
+
+    def go_on(self, trial: int) -> None:
+        """A paused trial is given out again."""
+        self._gone_on[self._paused.pop(trial)].add(trial)
+
+    def end(self, trial: int) -> None:
+        """A trial has ended: it waits for nothing any more."""
+        self._paused.pop(trial, None)
+        self._pausing.pop(trial, None)
+
+    def diverge(self, trial: int) -> None:
+        """A loss of the trial was NaN or infinite."""
+        (self._diverging if self._windowed else self._diverged).add(trial)
+
+    def close_window(self) -> None:
+        """Let all that was reported so far count."""
+        for cell, epoch in self._pending:
+            self._count(cell, epoch)
+        self._pending.clear()
+        self._paused.update(self._pausing)
+        self._pausing.clear()
+        self._diverged |= self._diverging
+        self._diverging.clear()
+
+    def _count(self, cell: CellKey, epoch: int) -> None:
+        entry = self._reports[cell][epoch]
+        bisect.insort(self._averages[cell.fold, epoch], entry.average)
+        if entry.rung is None:
+            return
+        self._at[cell.fold, entry.rung][cell.trial] = entry.loss
+        bisect.insort(self._seen[cell.fold, entry.rung], entry.loss)
+        mean = self._mean(cell.trial, entry.rung)
+        if mean is not None:
+            bisect.insort(self._ranking[entry.rung], (mean, cell.trial))
+
+    def _discount(self, cell: CellKey, epoch: int) -> None:
+        entry = self._reports[cell][epoch]
+        self._averages[cell.fold, epoch].remove(entry.average)
+        if entry.rung is None:
+            return
+        mean = self._mean(cell.trial, entry.rung)
+        if mean is not None:
+            self._ranking[entry.rung].remove((mean, cell.trial))
+        del self._at[cell.fold, entry.rung][cell.trial]
+        self._seen[cell.fold, entry.rung].remove(entry.loss)
+
+    def _mean(self, trial: int, rung: int) -> float | None:
+        """A trial's mean at a rung; None unless all its folds are there."""
+        losses = [self.at(fold, rung).get(trial) for fold in range(self.folds)]
+        there = [loss for loss in losses if loss is not None]
+        return statistics.fmean(there) if len(there) == self.folds else None

@@ -1,0 +1,171 @@
+"""What a live study does once a cell has ended or was paused: retries, ends, shares, tells."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tuner.errors import StudyError
+from tuner.study.entries import Asked, Opened, Told
+from tuner.study.record import Record
+from tuner.trial.cells import CellKey, Ending, Outcome, State
+
+if TYPE_CHECKING:
+    from tuner.store.reports_table import Report
+    from tuner.study.study import Study
+
+FIRST_FAILURES = 3
+"""When the first so many trials all fail, the run stops: more would fail alike. Not where anything
+was ever reported, nor where the trials differ in one axis only (a grid begins with bad ends)."""
+
+
+def settle(study: Study, record: Record) -> None:
+    """See to a trial of which a cell has ended: a new attempt, or the end of all that is left."""
+    if record.busy:
+        return
+    if record.failed and study.may_retry(record):
+        study.ledger.close(record.attempt_id, State.FAILED, None)
+        start_over(study, record)
+    elif record.paused and (record.ended_early or record.failed):
+        end_paused(study, record)
+    elif record.state is not State.RUNNING:
+        conclude(study, record)
+
+
+def start_over(study: Study, record: Record) -> None:
+    """Open a new attempt, which runs the cells that failed or never ended."""
+    attrs = {"trial": record.trial, "attempt": record.attempt + 1, "windows": record.windows}
+    done = {fold: cell for fold, cell in record.cells.items() if cell.state is State.COMPLETE}
+    for fold in range(study.cells):
+        if fold not in done and fold not in record.paused:
+            key, start = CellKey(record.trial, fold), record.held.get(fold, 0)
+            study.recorder.drop(key, record.attempt, start)
+    kept = {f"fold:{fold}": cell.as_json() for fold, cell in done.items()}
+    attempt_id = study.ledger.open(study.space, record.params, {**attrs, **kept})
+    opened = Opened(record.trial, record.attempt + 1, attempt_id, record.params)
+    study.apply(opened)
+    if study.cells == 1:
+        for epoch, value in record.curves.get(0, {}).items():
+            study.ledger.report(attempt_id, epoch, value)
+
+
+def end_paused(study: Study, record: Record) -> None:
+    """End a trial's paused cells, which nobody goes on with."""
+    while record.paused:
+        open_cell = study.open[CellKey(record.trial, min(record.paused))]
+        open_cell.end = State.STOPPED
+        end_cell(study, open_cell.cell.key, Outcome(Ending.FINISHED, duration_s=open_cell.time_s))
+
+
+def end_cell(study: Study, key: CellKey, outcome: Outcome) -> None:
+    """Decide what a cell's end makes of it, keep that, apply it, and see to its trial."""
+    open_cell, record = study.open[key], study.records[key.trial]
+    result = open_cell.result(outcome, study.experiment, study.sign, study.clock())
+    if study.falls_behind(record, key.fold, result):
+        result = replace(result, falls_behind=True)
+    study.recorder.sync()  # first: the ledger must promise no report that a power cut takes
+    study.ledger.keep_cell(record.attempt_id, key.fold, result.as_json())
+    finished = outcome.ending is Ending.FINISHED
+    study.apply(
+        Told(
+            key,
+            result,
+            died=outcome.ending is Ending.DIED,
+            no_retry=outcome.ending is Ending.TIMED_OUT,  # it would take as long again
+            read_epochs=outcome.read_epochs and finished,
+        )
+    )
+    settle(study, record)
+
+
+def conclude(study: Study, record: Record) -> None:
+    """A trial has ended for good."""
+    study.recorder.finish(record.trial, record.cells)
+    study.on_change(record)
+    check_first_failures(study)
+    tell_ledger(study)
+    share(study, record)
+
+
+def tell_ledger(study: Study) -> None:
+    """Tell the ledger what became of trials, but for those of the open window."""
+    for record in sorted(study.untold, key=lambda record: record.trial):
+        if record in study.window:
+            continue
+        study.untold.remove(record)
+        if study.cells > 1:
+            values = [cell.value for _, cell in sorted(record.cells.items())]
+            known = [value for value in values if value is not None]
+            for step in range(1, len(known) + 1):
+                study.ledger.report(record.attempt_id, step, math.fsum(known[:step]) / step)
+        study.ledger.close(record.attempt_id, record.state, record.value)
+
+
+def share(study: Study, leader: Record) -> None:
+    """Give those that follow a trial, which has ended, their share of its reports."""
+    for number in study.followers.of(leader.trial):
+        if number < len(study.records):
+            share_with(study, leader, study.records[number])
+
+
+def share_with(study: Study, leader: Record, record: Record) -> None:
+    """Copy a leader's reports to a trial that waits for them, as far as its epochs go."""
+    if study.leader_of(record) is not leader or leader.state is State.RUNNING:
+        return
+    reports = study.followers.reports(leader, record)
+    if reports is None:
+        return
+    study.ledger.keep(record.attempt_id, "shared_with", leader.trial)
+    for fold, rows in reports.items():
+        theirs = leader.cells[fold]
+        at = study.clock() if theirs.started_at is None else theirs.started_at
+        cell = study.cell(record, fold)
+        study.apply(Asked(cell, at, shared_with=leader.trial))
+        for row in rows:
+            if cell.epochs is None or row.epoch <= cell.epochs:
+                study.take(_copy(row, record, study.order))
+        if cell.epochs == study.cell(leader, fold).epochs:
+            study.open[cell.key].end = None if theirs.state is State.COMPLETE else theirs.state
+    for fold in reports:
+        host = leader.cells[fold].host
+        ended = Outcome(Ending.FINISHED, host=host, read_epochs=False)
+        end_cell(study, CellKey(record.trial, fold), ended)
+
+
+def _copy(row: Report, record: Record, order: int) -> Report:
+    return replace(row, trial=record.trial, attempt=record.attempt, order=order)
+
+
+def check_first_failures(study: Study) -> None:
+    """End a run of which the first trials all failed, differ, and none has reported anything."""
+    ended = [r for r in study.records if r.state is not State.RUNNING]
+    failed = [r for r in ended if r.state is State.FAILED]
+    if study.order or len(failed) < FIRST_FAILURES or len(failed) < len(ended):
+        return
+    axes = {name for record in study.records for name in record.params}
+    varied = [
+        name for name in axes if len({repr(record.params.get(name)) for record in failed}) > 1
+    ]
+    searched = sum(axis_varies(study, name) for name in axes)
+    if len(varied) <= 1 and (study.proposals.points is not None or searched > 1):
+        return
+    last = failed[-1]
+    error = StudyError(
+        f"the first {FIRST_FAILURES} trials all failed, so the run was stopped; "
+        f"the last one's error: {_last_line(last.error)}"
+    )
+    error.add_note(last.error or "")
+    study.give_up(error)
+
+
+def axis_varies(study: Study, name: str) -> bool:
+    """Whether an axis has more than one value."""
+    from tuner.search_space.axes import Constant
+
+    return not isinstance(study.space.get(name), Constant)
+
+
+def _last_line(error: str | None) -> str:
+    lines = (error or "no reason was given").strip().splitlines()
+    return lines[-1]
