@@ -8,10 +8,10 @@ anything follows it, and what was written reaches the disk within `COMMIT_S`.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock, Timer
 from typing import BinaryIO
 
 COMMIT_S = 0.5
@@ -71,8 +71,8 @@ class AppendFile:
         """Bytes of whole records."""
         self._torn = self._dirty = False
         self._failed: OSError | None = None
-        self._timer: threading.Timer | None = None
-        self._lock = threading.Lock()
+        self._timer: Timer | None = None
+        self._lock = Lock()
 
     def append(self, record: bytes) -> None:
         """Add a record. A kill can't take it any more when this returns, a power cut can."""
@@ -94,7 +94,7 @@ class AppendFile:
             self.size += len(record)
             self._dirty = True
             if self._timer is None:
-                self._timer = threading.Timer(COMMIT_S, self._commit)
+                self._timer = Timer(COMMIT_S, self._commit)
                 self._timer.daemon = True
                 self._timer.start()
 

@@ -360,7 +360,9 @@ def test_an_unreachable_download_is_one_line(name: str, monkeypatch: pytest.Monk
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif("TUNER_MNIST" not in os.environ, reason="TUNER_MNIST names no mnist.npz")
+@pytest.mark.skipif(
+    "TUNER_MNIST" not in os.environ, reason="a real MNIST is not installed: TUNER_MNIST names none"
+)
 def test_mnist_from_a_file() -> None:
     mnist = load(os.environ["TUNER_MNIST"])
     assert mnist.x_train.shape == (60000, 28, 28)

@@ -34,26 +34,29 @@ class Results:
     @cached_property
     def best(self) -> pd.Series | None:
         """The row of the best COMPLETE trial (the earliest of equals); None if there is none."""
-        complete = self.trials[self.trials["state"] == "COMPLETE"]
-        if complete.empty:
-            return None
-        rising = self.study["experiment"]["direction"] == "minimize"
-        ordered = complete.sort_values(["value", "trial"], ascending=[rising, True])
-        return ordered.iloc[0]
+        with reading(self.path):
+            complete = self.trials[self.trials["state"] == "COMPLETE"]
+            if complete.empty:
+                return None
+            rising = self.study["experiment"]["direction"] == "minimize"
+            ordered = complete.sort_values(["value", "trial"], ascending=[rising, True])
+            return ordered.iloc[0]
 
     @property
     def best_params(self) -> dict[str, Any]:
         """The best trial's parameters, those it has; empty if there is no COMPLETE trial."""
-        return {} if self.best is None else self.params(int(self.best["trial"]))
+        with reading(self.path):
+            return {} if self.best is None else self.params(int(self.best["trial"]))
 
     def params(self, trial: int) -> dict[str, Any]:
         """A trial's parameters as the training function saw them."""
-        rows = self.trials[self.trials["trial"] == trial]
-        if rows.empty:
-            raise ResultsError(
-                f"{self.path} has no trial {trial}; it has 0 to {len(self.trials) - 1}"
-            )
-        return row_params(SearchSpace.from_json(self.study["space"]), rows.iloc[0])
+        with reading(self.path):
+            rows = self.trials[self.trials["trial"] == trial]
+            if rows.empty:
+                raise ResultsError(
+                    f"{self.path} has no trial {trial}; it has 0 to {len(self.trials) - 1}"
+                )
+            return row_params(SearchSpace.from_json(self.study["space"]), rows.iloc[0])
 
 
 def load(path: str | Path) -> Results:

@@ -27,8 +27,9 @@ def reading(place: object, *, writes: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except _STUMBLES as error:
-        if writes and isinstance(error, OSError):
+    except Exception as error:
+        own = isinstance(error, _STUMBLES) or type(error).__module__.startswith("pandas.")
+        if not own or (writes and isinstance(error, OSError)):
             raise
         where = traceback.extract_tb(error.__traceback__)[-1]
         reason = " ".join(str(error).split())[:200]
