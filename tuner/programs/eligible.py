@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tuner.programs import keras_internals
+
 BATCH_HOOKS = tuple(
     f"on_{phase}batch_{end}" for phase in ("", "train_", "test_") for end in ("begin", "end")
 )
@@ -29,7 +31,7 @@ def why_not(model: Any, arguments: Mapping[str, Any]) -> str | None:
         return "it runs eagerly"
     if model.jit_compile:
         return "it is compiled by XLA"
-    if tf.distribute.has_strategy() or getattr(model, "_distribute_strategy", None) is not None:
+    if tf.distribute.has_strategy() or keras_internals.is_distributed(model):
         return "it is distributed"
     if model.steps_per_execution != 1:
         return "it runs several steps an execution"
@@ -76,7 +78,7 @@ def hooks_batches(callback: Any) -> bool:
     if type(callback) in (known.ModelCheckpoint, known.BackupAndRestore):
         return bool(callback.save_freq != "epoch")
     if type(callback) is known.TensorBoard:
-        return bool(callback.update_freq != "epoch" or callback._should_trace)
+        return bool(callback.update_freq != "epoch" or keras_internals.profiles(callback))
     if type(callback) in (known.ProgbarLogger, known.History):
         return False
     return any(

@@ -102,6 +102,16 @@ _makers_count = 0
 _USUAL: list[Any] = []
 
 
+def is_distributed(model: Any) -> bool:
+    """Whether a model was made for a distribution strategy."""
+    return getattr(model, "_distribute_strategy", None) is not None
+
+
+def profiles(tensorboard: Any) -> bool:
+    """Whether Keras' TensorBoard callback profiles batches."""
+    return bool(tensorboard._should_trace)
+
+
 def is_array_adapter(adapter: Any) -> bool:
     """Whether the data of an iterator are arrays in memory."""
     from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
