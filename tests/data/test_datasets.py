@@ -14,7 +14,7 @@ from tuner.data.splits import Splits, cell_data, cell_rows
 from tuner.errors import DatasetError
 
 RNG = np.random.default_rng(0)
-CV: dict[str, Any] = {"plan": "cv", "folds": 3}
+CV: dict[str, Any] = {"mode": "cv", "folds": 3}
 
 
 def arrays(**changes: Any) -> dict[str, Any]:
