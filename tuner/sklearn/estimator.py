@@ -21,6 +21,7 @@ from tuner.sklearn.targets import chances_of, class_weights, labels_of, targets_
 from tuner.training.declared import (
     VALIDATION_BYTES,
     VALIDATION_SAMPLES,
+    create_weights,
 )
 
 LEAST_BATCH = 32
