@@ -29,14 +29,9 @@ VALIDATIONS = ("split", "test")
 TARGETS = ("labels", "one_hot")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
-<<<<<<< HEAD
-SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
-SCHEDULERS = ("asha", "asha_stopping", "median", "hyperband", "none")
-FITS = ("auto", "plain")
-=======
 SAMPLERS = ("rung_gp", "tpe", "random", "cmaes", "qmc", "gp")
 SCHEDULERS = ("rung_gp", "asha", "asha_stopping", "median", "hyperband", "none")
->>>>>>> main
+FITS = ("auto", "plain")
 ENGINES = ("auto", "ray_tune", "fused")
 GRID = "grid"
 """The sampler of the modes that run every point of the grid."""
