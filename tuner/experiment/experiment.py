@@ -146,8 +146,12 @@ class Experiment:
         among=FOLD_RACING,
         group=HOW,
     )
-    value: str = option(
-        "last", "a trial's value: its last or its best epoch's", among=VALUES, group=HOW
+    value: str | None = option(
+        None,
+        "a trial's value: its last or its best epoch's (a search takes the best, grid and cv the "
+        "last)",
+        among=VALUES,
+        group=HOW,
     )
     seed: int = option(0, "seed of everything", least=0, group=HOW)
     deterministic: bool = option(False, "the same study at any concurrency", group=HOW)
