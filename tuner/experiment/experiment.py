@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tuner.errors import ExperimentError
 from tuner.experiment.direction import AUTO, DIRECTIONS, direction_of
 from tuner.options import check_options, option, options_of
+from tuner.schedulers.contract import Scheduler
+from tuner.schedulers.registry import REGISTRY
 from tuner.search_space.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ TARGETS = ("labels", "one_hot")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
 SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
-SCHEDULERS = ("asha", "asha_stopping", "median", "hyperband", "none")
 ENGINES = ("auto", "ray_tune", "fused")
 GRID = "grid"
 """The sampler of the modes that run every point of the grid."""
@@ -128,8 +129,12 @@ class Experiment:
         "tpe", "who proposes: tpe, random, cmaes, qmc, gp", among=(*SAMPLERS, GRID), group=HOW
     )
     multivariate: bool = option(True, "tpe: model axes together", group=HOW)
-    scheduler: str = option(
-        "asha", "who stops: asha, median, hyperband, none", among=SCHEDULERS, group=HOW
+    scheduler: str | Scheduler = option(
+        "asha",
+        "who stops: asha, asha_stopping, median, hyperband, none, or module:FACTORY",
+        among=REGISTRY.names,
+        objects=True,
+        group=HOW,
     )
     eta: int = option(3, "asha, hyperband: one in eta goes on at a rung", least=2, group=HOW)
     min_epochs: int = option(1, "epoch before which no trial is stopped", least=1, group=HOW)
