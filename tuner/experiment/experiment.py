@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from tuner.errors import ExperimentError
 from tuner.experiment.direction import AUTO, DIRECTIONS, direction_of
 from tuner.options import check_options, option, options_of
+from tuner.samplers.registry import known_samplers
 from tuner.schedulers.contract import Scheduler
 from tuner.schedulers.registry import REGISTRY
 from tuner.search_space.space import SearchSpace
 
 if TYPE_CHECKING:
     import keras
+    from optuna.samplers import BaseSampler
 
     from tuner.data.datasets import Dataset
     from tuner.trial.trial import Trial
@@ -31,7 +33,7 @@ VALIDATIONS = ("split", "test")
 TARGETS = ("labels", "one_hot")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
-SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
+SAMPLERS = ("rung_gp", "tpe", "random", "cmaes", "qmc", "gp")
 ENGINES = ("auto", "ray_tune", "fused")
 GRID = "grid"
 """The sampler of the modes that run every point of the grid."""
@@ -125,13 +127,17 @@ class Experiment:
     folds: int = option(3, "cv: how many folds", least=2, group=WHAT)
     repeats: int = option(1, "cv: how many times, reshuffled", least=1, group=WHAT)
     shuffle: bool = option(False, "cv: shuffle before splitting", group=WHAT)
-    sampler: str = option(
-        "tpe", "who proposes: tpe, random, cmaes, qmc, gp", among=(*SAMPLERS, GRID), group=HOW
+    sampler: str | BaseSampler = option(
+        "tpe",
+        "who proposes: rung_gp, tpe, random, cmaes, qmc, gp, or module:FACTORY",
+        among=lambda: (*known_samplers(), GRID),
+        objects=True,
+        group=HOW,
     )
-    multivariate: bool = option(True, "tpe: model axes together", group=HOW)
+    multivariate: bool = option(False, "tpe: model axes together", group=HOW)
     scheduler: str | Scheduler = option(
         "asha",
-        "who stops: asha, asha_stopping, median, hyperband, none, or module:FACTORY",
+        "who stops: rung_gp, asha, asha_stopping, median, hyperband, none, or module:FACTORY",
         among=REGISTRY.names,
         objects=True,
         group=HOW,
