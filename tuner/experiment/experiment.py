@@ -128,7 +128,7 @@ class Experiment:
     repeats: int = option(1, "cv: how many times, reshuffled", least=1, group=WHAT)
     shuffle: bool = option(False, "cv: shuffle before splitting", group=WHAT)
     sampler: str | BaseSampler = option(
-        "tpe",
+        "rung_gp",
         "who proposes: rung_gp, tpe, random, cmaes, qmc, gp, or module:FACTORY",
         among=lambda: (*known_samplers(), GRID),
         objects=True,
@@ -136,7 +136,7 @@ class Experiment:
     )
     multivariate: bool = option(False, "tpe: model axes together", group=HOW)
     scheduler: str | Scheduler = option(
-        "asha",
+        "rung_gp",
         "who stops: rung_gp, asha, asha_stopping, median, hyperband, none, or module:FACTORY",
         among=REGISTRY.names,
         objects=True,
