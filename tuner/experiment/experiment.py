@@ -34,6 +34,7 @@ TARGETS = ("labels", "one_hot")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
 SAMPLERS = ("rung_gp", "tpe", "random", "cmaes", "qmc", "gp")
+FITS = ("auto", "plain")
 ENGINES = ("auto", "ray_tune", "fused")
 GRID = "grid"
 """The sampler of the modes that run every point of the grid."""
@@ -150,8 +151,12 @@ class Experiment:
         among=FOLD_RACING,
         group=HOW,
     )
-    value: str = option(
-        "last", "a trial's value: its last or its best epoch's", among=VALUES, group=HOW
+    value: str | None = option(
+        None,
+        "a trial's value: its last or its best epoch's (a search takes the best, grid and cv the "
+        "last)",
+        among=VALUES,
+        group=HOW,
     )
     seed: int = option(0, "seed of everything", least=0, group=HOW)
     deterministic: bool = option(False, "the same study at any concurrency", group=HOW)
@@ -160,6 +165,17 @@ class Experiment:
         "auto",
         "fused (networks as one program), ray_tune, or auto",
         among=ENGINES,
+        group=RESOURCES,
+    )
+    fit: str = option(
+        "auto",
+        "who runs model.fit: auto (programs that trials of equal graphs share) or plain (Keras)",
+        among=FITS,
+        group=RESOURCES,
+    )
+    exact: bool = option(
+        False,
+        "share a program between equal graphs alone, not where a number differs",
         group=RESOURCES,
     )
     lanes: int | None = option(

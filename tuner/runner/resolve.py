@@ -48,10 +48,10 @@ def headline(settled: Experiment, path: Path) -> str:
         points = f"{len(grid_points(space))} grid points"
     if cells > 1:
         points += f" on {cells} folds"
-    by = f"{settled.sampler} + {settled.scheduler}"
-    if settled.sampler == settled.scheduler == "rung_gp":
-        by += " (one model of all curves proposes and promotes)"
-    return f"{path.name}: {points}, {by}, seed {settled.seed}, {data}{judged}{epochs}"
+    return (
+        f"{path.name}: {points}, {settled.sampler} + {settled.scheduler}, seed "
+        f"{settled.seed}, {data}{judged}{epochs}"
+    )
 
 
 def notes(settled: Experiment) -> list[str]:
