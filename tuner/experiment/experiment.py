@@ -29,8 +29,9 @@ VALIDATIONS = ("split", "test")
 TARGETS = ("labels", "one_hot")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
-SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
-SCHEDULERS = ("asha", "asha_stopping", "median", "hyperband", "none")
+SAMPLERS = ("rung_gp", "tpe", "random", "cmaes", "qmc", "gp")
+SCHEDULERS = ("rung_gp", "asha", "asha_stopping", "median", "hyperband", "none")
+FITS = ("auto", "plain")
 ENGINES = ("auto", "ray_tune", "fused")
 GRID = "grid"
 """The sampler of the modes that run every point of the grid."""
@@ -125,11 +126,17 @@ class Experiment:
     repeats: int = option(1, "cv: how many times, reshuffled", least=1, group=WHAT)
     shuffle: bool = option(False, "cv: shuffle before splitting", group=WHAT)
     sampler: str = option(
-        "tpe", "who proposes: tpe, random, cmaes, qmc, gp", among=(*SAMPLERS, GRID), group=HOW
+        "rung_gp",
+        "who proposes: rung_gp, tpe, random, cmaes, qmc, gp",
+        among=(*SAMPLERS, GRID),
+        group=HOW,
     )
-    multivariate: bool = option(True, "tpe: model axes together", group=HOW)
+    multivariate: bool = option(False, "tpe: model axes together", group=HOW)
     scheduler: str = option(
-        "asha", "who stops: asha, median, hyperband, none", among=SCHEDULERS, group=HOW
+        "rung_gp",
+        "who stops: rung_gp, asha, asha_stopping, median, hyperband, none",
+        among=SCHEDULERS,
+        group=HOW,
     )
     eta: int = option(3, "asha, hyperband: one in eta goes on at a rung", least=2, group=HOW)
     min_epochs: int = option(1, "epoch before which no trial is stopped", least=1, group=HOW)
@@ -139,8 +146,12 @@ class Experiment:
         among=FOLD_RACING,
         group=HOW,
     )
-    value: str = option(
-        "last", "a trial's value: its last or its best epoch's", among=VALUES, group=HOW
+    value: str | None = option(
+        None,
+        "a trial's value: its last or its best epoch's (a search takes the best, grid and cv the "
+        "last)",
+        among=VALUES,
+        group=HOW,
     )
     seed: int = option(0, "seed of everything", least=0, group=HOW)
     deterministic: bool = option(False, "the same study at any concurrency", group=HOW)
@@ -149,6 +160,17 @@ class Experiment:
         "auto",
         "fused (networks as one program), ray_tune, or auto",
         among=ENGINES,
+        group=RESOURCES,
+    )
+    fit: str = option(
+        "auto",
+        "who runs model.fit: auto (programs that trials of equal graphs share) or plain (Keras)",
+        among=FITS,
+        group=RESOURCES,
+    )
+    exact: bool = option(
+        False,
+        "share a program between equal graphs alone, not where a number differs",
         group=RESOURCES,
     )
     lanes: int | None = option(
