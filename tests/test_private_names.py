@@ -33,7 +33,6 @@ TO_BE_MOVED: dict[str, set[str]] = {
     "tuner/samplers/views.py": {"_get_trials"},
     "tuner/study/history.py": {"_trial_id"},
     "tuner/study/restore.py": {"_trial_id"},
-    "tuner/training/declared.py": {"_should_trace"},
     "tuner/training/process.py": {"tensorflow.python.framework.ops", "_registry"},
     "tuner/trial/keras_callback.py": {"tensorflow.python.eager.context"},
 }
