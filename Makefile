@@ -2,6 +2,7 @@
 # make run    the main job:             make run ARGS="--trials 50"
 # make test   the tests:                make test ARGS="-k study"
 # make check  lint, format and types
+# make audit  look the versions in requirements.lock up among known faults (pip-audit)
 # make lock   write requirements.lock anew: the newest of everything that pyproject.toml allows
 # make clean  remove whatever these made
 #
@@ -25,7 +26,7 @@ import fcntl; fcntl.flock(3, fcntl.LOCK_EX)' 3>&9; \
 if [ -e $@ ] && [ -z "$$(find $^ -newer $@)" ]; then exit 0; fi
 endef
 
-.PHONY: setup run test check lock clean
+.PHONY: setup run test check audit lock clean
 
 setup: $(READY)
 
@@ -55,6 +56,12 @@ check: setup
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 
+# In an environment of its own: what pip-audit needs is nothing that tuner has.
+audit:
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python $(PIP_INSTALL) "pip-audit>=2.9"
+	$(VENV)-audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
+
 # Resolved on the oldest Python that tuner supports: what supports it supports the newer ones too.
 lock:
 	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("make lock needs Python \
@@ -66,4 +73,4 @@ lock:
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-lock build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock $(VENV)-audit build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
