@@ -1,12 +1,13 @@
 # make setup  prepare .venv; a second call finds it done
 # make run    the main job:             make run ARGS="--trials 50"
 # make test   the tests:                make test ARGS="-k study"
-# make check  lint, format and types
+# make test-gp  the tests that need torch (4 GB, kept in TORCH for the next time)
+# make check  lint, format, types, and who imports whom
 # make audit  look the versions in requirements.lock up among known faults (pip-audit)
 # make lock   write requirements.lock anew: the newest of everything that pyproject.toml allows
 # make clean  remove whatever these made
 #
-# run, test and check set up first if need be. Another Python: make setup PYTHON=python3.12
+# run, test, test-gp and check set up first if need be. Another Python: make setup PYTHON=python3.12
 
 PYTHON ?= python3
 ARGS ?=
@@ -14,6 +15,7 @@ VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 PACKAGES := $(VENV)/.packages
 READY := $(VENV)/.ready
+TORCH ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tuner/torch
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 # One set-up at a time: who comes second waits for a lock that ends with the first one's shell, and
@@ -26,7 +28,7 @@ import fcntl; fcntl.flock(3, fcntl.LOCK_EX)' 3>&9; \
 if [ -e $@ ] && [ -z "$$(find $^ -newer $@)" ]; then exit 0; fi
 endef
 
-.PHONY: setup run test check audit lock clean
+.PHONY: setup run test test-gp check audit lock clean
 
 setup: $(READY)
 
@@ -51,10 +53,22 @@ run: setup
 test: setup
 	$(VENV_PYTHON) -m pytest $(ARGS)
 
+# Linux has torch from PyPI with all of CUDA's libraries only: they lie beside the environment, so
+# that a new environment finds them there.
+test-gp: setup $(TORCH)/.ready
+	PYTHONPATH=$(TORCH) OMP_NUM_THREADS=1 $(VENV_PYTHON) -m pytest -m gp $(ARGS)
+
+$(TORCH)/.ready: | $(PACKAGES)
+	@echo "Installing torch into $(TORCH), in a few minutes"
+	@rm -rf $(TORCH); $(VENV_PYTHON) $(PIP_INSTALL) --target $(TORCH) --constraint requirements.lock \
+	    "torch>=2.6"
+	@touch $@
+
 check: setup
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
+	$(VENV)/bin/lint-imports --no-cache
 
 # In an environment of its own: what pip-audit needs is nothing that tuner has.
 audit:

@@ -40,6 +40,7 @@ import pyarrow.parquet as pq
 from analysis.places import Place, find
 from tuner.errors import ResultsError
 from tuner.store.layout import (
+    ADDED_COLUMNS,
     FORMAT,
     PARAM_PREFIX,
     REPORT_COLUMNS_FIRST,
@@ -235,6 +236,9 @@ def _read_reports(place: Place) -> pa.Table:
 
 
 def _checked(table: pa.Table, fixed: Iterable[str], path: str) -> pa.Table:
+    for name, kind in ADDED_COLUMNS.items():
+        if name in fixed and name not in table.column_names:
+            table = table.append_column(name, pa.nulls(table.num_rows, pa.type_for_alias(kind)))
     missing = [name for name in fixed if name not in table.column_names]
     if missing:
         raise ResultsError(

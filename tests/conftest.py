@@ -6,7 +6,9 @@ import os
 import signal
 import uuid
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 # Before TensorFlow is imported anywhere: its start-up lines are no news.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,6 +27,21 @@ hypothesis.settings.load_profile("tuner")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job is deaf to Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)  # and so would all be that tests start
+
+NEED_ALL = "TUNER_TESTS_NEED_ALL"
+"""Set by .ci/run: a test that is skipped because something is not installed fails the run."""
+
+OPTIONAL = {
+    "Chromium (report, PNG files)": lambda: which("chromium") or which("google-chrome"),
+    "kaleido (PNG files)": lambda: find_spec("kaleido"),
+    "psycopg (ledgers in PostgreSQL)": lambda: find_spec("psycopg"),
+    "PostgreSQL's server (the same)": lambda: (
+        which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    ),
+    "torch (sampler gp; `make test-gp` brings it)": lambda: find_spec("torch"),
+    "a real MNIST, named by TUNER_MNIST": lambda: os.environ.get("TUNER_MNIST"),
+}
+"""What some tests need and a machine may lack."""
 
 MARK = "TUNER_TEST_SESSION"
 """Set for these tests alone and inherited by all that they start, Ray's daemons included, which
@@ -54,12 +71,35 @@ def end_all(processes: list[psutil.Process]) -> None:
     psutil.wait_procs(processes, timeout=10)
 
 
+def not_installed(reporter: pytest.TerminalReporter) -> list[str]:
+    """Why tests were skipped, where it is that something is not installed."""
+    reasons = [report.longrepr[2] for report in reporter.stats.get("skipped", [])]
+    return sorted({reason for reason in reasons if "not installed" in reason})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lacking = [what for what, there in OPTIONAL.items() if not there()]
+    if lacking:
+        terminalreporter.section("not here, so their tests do not run")
+        for what in lacking:
+            terminalreporter.line(what)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get(NEED_ALL) and reporter is not None and (lacking := not_installed(reporter)):
+        reporter.line("")
+        reporter.line(f"{NEED_ALL} is set, and tests were skipped: {'; '.join(lacking)}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(scope="session")
 def mnist() -> Path:
     """The path of a real MNIST, named by TUNER_MNIST."""
     path = os.environ.get("TUNER_MNIST")
     if path is None:
-        pytest.skip("TUNER_MNIST names no mnist.npz")
+        pytest.skip("a real MNIST is not installed")
     return Path(path)
 
 

@@ -16,7 +16,7 @@ def saved(path: Path, curve: Curve = half_diverging, *, workers: int = 3, **fiel
     """A study's folder, made on the simulated engine."""
     path.mkdir(parents=True, exist_ok=True)
     settled = experiment(**fields)
-    simulate(settled, curve, folder=path, workers=workers)
+    simulate(settled, curve, folder=path, workers=workers).ledger.disconnect()
     loaded = Loaded(settled, Source("object", "tests"))
     write_study_json(path, {"name": path.name, **describe(loaded, settled, None)})
     return load(path)

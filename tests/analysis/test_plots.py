@@ -1,7 +1,9 @@
-"""Every figure says what its table says, and can be drawn by plotly and by matplotlib."""
+"""Every figure says what its table says, and can be drawn, in a page and as a PNG."""
 
 from __future__ import annotations
 
+import shutil
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 import analysis
 from analysis import plots, plots_training
 from analysis.loading import Tables
-from analysis.png import save_png, write_pngs
+from analysis.png import save_pngs, write_pngs
 from tests.analysis.studies import saved
 from tests.brain import rising
 from tuner.engines.simulated import Step
@@ -144,8 +146,13 @@ def test_images_have_their_labels() -> None:
         plots_training.images(np.zeros((5, 4)), np.zeros(5))
 
 
-def test_matplotlib_draws_every_figure_of_every_mode(studies: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+def chromium() -> str | None:
+    return shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(find_spec("kaleido") is None, reason="kaleido is not installed")
+@pytest.mark.skipif(chromium() is None, reason="Chromium is not installed")
+def test_every_figure_of_every_mode_becomes_a_png(studies: Path, tmp_path: Path) -> None:
     write_pngs([studies], tmp_path)
     written = list(tmp_path.glob("*.png"))
     expected = sum(
@@ -154,5 +161,14 @@ def test_matplotlib_draws_every_figure_of_every_mode(studies: Path, tmp_path: Pa
     )
     assert len(written) == expected
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
-    save_png(plots_training.images(np.ones((4, 8, 8)), np.arange(4)), tmp_path / "images.png")
+    images = plots_training.images(np.ones((4, 8, 8)), np.arange(4))
+    save_pngs({tmp_path / "images.png": images})
     assert (tmp_path / "images.png").stat().st_size > 1000
+
+
+def test_png_files_without_kaleido_are_refused(
+    studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.png.find_spec", lambda name: None)
+    with pytest.raises(ResultsError, match="PNG files need kaleido"):
+        write_pngs([studies], tmp_path)

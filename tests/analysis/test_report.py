@@ -58,7 +58,7 @@ def dom(page: Path, folder: Path) -> tuple[str, list[str]]:
     return done.stdout, [line for line in said if not line.startswith("[.WebGL")]  # the driver's
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+@pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
 @pytest.mark.parametrize("mode", MODES)
 def test_every_figure_draws_in_a_browser(mode: str, tmp_path: Path) -> None:
     curve = rising_curve if mode == "cv" else half_diverging

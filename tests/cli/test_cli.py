@@ -139,7 +139,7 @@ def test_show_a_study_a_trial_and_csv(study: Path, capsys: pytest.CaptureFixture
     assert "ending trials early saved" in out
     assert run_command(["show", str(study), "0"]) == 0
     out = capsys.readouterr().out
-    assert "trial 0 of brain: COMPLETE" in out
+    assert "trial 0 of brain: STOPPED" in out
     assert "█" in out
     assert run_command(["show", str(study), "3"]) == 0
     assert "ValueError: no luck" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from tuner.data.splits import Splits, cell_data, cell_rows
 from tuner.errors import DatasetError
 
 RNG = np.random.default_rng(0)
-CV: dict[str, Any] = {"plan": "cv", "folds": 3}
+CV: dict[str, Any] = {"mode": "cv", "folds": 3}
 
 
 def arrays(**changes: Any) -> dict[str, Any]:
@@ -360,7 +360,9 @@ def test_an_unreachable_download_is_one_line(name: str, monkeypatch: pytest.Monk
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif("TUNER_MNIST" not in os.environ, reason="TUNER_MNIST names no mnist.npz")
+@pytest.mark.skipif(
+    "TUNER_MNIST" not in os.environ, reason="a real MNIST is not installed: TUNER_MNIST names none"
+)
 def test_mnist_from_a_file() -> None:
     mnist = load(os.environ["TUNER_MNIST"])
     assert mnist.x_train.shape == (60000, 28, 28)

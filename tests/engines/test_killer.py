@@ -51,6 +51,7 @@ def test_a_point_that_kills_its_process_costs_its_own_trial_alone(
     study: Study = open_study(settled, tmp_path)
     Chosen(engine, "asked for", make_engine(engine, job(settled, digits()), runtime)).run(study)
     study.recorder.close(study.records)
+    study.ledger.disconnect()
     trials = pd.read_parquet(tmp_path / "trials.parquet")
     kills = (trials["param_rate"] == 0.1) & (trials["param_kind"] == "kills")
     assert kills.sum() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from tuner.data.splits import Splits, cell_data
 from tuner.engines.trainer import Send, Trainer
 from tuner.testing.engines import cells, digits
 from tuner.training import globals_internals
+from tuner.training.process import clear_worker, kept_type_policy
 from tuner.training.run_cell import run_cell
 from tuner.trial.cells import Cell, Decision, Outcome
 
@@ -66,6 +68,28 @@ def step(one: Trainer, what: Cell | Decision, numbers: list[dict[str, float]]) -
 
 def test_keras_and_tensorflow_have_what_taking_turns_needs() -> None:
     globals_internals.check()
+
+
+def test_a_type_policy_set_at_the_head_of_a_file_holds_on_every_thread_and_in_every_cell() -> None:
+    import keras
+
+    found: list[str] = []
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    restore = kept_type_policy()
+    keras.config.set_dtype_policy(before)
+
+    def look() -> None:
+        clear_worker()
+        restore()
+        found.append(keras.config.dtype_policy().name)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == ["mixed_bfloat16"]
+    keras.config.set_dtype_policy(before)
+    assert keras.config.dtype_policy() == before
 
 
 def test_functions_that_take_turns_give_the_numbers_that_each_gives_alone() -> None:

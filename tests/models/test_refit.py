@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.brain import simulate
@@ -20,9 +21,9 @@ from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.settle import settle
 from tuner.models.model_files import JSON_FILE, MODEL_FILE, WEIGHTS_FILE, export
-from tuner.models.refit import REFIT_FILE, refit
+from tuner.models.refit import REFIT_FILE, _trained_epochs, refit
 from tuner.models.scores import probabilities
-from tuner.results.results import load
+from tuner.results.results import Results, load
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.store.study_json import describe, write_study_json
 from tuner.trial.cells import Cell
@@ -155,6 +156,28 @@ def test_refit_ends_where_the_trial_ended_or_was_best(
 ) -> None:
     path = study(tmp_path, value=value)
     assert refit(path).epochs == epochs
+
+
+@pytest.mark.parametrize(
+    ("state", "value", "best_epoch", "trains"),
+    [
+        ("COMPLETE", "best", 2, 2),
+        ("STOPPED", "best", 2, 2),  # a trial that was stopped may be the best
+        ("STOPPED", "last", 2, None),
+        ("COMPLETE", "last", 9, None),
+        ("COMPLETE", "best", 9, None),
+    ],
+)
+def test_refit_trains_to_the_epoch_of_the_trials_value(
+    state: str, value: str, best_epoch: int, trains: int | None
+) -> None:
+    results = Results(
+        path=Path(),
+        study={"experiment": {"value": value}},
+        trials=pd.DataFrame({"trial": [0], "state": [state], "best_epoch": [best_epoch]}),
+        reports=pd.DataFrame({"trial": [0] * 9, "fold": 0, "epoch": range(1, 10)}),
+    )
+    assert _trained_epochs(results, 0, limit=9) == trains
 
 
 def test_another_trial_and_other_parameters(tmp_path: Path) -> None:

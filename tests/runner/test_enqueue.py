@@ -149,7 +149,7 @@ def test_the_axes_defaults_come_first_and_trial_0_tries_them() -> None:
     settled = first(trials=3, sampler="random")
     points = first_points(settled, [{"n": 7}])
     assert points == [{"x": 0.25}, {"n": 7}]
-    study = Study(settled, Ledger("defaults", settled.mode), enqueued=points)
+    study = Study(settled, Ledger("defaults", settled.direction), enqueued=points)
     params = [cell.params for cell in (study.ask() for _ in range(3)) if cell is not None]
     assert params[0]["x"] == 0.25
     assert params[1]["n"] == 7
@@ -159,7 +159,9 @@ def test_the_axes_defaults_come_first_and_trial_0_tries_them() -> None:
 def test_enqueued_choices_of_any_kind_are_tried() -> None:
     settled = experiment(space=CHOICES, trials=4, sampler="random")
     given = [{"layers": (32,)}, {"layers": True}, {"weight": None}, {"layers": 1}]
-    study = Study(settled, Ledger("choices", settled.mode), enqueued=first_points(settled, given))
+    study = Study(
+        settled, Ledger("choices", settled.direction), enqueued=first_points(settled, given)
+    )
     params = [cell.params for cell in (study.ask() for _ in given) if cell is not None]
     assert params[0]["layers"] == (32,)
     assert params[1]["layers"] is True
@@ -168,6 +170,6 @@ def test_enqueued_choices_of_any_kind_are_tried() -> None:
 
 
 def test_a_grid_takes_no_points() -> None:
-    settled = experiment(space={"n": Int(1, 9, grid=[1])}, plan="grid")
+    settled = experiment(space={"n": Int(1, 9, grid=[1])}, mode="grid")
     with pytest.raises(SearchSpaceError, match="gives 1 points and a grid has its own"):
         first_points(settled, [{"n": 1}])

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
-from optuna.samplers._tpe.sampler import _split_trials
 
 from tests.brain import experiment, half_diverging, open_study, rising, simulate
 from tuner.engines.simulated import Step
-from tuner.errors import ExperimentError
+from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import SAMPLERS
-from tuner.samplers.registry import caveat, check_sampler
-from tuner.samplers.tpe import _Windowed
+from tuner.samplers.inside import InsideSampler
+from tuner.samplers.per_trial import Setting
+from tuner.samplers.registry import caveat, check_sampler, for_trial, open_sampler
+from tuner.samplers.rung_view import newest_and_best
 from tuner.search_space.axes import Categorical, Float, Int
+from tuner.search_space.space import SearchSpace
 from tuner.trial.cells import Cell, State
 
 ALL = [pytest.param(name, marks=pytest.mark.gp if name == "gp" else ()) for name in SAMPLERS]
@@ -71,7 +75,8 @@ def test_a_study_resumed_in_a_new_process_gets_the_point_that_an_undisturbed_one
     name: str, tmp_path: Path
 ) -> None:
     fields = {"space": SPACE, "sampler": name, "seed": 4, "scheduler": "none"}
-    simulate(experiment(**fields, trials=14), half_diverging, folder=tmp_path)
+    begun = simulate(experiment(**fields, trials=14), half_diverging, folder=tmp_path)
+    begun.ledger.disconnect()
     undisturbed = simulate(experiment(**fields, trials=15), half_diverging)
     root = Path(__file__).parents[2]
     done = subprocess.run(
@@ -135,50 +140,55 @@ def test_tpe_has_both_its_forms(multivariate: bool) -> None:
     assert len(study.records) == 25
 
 
-@pytest.mark.parametrize("space", [SPACE, CONDITIONAL], ids=["flat", "conditional"])
-def test_in_a_large_study_tpe_sees_the_best_and_the_newest(
-    space: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_of_many_trials_a_sampler_sees_the_best_and_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its points are those of one that sees all until there are more."""
-    fields = {"space": space, "sampler": "tpe", "seed": 3, "scheduler": "none", "trials": 60}
-    whole = simulate(experiment(**fields), rising).records
-    monkeypatch.setattr("tuner.samplers.tpe.TPE_BEST", 8)
-    monkeypatch.setattr("tuner.samplers.tpe.TPE_NEWEST", 12)
-    monkeypatch.setattr("tuner.samplers.tpe.TPE_SEES", 20)
-    seen, best = [], [0.0]
-
-    def split(*given: Any) -> Any:
-        seen.append(len(given[1]))
-        best.append(max(trial.value for trial in given[1] if trial.value is not None))
-        return _split_trials(*given)
-
-    monkeypatch.setattr("optuna.samplers._tpe.sampler._split_trials", split)
-    some, again = (simulate(experiment(**fields), rising).records for _ in range(2))
-    assert max(seen) == 20
-    half = len(best) // 2
-    assert best[1:half] == sorted(best[1:half])  # the best so far never drops out
-    points = [record.params for record in some]
-    assert points == [record.params for record in again]
-    assert points[:21] == [record.params for record in whole[:21]]
-    assert points != [record.params for record in whole]
+    monkeypatch.setattr("tuner.samplers.rung_view.BEST", 2)
+    monkeypatch.setattr("tuner.samplers.rung_view.NEWEST", 3)
+    losses = dict(enumerate([5.0, 1.0, 4.0, 0.5, 9.0, 8.0, 7.0]))
+    assert newest_and_best(losses) == [1, 3, 4, 5, 6]
+    assert newest_and_best({0: 1.0, 4: 2.0}) == [0, 4]
 
 
-@pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_the_best_are_those_that_tpe_itself_would_pick(
-    direction: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settled = experiment(
-        space=SPACE, direction=direction, scheduler="none", sampler="random", trials=90
-    )
-    study = simulate(settled, half_diverging).ledger._study
-    monkeypatch.setattr("tuner.samplers.tpe.TPE_NEWEST", 20)
-    for best in (10, 60):  # fewer than the COMPLETE ones, and more
-        monkeypatch.setattr("tuner.samplers.tpe.TPE_BEST", best)
-        monkeypatch.setattr("tuner.samplers.tpe.TPE_SEES", best + 20)
-        trials = study.get_trials(deepcopy=False)
-        picked, _ = _split_trials(study, trials[:70], best)
-        shown = [trial.number for trial in _Windowed(study).shown(trials)]
-        assert sorted(shown) == sorted([*(t.number for t in picked), *range(70, 90)])
+class _Outside(optuna.samplers.RandomSampler):
+    """Proposes what no axis holds."""
+
+    def sample_independent(self, *asked: Any) -> Any:
+        return 7.5
+
+
+def test_a_sampler_that_leaves_the_space_is_named() -> None:
+    study = optuna.create_study(sampler=InsideSampler(_Outside()))
+    with pytest.raises(StudyError, match=r"_Outside proposed 7\.5 .*'x'.* from 0\.0 to 1\.0"):
+        study.ask().suggest_float("x", 0.0, 1.0)
+    with pytest.raises(StudyError, match=r"_Outside proposed 7\.5 for axis 'n'.*whole numbers"):
+        study.ask().suggest_int("n", 0, 9)
+    with pytest.raises(StudyError, match=r"_Outside proposed 7\.5 .*'k'.*one of \['a', 'b'\]"):
+        study.ask().suggest_categorical("k", ["a", "b"])
+
+
+def test_any_sampler_of_optunas_proposes() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler = open_sampler("optuna.samplers:BruteForceSampler")
+    setting = Setting(0, SearchSpace({"k": Categorical([1, 2, 3])}))
+    study, seen = optuna.create_study(), set()
+    for number in range(3):
+        study.sampler = for_trial(sampler, number, setting)
+        trial = study.ask()
+        seen.add(trial.suggest_categorical("k", [1, 2, 3]))
+        study.sampler = optuna.samplers.RandomSampler()  # a study of ours tells past its sampler
+        study.tell(trial, 0.0)
+    assert seen == {1, 2, 3}
+
+
+def test_what_is_no_sampler_is_refused_by_name() -> None:
+    with pytest.raises(ExperimentError, match=r"'tpee' is not one of rung_gp, tpe, random"):
+        check_sampler("tpee")
+    with pytest.raises(ExperimentError, match=r"'json:Dump' cannot be imported: module 'json'"):
+        check_sampler("json:Dump")
+    with pytest.raises(ExperimentError, match=r"what 'builtins:dict' makes is a dict"):
+        open_sampler("builtins:dict")
 
 
 def test_enqueued_points_come_first_and_the_sampler_fills_what_they_leave_out() -> None:
@@ -195,13 +205,11 @@ def test_enqueued_points_come_first_and_the_sampler_fills_what_they_leave_out() 
 def test_a_missing_package_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tuner.samplers.registry.find_spec", lambda name: None)
     with pytest.raises(ExperimentError, match=r"sampler 'gp' needs the package torch; pip install"):
-        check_sampler(experiment(sampler="gp"))
+        check_sampler("gp")
 
 
 def test_what_a_sampler_cannot_learn_from_is_said() -> None:
-    assert "learns nothing from STOPPED" in (caveat(experiment(sampler="gp")) or "")
-    assert "last value" in (caveat(experiment(sampler="cmaes")) or "")
-    assert caveat(experiment(sampler="tpe")) is None
-    assert caveat(experiment(sampler="gp", scheduler="none")) is None
-    said = caveat(experiment(sampler="cmaes", space=CONDITIONAL, scheduler="none"))
+    assert caveat("tpe", SearchSpace(CONDITIONAL)) is None
+    assert caveat("cmaes", SearchSpace(SPACE)) is None
+    said = caveat("cmaes", SearchSpace(CONDITIONAL))
     assert said == "cmaes draws categorical and conditional axes at random: kind, depth, rate"

@@ -67,7 +67,7 @@ def test_each_choice_is_itself_again_after_json_ledger_and_table(
     def curve(cell: Cell) -> Any:
         yield Step(1, {"val_accuracy": cell.params["x"]})
 
-    settled = experiment(space=space, plan="grid")
+    settled = experiment(space=space, mode="grid")
     study = simulate(settled, curve, folder=tmp_path)
     points = [record.params for record in study.records]
     assert all(map(same, [point["kind"] for point in points], choices))
@@ -297,7 +297,7 @@ def test_set_takes_choices_that_are_lists_and_none() -> None:
 def test_a_column_of_mixed_choices_tells_them_apart() -> None:
     space = SearchSpace({"kind": Categorical(["1", 1])})
     study = simulate(
-        experiment(space=space, plan="grid"),
+        experiment(space=space, mode="grid"),
         lambda cell: iter([Step(1, {"val_accuracy": 0.5})]),
     )
     column = trials_table(study.records, space, "simulated")["param_kind"].to_pylist()

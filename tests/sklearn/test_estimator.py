@@ -5,12 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.datasets import load_breast_cancer
+from sklearn.preprocessing import StandardScaler
 
 import tests.cells  # noqa: F401  # one thread for TensorFlow, before it starts
 from tests.cells import digits
 from tuner.errors import ExperimentError
+from tuner.sklearn.arguments import samples_of, task_of
 from tuner.sklearn.estimator import KerasClassifier, KerasRegressor
-from tuner.sklearn.objective import seeded
+from tuner.sklearn.objective import probe_model, seeded
+from tuner.sklearn.param_grid import param_grid
 
 DATA = digits()
 NAMES = np.array(list("abcdefghij"))
@@ -119,3 +123,157 @@ def test_a_model_that_is_not_compiled_is_refused() -> None:
         KerasRegressor(build).fit(np.zeros((4, 1)), np.zeros(4))
     with pytest.raises(ExperimentError, match="build_model returned None"):
         KerasRegressor(lambda X, y: None).fit(np.zeros((4, 1)), np.zeros(4))
+
+
+# ------------------------------------------------- the loss decides the form of the targets
+
+CANCER = load_breast_cancer(return_X_y=True)
+X2 = StandardScaler().fit_transform(CANCER[0])[:200]
+Y2 = CANCER[1][:200]
+
+
+def network(loss: Any, width: int | None, activation: str | None) -> Any:
+    """A builder: `width` None takes y's."""
+
+    def build(X: Any, y: Any) -> Any:
+        import keras
+
+        made = loss() if callable(loss) and isinstance(loss, type) else loss
+        model = keras.Sequential([keras.Input(X.shape[1:])])
+        model.add(keras.layers.Dense(width or y.shape[1], activation))
+        model.compile(keras.optimizers.Adam(0.05), made)
+        return model
+
+    return build
+
+
+def logits(name: str) -> Any:
+    import keras
+
+    return getattr(keras.losses, name)(from_logits=True)
+
+
+FORMS: list[tuple[Any, int | None, str | None]] = [
+    ("categorical_crossentropy", None, "softmax"),
+    ("sparse_categorical_crossentropy", None, "softmax"),
+    ("binary_crossentropy", 1, "sigmoid"),
+    ("binary_crossentropy", None, "sigmoid"),
+    ("binary_focal_crossentropy", 1, "sigmoid"),
+    ("hinge", 1, "tanh"),
+    ("mse", 1, "sigmoid"),
+    ("mse", None, "softmax"),
+    ("kl_divergence", None, "softmax"),
+]
+LABELS = [
+    Y2,
+    Y2.astype(float),
+    Y2.astype(bool),
+    Y2.astype("uint8"),
+    np.array(["bad", "good"])[Y2],
+    np.array([-1, 1])[Y2],
+    np.array(["bad", "good"], object)[Y2],
+]
+
+
+@pytest.mark.parametrize(("loss", "width", "activation"), FORMS, ids=str)
+def test_any_loss_learns_two_classes(loss: Any, width: Any, activation: Any) -> None:
+    estimator = KerasClassifier(network(loss, width, activation), epochs=15)
+    estimator.fit(X2, Y2)
+    assert estimator.score(X2, Y2) > 0.9
+    proba = estimator.predict_proba(X2)
+    assert proba.shape == (200, 2)
+    np.testing.assert_array_equal(estimator.predict(X2), proba.argmax(axis=1))
+
+
+@pytest.mark.parametrize("name", ["BinaryCrossentropy", "SparseCategoricalCrossentropy"])
+def test_logits_become_probabilities(name: str) -> None:
+    width = 1 if name == "BinaryCrossentropy" else 2
+    estimator = KerasClassifier(network(logits(name), width, None), epochs=15).fit(X2, Y2)
+    proba = estimator.predict_proba(X2)
+    assert estimator.score(X2, Y2) > 0.9
+    assert proba.sum(axis=1) == pytest.approx(np.ones(200), abs=1e-5)
+    assert 0 <= proba.min() <= proba.max() <= 1
+
+
+@pytest.mark.parametrize("y", LABELS, ids=lambda y: str(y.dtype))
+def test_the_dtype_of_labels_decides_nothing(y: Any) -> None:
+    with seeded(1):
+        estimator = KerasClassifier(network("binary_crossentropy", 1, "sigmoid"), epochs=15)
+        estimator.fit(X2, y)
+    assert estimator.score(X2, y) > 0.9
+    assert set(estimator.predict(X2)) == set(y)
+    assert estimator.predict(X2).dtype == y.dtype
+
+
+def test_one_hot_rows_are_predicted_as_such() -> None:
+    y = np.eye(2)[Y2]
+    estimator = KerasClassifier(network("categorical_crossentropy", None, "softmax"), epochs=15)
+    estimator.fit(X2, y)
+    assert estimator.predict(X2).shape == (200, 2)
+    assert estimator.score(X2, y) > 0.9
+
+
+def test_several_labels_a_sample() -> None:
+    y = np.column_stack([Y2, 1 - Y2, X2[:, 0] > 0, np.ones(200)]).astype(int)
+    estimator = KerasClassifier(network("binary_crossentropy", None, "sigmoid"), epochs=30)
+    estimator.fit(X2, y)
+    assert estimator.predict(X2).shape == (200, 4)
+    assert estimator.score(X2, y) > 0.7
+    with pytest.raises(ExperimentError, match="y has several labels a sample; weigh samples"):
+        KerasClassifier(
+            network("binary_crossentropy", None, "sigmoid"), fit_params={"class_weight": "balanced"}
+        ).fit(X2, y)
+
+
+@pytest.mark.parametrize("weight", ["balanced", {"bad": 1.0, "good": 9.0}, {0: 1.0, 1: 9.0}])
+def test_classes_are_weighed_by_the_users_labels(weight: Any) -> None:
+    y = np.array(["bad", "good"])[Y2]
+    given = {"class_weight": weight}
+    for loss, width in (("binary_crossentropy", 1), ("sparse_categorical_crossentropy", 2)):
+        build = network(loss, width, "sigmoid" if width == 1 else "softmax")
+        with seeded(1):
+            plain = KerasClassifier(build, epochs=2).fit(X2, y)
+        with seeded(1):
+            weighed = KerasClassifier(build, epochs=2, fit_params=given).fit(X2, y)
+        assert weighed.history_.history["loss"] != plain.history_.history["loss"]
+    with pytest.raises(ExperimentError, match="class_weight names 'ugly', which is none of the"):
+        KerasClassifier(build, fit_params={"class_weight": {"ugly": 1.0}}).fit(X2, y)
+
+
+def test_weights_of_samples_reach_the_fit() -> None:
+    weights = np.where(Y2 == 1, 1.0, 0.0)
+    estimator = KerasClassifier(network("binary_crossentropy", 1, "sigmoid"), epochs=15)
+    plain = estimator.fit(X2, Y2).predict(X2).mean()
+    weighed = estimator.fit(X2, Y2, sample_weight=weights).predict(X2).mean()
+    assert weighed > plain + 0.02
+
+
+@pytest.mark.parametrize(
+    ("loss", "width", "y", "task"),
+    [
+        ("mse", 1, np.arange(200) % 50, "regressor"),
+        ("binary_crossentropy", 1, Y2.astype(float), "classifier"),
+        ("sparse_categorical_crossentropy", 2, Y2.astype(float), "classifier"),
+        ("categorical_crossentropy", None, np.eye(2)[Y2], "classifier"),
+        ("mae", None, np.eye(2)[Y2], "regressor"),
+        ("mse", 1, np.linspace(0, 1, 200), "regressor"),
+    ],
+)
+def test_the_loss_says_what_the_task_is(loss: str, width: Any, y: Any, task: str) -> None:
+    grid = param_grid({})
+    samples = samples_of(X2, y, None)
+    build = network(loss, width, None)
+    assert task_of("auto", samples, lambda rows: probe_model(build, grid, X2, rows)) == task
+
+
+def test_a_model_of_several_outputs_is_refused_with_the_way_out() -> None:
+    def build(X: Any, y: Any) -> Any:
+        import keras
+
+        x = keras.Input(X.shape[1:])
+        model = keras.Model(x, [keras.layers.Dense(1)(x), keras.layers.Dense(1)(x)])
+        model.compile("sgd", ["mse", "mse"])
+        return model
+
+    with pytest.raises(ExperimentError, match=r"2 (losses|outputs), and a search scores one"):
+        KerasClassifier(build).fit(X2, Y2)

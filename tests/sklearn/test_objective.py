@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import check_scoring
 
 from tests.cells import Reports, run
-from tests.sklearn.test_estimator import NAMES, classifier
+from tests.sklearn.test_estimator import classifier
 from tuner.sklearn.objective import EstimatorFactory, scored_fit, seeded
 from tuner.sklearn.param_grid import param_grid
 from tuner.trial.cells import Ending
@@ -20,7 +20,7 @@ POINT = {"units": 8, "epochs": 2}
 
 def objective(make: EstimatorFactory = MAKE, scoring: Any = "accuracy", **options: Any) -> Any:
     options = {"train_score": False, "every_epoch": False, **options}
-    return scored_fit(make, GRID, check_scoring(make({}), scoring), NAMES, **options)
+    return scored_fit(make, GRID, check_scoring(make({}), scoring), **options)
 
 
 def test_every_epoch_is_reported_and_the_last_is_scored() -> None:

@@ -88,3 +88,10 @@ def test_axes_keep_their_order_and_constants_are_constants() -> None:
 def test_what_is_no_grid_is_named(declared: Any, message: str) -> None:
     with pytest.raises(SearchSpaceError, match=message):
         param_grid(declared)
+
+
+def test_names_that_look_like_a_later_dicts_lose_nothing() -> None:
+    declared = [{"units": [3], "units_1": [8, 9]}, {"units": [5, 6]}, {"units_1": [1], "grid": [2]}]
+    grid = param_grid(declared)
+    points = [grid.decode(point) for point in grid_points(grid.space)]
+    assert points == list(ParameterGrid(declared))

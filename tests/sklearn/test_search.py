@@ -19,7 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from tests.cells import digits
 from tuner import Float
 from tuner.errors import ExperimentError, SearchSpaceError
-from tuner.sklearn.search import TunerSearchCV
+from tuner.sklearn.estimator import KerasClassifier
+from tuner.sklearn.search import TunerSearchCV, _index
 
 DATA = digits()
 X, Y = DATA.x_train.reshape(300, 64), np.array(list("abcdefghij"))[DATA.y_train]
@@ -228,6 +229,92 @@ def test_what_it_refuses_it_names(options: Any, error: type[Exception], message:
         search.fit(X, Y)
 
 
-def test_weights_of_samples_are_refused() -> None:
-    with pytest.raises(ExperimentError, match="sample_weight cannot be cut into folds"):
-        TunerSearchCV(classifier, {"units": [1]}).fit(X, Y, sample_weight=np.ones(300))
+# ------------------------------------------------------------ equal to GridSearchCV, to a number
+
+
+def binary(X: Any, y: Any, rate: float = 0.05) -> Any:
+    """One sigmoid, always the same weights."""
+    import keras
+
+    zeros = keras.layers.Dense(1, "sigmoid", kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input(X.shape[1:]), zeros])
+    model.compile(keras.optimizers.SGD(rate), "binary_crossentropy")
+    return model
+
+
+def two_scores(estimator: Any, x: Any, y: Any) -> dict[str, float]:
+    """Scores by names that nobody knows before; one of them is infinite on every split."""
+    return {"right": float((estimator.predict(x) == y).mean()), "worst": -np.inf}
+
+
+X2, Y2 = X[Y < "c"], (Y[Y < "c"] == "a").astype(float)
+
+
+@pytest.fixture(scope="module")
+def equal() -> tuple[TunerSearchCV, Any]:
+    """The same estimator in both, with weights, and a function's scores and choice."""
+    rates = [0.01, 0.5]
+    weights = np.linspace(0.1, 2, len(Y2))
+
+    def second(results: Any) -> Any:
+        return np.int64(1)
+
+    options: dict[str, Any] = {"cv": 3, "scoring": two_scores, "return_train_score": True}
+    ours = TunerSearchCV(
+        binary, {"rate": rates}, epochs=3, batch_size=len(Y2), refit=second, **options
+    )
+    wrapper = KerasClassifier(binary, epochs=3, batch_size=len(Y2))
+    points = [{"rate": rate} for rate in rates]
+    theirs = GridSearchCV(wrapper, {"params": points}, refit=second, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ours.fit(X2, Y2, sample_weight=weights)
+        theirs.fit(X2, Y2, sample_weight=weights)
+    return ours, theirs
+
+
+def test_all_numbers_are_grid_searchs(equal: tuple[TunerSearchCV, Any]) -> None:
+    ours, theirs = equal
+    assert ours.task_ == "classifier"  # of labels 0.0 and 1.0
+    assert ours.multimetric_
+    assert theirs.multimetric_
+    numbers = [k for k in theirs.cv_results_ if "time" not in k and "param" not in k]
+    assert {k for k in ours.cv_results_ if "time" not in k and "param" not in k} == set(numbers)
+    for key in numbers:
+        np.testing.assert_allclose(
+            ours.cv_results_[key], theirs.cv_results_[key], rtol=1e-12, err_msg=key
+        )
+    assert (ours.cv_results_["mean_test_worst"] == -np.inf).all()
+    assert ours.best_index_ == theirs.best_index_ == 1
+    np.testing.assert_array_equal(ours.predict(X2), theirs.predict(X2))
+    np.testing.assert_allclose(
+        ours.best_estimator_.predict_proba(X2), theirs.best_estimator_.predict_proba(X2), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "error", "message"),
+    [
+        (2, IndexError, "out of range"),
+        (-1, IndexError, "out of range"),
+        ("1", TypeError, "integer"),
+    ],
+)
+def test_what_a_function_may_choose_is_what_grid_search_takes(
+    chosen: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=f"best_index_ .*{message}"):
+        _index(chosen, 2)
+
+
+class Unhappy(Exception):
+    """An error of the user's own."""
+
+
+def unhappy(X: Any, y: Any, units: int = 1) -> Any:
+    raise Unhappy("no model today")
+
+
+def test_error_score_raise_raises_the_users_own_error() -> None:
+    with pytest.raises(Unhappy, match="no model today"):
+        TunerSearchCV(unhappy, {"units": [1]}, error_score="raise", cv=2).fit(X, Y)

@@ -38,7 +38,7 @@ def url() -> Iterator[str]:
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     initdb, postgres = _binary("initdb"), _binary("postgres")
     if initdb is None or postgres is None:
-        pytest.skip("no PostgreSQL server here")
+        pytest.skip("PostgreSQL's server is not installed")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -29,8 +29,8 @@ VALIDATIONS = ("split", "test")
 TARGETS = ("labels", "one_hot")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
-SAMPLERS = ("tpe", "random", "cmaes", "qmc", "gp")
-SCHEDULERS = ("asha", "asha_stopping", "median", "hyperband", "none")
+SAMPLERS = ("rung_gp", "tpe", "random", "cmaes", "qmc", "gp")
+SCHEDULERS = ("rung_gp", "asha", "asha_stopping", "median", "hyperband", "none")
 ENGINES = ("auto", "ray_tune", "fused")
 GRID = "grid"
 """The sampler of the modes that run every point of the grid."""
@@ -125,11 +125,17 @@ class Experiment:
     repeats: int = option(1, "cv: how many times, reshuffled", least=1, group=WHAT)
     shuffle: bool = option(False, "cv: shuffle before splitting", group=WHAT)
     sampler: str = option(
-        "tpe", "who proposes: tpe, random, cmaes, qmc, gp", among=(*SAMPLERS, GRID), group=HOW
+        "tpe",
+        "who proposes: rung_gp, tpe, random, cmaes, qmc, gp",
+        among=(*SAMPLERS, GRID),
+        group=HOW,
     )
-    multivariate: bool = option(True, "tpe: model axes together", group=HOW)
+    multivariate: bool = option(False, "tpe: model axes together", group=HOW)
     scheduler: str = option(
-        "asha", "who stops: asha, median, hyperband, none", among=SCHEDULERS, group=HOW
+        "asha",
+        "who stops: rung_gp, asha, asha_stopping, median, hyperband, none",
+        among=SCHEDULERS,
+        group=HOW,
     )
     eta: int = option(3, "asha, hyperband: one in eta goes on at a rung", least=2, group=HOW)
     min_epochs: int = option(1, "epoch before which no trial is stopped", least=1, group=HOW)

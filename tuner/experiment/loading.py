@@ -24,6 +24,7 @@ from typing import Any
 
 from tuner.errors import ExperimentError, TunerError
 from tuner.experiment.experiment import Experiment
+from tuner.experiment.imports import ROOT, import_ours, theirs_first
 from tuner.tracebacks import failure_text
 
 PACKAGE = "search_spaces"
@@ -91,10 +92,10 @@ def known() -> dict[str, str]:
 
 
 def _package_folder() -> Path:
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise ExperimentError(f"package {PACKAGE!r} is not installed; run `make setup`")
-    return Path(spec.submodule_search_locations[0])
+    folder = ROOT / PACKAGE
+    if not folder.is_dir():
+        raise ExperimentError(f"package {PACKAGE!r} is not installed", way_out="run `make setup`")
+    return folder
 
 
 def _assigned(statement: ast.stmt) -> set[str]:
@@ -150,6 +151,8 @@ def _module(source: Source) -> ModuleType:
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.append(str(Path.cwd()))
     try:
+        if source.where.startswith(f"{PACKAGE}."):
+            return import_ours(source.where)
         return importlib.import_module(source.where)
     except ModuleNotFoundError as error:
         if error.name and f"{source.where}.".startswith(f"{error.name}."):
@@ -176,11 +179,9 @@ def _import_file(path: Path) -> ModuleType:
         raise ExperimentError(f"{path} cannot be imported as Python")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # pickle and dataclasses look their module up while it loads
-    folder = str(path.parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
     try:
-        spec.loader.exec_module(module)
+        with theirs_first(path.parent):
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever a user's file raises
         del sys.modules[name]
         if isinstance(error, TunerError):

@@ -120,5 +120,9 @@ def most_epochs(experiment: Experiment) -> int | None:
 
 def scheduler_of(experiment: Experiment) -> Scheduler:
     """The scheduler of a settled experiment. Raises ExperimentError where it can't work there."""
-    options = {"eta": experiment.eta, "min_epochs": experiment.min_epochs}
+    options = {
+        "eta": experiment.eta,
+        "min_epochs": experiment.min_epochs,
+        "space": SearchSpace(experiment.space),
+    }
     return make_scheduler(experiment.scheduler, options, most_epochs(experiment))

@@ -76,12 +76,11 @@ def refit(
 ) -> Refit:
     """Train a study's best trial, or another, on all training data, and write model.keras.
 
-    `params` replaces some of the trial's parameters. It trains as many epochs as the trial did
-    (with `value="best"`, as were best; a trial that did not complete: all of its own), or `epochs`;
-    from the trial's seed, or `seed`. `data` says where the study's dataset lies now. A study of an
-    Experiment made in memory needs that `experiment`. The code that the study names is run without
-    a question in the current project alone, else with `trust`, or if `ask` says yes. `say` is told
-    what happens, line by line.
+    `params` replaces some of the trial's parameters. It trains to the trial's `best_epoch`, or
+    `epochs` many; from the trial's seed, or `seed`. `data` says where the study's dataset lies now.
+    A study of an Experiment made in memory needs that `experiment`. The code that the study names
+    is run without a question in the current project alone, else with `trust`, or if `ask` says yes.
+    `say` is told what happens, line by line.
 
     Raises StudyError where there is nothing to refit, the training gives no model, raises or
     diverges.
@@ -209,9 +208,16 @@ def _seed(results: Results, number: int) -> int:
 
 
 def _trained_epochs(results: Results, number: int, limit: int | None) -> int | None:
-    """The epoch after which to stop, where the trial itself ended, or was best, before its last."""
+    """The epoch after which to stop: that of the trial's value, where it is before its last.
+
+    None for a trial that has no value, or was stopped and counts by its last one: it trains all.
+    """
     study = results.study["experiment"]
     row = results.trials[results.trials["trial"] == number].iloc[0]
+    chosen_epoch = row.get("best_epoch")
+    if chosen_epoch is not None and chosen_epoch == chosen_epoch:  # else null: folds differ in it
+        whole = study["value"] != "best" and row["state"] != "COMPLETE"
+        return None if whole or (limit and chosen_epoch >= limit) else int(chosen_epoch)
     reports = results.reports[results.reports["trial"] == number]
     if row["state"] != "COMPLETE" or reports.empty:
         return None

@@ -191,11 +191,11 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
         overrides = {**overrides, "space": space}
     place = find_place(request, loaded, overrides, display.line)
     settled = place.settled
-    check_sampler(settled)
+    check_sampler(settled.sampler)
     display.line(headline(settled, place.path))
     for line in notes(settled):
         display.line(line)
-    if note := caveat(settled):
+    if note := caveat(settled.sampler, SearchSpace(settled.space)):
         display.line(note)
     made = place.make()
     job: Opened | None = None

@@ -1,11 +1,14 @@
-"""Optuna's Gaussian process."""
+"""Optuna's Gaussian process, on the rung view."""
 
 from __future__ import annotations
 
-from optuna.samplers import GPSampler
+from optuna.samplers import BaseSampler, GPSampler
 
-from tuner.samplers.views import _Penalised, _Sees
+from tuner.samplers.rung_view import RungViewSampler
 
 
-class _GP(_Sees, GPSampler):
-    view = _Penalised
+class RungViewGPSampler(RungViewSampler):
+    """Optuna's GP, shown one value a trial: by itself it learns nothing from stopped trials."""
+
+    def made(self, seed: int) -> BaseSampler:
+        return GPSampler(seed=seed, n_startup_trials=0, warn_independent_sampling=False)

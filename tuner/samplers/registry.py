@@ -1,91 +1,135 @@
-"""Samplers by name. Each is one of Optuna's, made anew for every ask.
+"""Samplers by name: where each stands, imported when it is named.
 
-A proposal is a function of the study's seed, the trial's number and what was told: nothing is kept
-between asks, so a resumed study goes on as an undisturbed one would.
+| name | learns from |
+| --- | --- |
+| rung_gp | all values at all rungs, by one model |
+| tpe, gp, cmaes | each trial's value at the highest rung which enough have reached |
+| random, qmc | nothing |
 
-| name | STOPPED trials | DIVERGED trials |
-| --- | --- | --- |
-| tpe | rank below COMPLETE ones, by how far they came | rank last, as infeasible |
-| gp | are not seen | count as COMPLETE with the worst value seen |
-| cmaes | count with their last value | count as COMPLETE with the worst value seen |
-| random, qmc | learn from nothing | learn from nothing |
-
-An ask of TPE's takes time in proportion to the trials that it sees. In a study of more than
-TPE_SEES ended ones it sees the newest TPE_NEWEST, and of those before them the TPE_BEST best by its
-own ranking: what an ask costs then grows by the look at them all only, 1 ms for each 1,000.
+Those that learn take DIVERGED trials for the worst there are. `sampler=` is a name, an Optuna
+sampler, or `package.module:factory`; the entry points `tuner.samplers` of installed packages add
+names. Optuna's own samplers, and others', are used as they are: what they keep is theirs.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
 from importlib.util import find_spec
-
-import optuna
-from optuna.samplers import (
-    BaseSampler,
-    QMCSampler,
-    RandomSampler,
-)
+from typing import TYPE_CHECKING, Any
 
 from tuner.errors import ExperimentError
-from tuner.experiment.experiment import Experiment
-from tuner.samplers.cmaes import _CmaEs
-from tuner.samplers.gp import _GP
-from tuner.samplers.tpe import _TPE
-from tuner.search_space.axes import Categorical, Constant
-from tuner.search_space.space import SearchSpace
-from tuner.study.seeds import ask_seed
 
-NEEDS = {"gp": ("torch", "tuner[gp]"), "cmaes": ("cmaes", "cmaes")}
-"""The packages that a sampler needs, and how to get them."""
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from tuner.samplers.per_trial import Setting
+    from tuner.search_space.space import SearchSpace
+
+SAMPLERS = {
+    "rung_gp": "tuner.samplers.rung_gp:RungGPSampler",
+    "tpe": "tuner.samplers.tpe:RungTPESampler",
+    "random": "tuner.samplers.random:UniformSampler",
+    "cmaes": "tuner.samplers.cmaes:RungCmaEsSampler",
+    "qmc": "tuner.samplers.qmc:SobolSampler",
+    "gp": "tuner.samplers.gp:RungViewGPSampler",
+}
+NEEDS = {"gp": ("torch", "tuner[gp]")}
+"""The packages that a sampler needs beyond tuner's own, and how to get them."""
+GROUP = "tuner.samplers"
+GRID = "grid"
+"""Every point of the grid in turn, which the study sees to: nothing proposes."""
 
 
-def check_sampler(experiment: Experiment) -> None:
-    """Raises ExperimentError if a package that the sampler needs is missing."""
-    package, install = NEEDS.get(experiment.sampler, ("optuna", ""))
+@cache
+def known_samplers() -> Mapping[str, str]:
+    """Names and what they stand for, those of installed packages among them.
+
+    Raises ExperimentError for a name that two give.
+    """
+    known = dict(SAMPLERS)
+    for entry in entry_points(group=GROUP):
+        if known.setdefault(entry.name, entry.value) != entry.value:
+            raise ExperimentError(
+                f"sampler {entry.name!r} stands for {known[entry.name]} and for {entry.value}: "
+                "a name stands for one; uninstall one of the two packages"
+            )
+    return known
+
+
+def check_sampler(sampler: str | BaseSampler) -> None:
+    """Raises ExperimentError if the sampler is unknown, or a package that it needs is missing."""
+    if not isinstance(sampler, str):
+        _check_object(sampler, "it")
+        return
+    if sampler == GRID:
+        return
+    _target(sampler)
+    package, install = NEEDS.get(sampler, ("optuna", ""))
     if find_spec(package) is None:
         raise ExperimentError(
-            f"sampler {experiment.sampler!r} needs the package {package}; pip install '{install}'"
+            f"sampler {sampler!r} needs the package {package}; pip install '{install}'"
         )
 
 
-def caveat(experiment: Experiment) -> str | None:
-    """What the sampler cannot learn, from stopped trials or of some axes, in a line."""
-    said = []
-    stops = experiment.scheduler != "none"
-    if experiment.sampler == "gp" and stops:
-        said.append(
-            "gp sees COMPLETE and DIVERGED trials only: it learns nothing from STOPPED ones"
+def caveat(sampler: str | BaseSampler, space: SearchSpace) -> str | None:
+    """What the sampler cannot learn of some axes, in a line."""
+    from tuner.samplers.per_trial import PerTrialSampler
+
+    if sampler == GRID:
+        return None
+    opened = open_sampler(sampler)
+    return opened.caveat(space) if isinstance(opened, PerTrialSampler) else None
+
+
+def open_sampler(
+    sampler: str | BaseSampler, options: Mapping[str, Any] | None = None
+) -> BaseSampler:
+    """The sampler of a study, made once. Raises ExperimentError for what cannot be one."""
+    if not isinstance(sampler, str):
+        _check_object(sampler, "it")
+        return sampler
+    made: BaseSampler = _target(sampler)(**(options or {}))
+    _check_object(made, f"what {sampler!r} makes")
+    return made
+
+
+def for_trial(sampler: BaseSampler, number: int, setting: Setting, again: int = 0) -> BaseSampler:
+    """The sampler that proposes trial `number`: one of ours bound to it, another watched.
+
+    `again` counts the proposals for the same trial that were not taken.
+    """
+    from tuner.samplers.inside import InsideSampler
+    from tuner.samplers.per_trial import PerTrialSampler
+
+    if isinstance(sampler, PerTrialSampler):
+        return sampler.for_trial(number, setting, again)
+    return InsideSampler(sampler)
+
+
+def _target(name: str) -> Callable[..., Any]:
+    """What a name, or `package.module:factory`, stands for."""
+    place = known_samplers().get(name, name)
+    module, colon, attribute = place.partition(":")
+    if not colon:
+        raise ExperimentError(
+            f"sampler {name!r} is not one of {', '.join(known_samplers())}; name one of them, "
+            "package.module:factory, or give an Optuna sampler"
         )
-    if experiment.sampler == "cmaes" and stops:
-        said.append("cmaes takes a STOPPED trial's last value as if it were its final one")
-    drawn = [
-        name
-        for name, axis in SearchSpace(experiment.space).items()
-        if isinstance(axis, Categorical) or (axis.when and not isinstance(axis, Constant))
-    ]
-    if experiment.sampler == "cmaes" and drawn:
-        said.append(f"cmaes draws categorical and conditional axes at random: {', '.join(drawn)}")
-    return "; ".join(said) or None
+    try:
+        target: Callable[..., Any] = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ExperimentError(f"sampler {name!r} cannot be imported: {error}") from error
+    return target
 
 
-def make_sampler(experiment: Experiment, trial: int) -> BaseSampler:
-    """The sampler that proposes trial number `trial`."""
-    makers: dict[str, Callable[[int], BaseSampler]] = {
-        "tpe": lambda seed: _TPE(seed=seed, multivariate=experiment.multivariate),
-        "random": lambda seed: RandomSampler(seed=seed),
-        "cmaes": lambda seed: _CmaEs(
-            seed=seed, consider_pruned_trials=True, warn_independent_sampling=False
-        ),
-        "gp": lambda seed: _GP(seed=seed, warn_independent_sampling=False),
-        # One scrambled sequence for the whole study; the storage counts how far it has come.
-        "qmc": lambda seed: QMCSampler(
-            seed=experiment.seed,
-            independent_sampler=RandomSampler(seed=seed),
-            warn_independent_sampling=False,
-        ),
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return makers[experiment.sampler](ask_seed(experiment.seed, trial))
+def _check_object(sampler: Any, what: str) -> None:
+    from optuna.samplers import BaseSampler
+
+    if not isinstance(sampler, BaseSampler):
+        raise ExperimentError(
+            f"sampler: {what} is a {type(sampler).__name__}, and must be an Optuna BaseSampler; "
+            "give an object of a class that derives from it"
+        )

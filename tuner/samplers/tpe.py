@@ -1,46 +1,27 @@
-"""TPE, with a window on large studies."""
+"""Tree-structured Parzen estimator, on the rung view."""
 
 from __future__ import annotations
 
-import heapq
 from typing import Any
 
-import optuna
-from optuna.samplers import TPESampler
-from optuna.samplers._tpe.sampler import _split_trials
-from optuna.trial import FrozenTrial, TrialState
+from optuna.samplers import BaseSampler, TPESampler
 
-from tuner.samplers.views import _Sees, _View
-
-TPE_BEST, TPE_NEWEST = 100, 900
-"""Of the best TPE makes its model of good points, 25 at most; of all others that of the rest, where
-the older ones weigh little."""
+from tuner.samplers.rung_view import RungViewSampler
 
 
-TPE_SEES = TPE_BEST + TPE_NEWEST
+class RungTPESampler(RungViewSampler):
+    """Optuna's TPE, shown one value a trial, that of the highest rung which 20 have reached.
 
+    By itself it ranks every COMPLETE trial above every PRUNED one, and the first to arrive at a
+    rung complete, however poor. One axis at a time (`multivariate` takes them together); a third
+    of the proposals is drawn at random.
+    """
 
-class _Windowed(_View):
-    """A large study shows TPE_SEES of its ended trials, and all that run."""
+    def __init__(self, *, share: float = 1 / 3, multivariate: bool = False, **given: Any) -> None:
+        super().__init__(share=share, **given)
+        self._multivariate = multivariate
 
-    def shown(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        ended = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-        if len(ended) <= TPE_SEES:
-            return trials
-        older = ended[:-TPE_NEWEST]
-        complete = [t for t in older if t.state is TrialState.COMPLETE]
-        if len(complete) < TPE_BEST:
-            best, _ = _split_trials(self._study, older, TPE_BEST)
-        else:  # the same, faster: COMPLETE comes first
-            high_is_good = self._study.direction is optuna.study.StudyDirection.MAXIMIZE
-            pick = heapq.nlargest if high_is_good else heapq.nsmallest
-            best = pick(TPE_BEST, complete, key=lambda t: t.values[0])
-        running = [t for t in trials if t.state is TrialState.RUNNING]
-        return [*best, *ended[-TPE_NEWEST:], *running]
-
-
-class _TPE(_Sees, TPESampler):
-    view = _Windowed
-
-    def sample_independent(self, study: Any, *asked: Any) -> Any:
-        return super().sample_independent(self._look(study), *asked)
+    def made(self, seed: int) -> BaseSampler:
+        return TPESampler(
+            seed=seed, n_startup_trials=0, multivariate=self._multivariate, constant_liar=False
+        )

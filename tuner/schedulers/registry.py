@@ -11,6 +11,7 @@ from tuner.errors import ExperimentError
 from tuner.schedulers.contract import Pausing, Scheduler
 
 SCHEDULERS = {
+    "rung_gp": "tuner.schedulers.rung_gp:RungGP",
     "asha": "tuner.schedulers.asha:Asha",
     "asha_stopping": "tuner.schedulers.asha_stopping:AshaStopping",
     "median": "tuner.schedulers.median:Median",

@@ -106,6 +106,13 @@ class SearchSpace(Mapping[str, Axis]):
             if name in params and not isinstance(axis, Constant)
         }
 
+    def searched(self) -> dict[str, optuna.distributions.BaseDistribution]:
+        """Optuna's distributions of all axes that have more than one value."""
+        axes = {
+            n: axis.distribution() for n, axis in self.items() if not isinstance(axis, Constant)
+        }
+        return {name: axis for name, axis in axes.items() if not axis.single()}
+
     def constants(self) -> dict[str, Any]:
         """The values of the constant axes."""
         return {name: axis.value for name, axis in self.items() if isinstance(axis, Constant)}

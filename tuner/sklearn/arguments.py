@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_X_y
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import _check_sample_weight, check_X_y, column_or_1d
 
 from tuner.cluster.resources import available_cpus
 from tuner.data.datasets import Dataset
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import NAME_RULE
+from tuner.sklearn.targets import labels_of, task_by
 
 TASKS = ("auto", "classifier", "regressor")
 SEARCH_MODES = ("cv", "search")
@@ -25,41 +26,49 @@ SINGLE = "score"
 
 @dataclass(frozen=True)
 class Samples:
-    """What was given as X and y, checked: x float32, y as it is, and for a classifier `classes`."""
+    """What was given as X and y, checked; `weights` are the samples' own, or None."""
 
     x: Any
     y: Any
-    classes: Any
+    weights: Any = None
 
     def dataset(self, folds: Any) -> Dataset:
-        """The samples as a study takes them, labels as numbers, with the splitter's folds."""
-        if self.classes is None:
-            y, n_classes = self.y.astype(np.float32), None
-        else:
-            y, n_classes = np.searchsorted(self.classes, self.y), len(self.classes)
+        """The samples as a study takes them, with the splitter's folds."""
         # No test part is needed, but a dataset has one, and it must look like the other.
-        test = slice(1 if y.ndim == 1 else None)
-        return Dataset("X, y", self.x, y, self.x[test], y[test], n_classes, "", folds)
+        return Dataset("X, y", self.x, self.y, self.x[:1], self.y[:1], folds=folds)
 
 
-def samples_of(X: Any, y: Any, task: str) -> Samples:
-    """X and y as scikit-learn checks them."""
-    number = task == "regressor"
-    x, y = check_X_y(X, y, dtype=np.float32, allow_nd=True, multi_output=True, y_numeric=number)
-    if number:
-        return Samples(x, y, None)
-    check_classification_targets(y)
-    y = y.reshape(-1)
-    return Samples(x, y, np.unique(y))
+def samples_of(X: Any, y: Any, weights: Any) -> Samples:
+    """X and y as scikit-learn checks them; a column of targets stays one."""
+    x, y = check_X_y(X, y, dtype="numeric", allow_nd=True, multi_output=True)
+    return Samples(x, y, None if weights is None else _check_sample_weight(weights, x))
 
 
-def task_of(task: str, y: Any) -> str:
-    """classifier or regressor; in "auto", floats are a regression's."""
+def checked_for(task: str, samples: Samples) -> Samples:
+    """The samples as a task takes them. Raises ValueError for targets that are not the task's."""
+    if task == "regressor":
+        check_X_y(samples.x, samples.y, allow_nd=True, multi_output=True, y_numeric=True)
+        return samples
+    if samples.y.ndim == 2 and samples.y.shape[1] == 1:
+        samples = replace(samples, y=column_or_1d(samples.y, warn=True))
+    labels_of(samples.y)
+    return samples
+
+
+def task_of(task: str, samples: Samples, build: Callable[[Any], Any]) -> str:
+    """classifier or regressor; in "auto", what a model's loss and y's values say.
+
+    `build(rows)` makes a model for one-hot rows, or None: the first that the grid can.
+    """
     if task not in TASKS:
         raise ExperimentError(f"task {task!r} is not one of {', '.join(TASKS)}")
     if task != "auto":
         return task
-    return "regressor" if np.asarray(y).dtype.kind == "f" else "classifier"
+    kind = type_of_target(samples.y)
+    if samples.y.dtype.kind not in "buif" or kind.startswith("continuous"):
+        return task_by(None, samples.y)
+    rows = samples.y if kind == "multiclass-multioutput" else labels_of(samples.y).rows
+    return task_by(build(rows), samples.y)
 
 
 def mode_overrides(mode: str, sampler: str | None, scheduler: str | None) -> dict[str, str]:
@@ -79,8 +88,6 @@ def mode_overrides(mode: str, sampler: str | None, scheduler: str | None) -> dic
 
 def fit_options(epochs: int, batch_size: int, fit_params: Mapping[str, Any]) -> dict[str, Any]:
     """What every fit is given; epochs and batch_size may come with `fit`, as to GridSearchCV's."""
-    if "sample_weight" in fit_params:
-        raise ExperimentError("sample_weight cannot be cut into folds here; weigh by class_weight")
     rest = dict(fit_params)
     return {
         "epochs": rest.pop("epochs", epochs),
@@ -109,7 +116,7 @@ def scorers_of(scoring: Any, refit: Any, estimator: Any) -> Scorers:
     if not isinstance(scoring, list | tuple | set | dict):
         scorer = check_scoring(estimator, scoring)
         decides = refit if isinstance(refit, str) else SINGLE
-        return Scorers(scorer, scorer, decides, several=decides != SINGLE)
+        return Scorers(scorer, scorer, decides, several=decides != SINGLE)  # or it will turn out
     named = scoring if isinstance(scoring, dict) else {name: name for name in scoring}
     if refit and not callable(refit) and refit not in named:
         raise ExperimentError(

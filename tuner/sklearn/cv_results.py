@@ -14,9 +14,14 @@ from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
 
 from tuner.errors import StudyError
-from tuner.sklearn.objective import FIT_TIME, SCORE_TIME
+from tuner.sklearn.objective import FIT_TIME, NOT_FINITE, SCORE_TIME
 from tuner.study.record import Record
 from tuner.trial.cells import State
+
+
+class FitsFailed(StudyError, ValueError):
+    """Fits failed, and there is nothing to go on with; scikit-learn raises ValueError here."""
+
 
 Table = npt.NDArray[np.float64]
 """One row a candidate, one column a split."""
@@ -64,6 +69,12 @@ def tables(
     }
     for name, table in found.items():
         table[at] = ended[name]
+        if NOT_FINITE + name in ended:
+            codes = ended[NOT_FINITE + name].to_numpy()
+            scores = table[at]
+            for code, score in ((0, np.nan), (1, np.inf), (-1, -np.inf)):
+                scores[codes == code] = score
+            table[at] = scores
     for record in records:
         for split in range(splits):
             cell = record.cells.get(split)
@@ -90,7 +101,7 @@ def check_fits(records: Sequence[Record], splits: int, error_score: Any) -> None
     error = cell.error or "a metric was NaN or infinite"
     first = f"the first, {record.params} on split {split}: {error.strip().splitlines()[-1]}"
     if error_score == "raise" or not any(cell.state is State.COMPLETE for *_, cell in fits):
-        raised = StudyError(f"{len(failed)} of {len(fits)} fits failed; {first}")
+        raised = FitsFailed(f"{len(failed)} of {len(fits)} fits failed; {first}")
         raised.add_note(error)
         raise raised
     states = Counter(cell.state for _, _, cell in failed)
@@ -107,7 +118,8 @@ def _splits(name: str, table: Table) -> dict[str, Any]:
 
 
 def _moments(name: str, table: Table) -> dict[str, Any]:
-    return {f"mean_{name}": table.mean(axis=1), f"std_{name}": table.std(axis=1)}
+    with np.errstate(invalid="ignore"):  # of infinite scores
+        return {f"mean_{name}": table.mean(axis=1), f"std_{name}": table.std(axis=1)}
 
 
 def _ranks(means: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:

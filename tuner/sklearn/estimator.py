@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from tuner.errors import ExperimentError
+from tuner.sklearn.targets import chances_of, class_weights, labels_of, targets_for
 from tuner.training.declared import (
     VALIDATION_BYTES,
     VALIDATION_SAMPLES,
@@ -55,20 +55,25 @@ class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
         self.batch_size = batch_size
         self.fit_params = fit_params
 
-    def fit(self, X: Any, y: Any, callbacks: Sequence[Any] = ()) -> Any:
+    def fit(self, X: Any, y: Any, callbacks: Sequence[Any] = (), sample_weight: Any = None) -> Any:
         """Build and train a model. `callbacks` come after those of `fit_params`."""
-        X, y = validate_data(self, X, y, allow_nd=True, multi_output=True)
-        targets = self._targets(y)
-        model = self.build_model(X=X, y=targets, **(self.params or {}))
+        X, y = validate_data(self, X, y, allow_nd=True, multi_output=True, **self._checks)
+        shown = self._learn(y)
+        model = self.build_model(X=X, y=shown, **(self.params or {}))
         if not (getattr(model, "compiled", False) and model.loss and model.optimizer):
             raise ExperimentError(
                 f"build_model returned {model!r}, which is no compiled Keras model; "
                 "compile it with an optimizer and a loss"
             )
         self.model_ = model
+        create_weights(model, X)
+        targets = self._targets(model, shown)
         # Copies: a callback of the user's may keep what it saw of another fit.
         options = copy.deepcopy(dict(self.fit_params or {}))
         callbacks = [*(options.pop("callbacks", None) or ()), *callbacks]
+        options |= self._weights(options.pop("class_weight", None))
+        if sample_weight is not None:
+            options["sample_weight"] = _check_sample_weight(sample_weight, X)
         steps = math.ceil(len(X) / self.batch_size)
         whole = options.keys() <= WHOLE_EPOCH_OPTIONS and not any(map(hooks_batches, callbacks))
         with _whole_epochs(model, X, targets, steps, whole) as more:
@@ -80,10 +85,22 @@ class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
                 callbacks=callbacks,
                 **{"verbose": 0, **options, **more},
             )
+        self.__dict__.pop("_labels", None)  # a fitted estimator needs no targets
         return self
 
-    def _targets(self, y: Any) -> Any:
+    _checks: Mapping[str, Any] = {}
+    """How scikit-learn is to check X and y."""
+
+    def _learn(self, y: Any) -> Any:
+        """Remember what y was; what `build_model` sees as y."""
         raise NotImplementedError
+
+    def _targets(self, model: Any, shown: Any) -> Any:
+        """What the model's loss wants."""
+        raise NotImplementedError
+
+    def _weights(self, class_weight: Any) -> dict[str, Any]:
+        return {} if class_weight is None else {"class_weight": class_weight}
 
     def _outputs(self, X: Any) -> Any:
         """What the model gives for each sample."""
@@ -95,36 +112,61 @@ class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
 
 
 class KerasClassifier(ClassifierMixin, _KerasEstimator):  # type: ignore[misc]
-    """A classifier; `build_model` and the model's loss see one-hot float32 rows as `y`.
+    """A classifier; `build_model` sees one-hot float32 rows as `y`.
 
-    Fitted, it has `classes_`. The model has one output a class.
+    The model's targets have the form that its loss wants (`tuner.sklearn.targets`), and what it
+    predicts that of the `y` given: labels, one-hot rows, or several labels a sample. Fitted, it has
+    `classes_`.
     """
 
-    def _targets(self, y: Any) -> Any:
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        return np.eye(len(self.classes_), dtype=np.float32)[codes.reshape(-1)]
+    def _learn(self, y: Any) -> Any:
+        self._labels = labels_of(y)
+        self._kind, self.classes_ = self._labels.kind, self._labels.classes
+        return self._labels.rows
+
+    def _targets(self, model: Any, shown: Any) -> Any:
+        return targets_for(model, self._labels)
+
+    def _weights(self, class_weight: Any) -> dict[str, Any]:
+        return super()._weights(class_weights(class_weight, self._labels))
 
     def predict(self, X: Any) -> Any:
-        """The most probable class of each sample."""
-        return self.classes_[self._outputs(X).argmax(axis=1)]
+        """The most probable class of each sample, or each label that is likelier than not."""
+        chances = self.predict_proba(X)
+        if self._kind == "several":
+            return (chances > 0.5).astype(int)
+        likeliest = chances.argmax(axis=1)
+        if self._kind == "one_hot":
+            return np.eye(len(self.classes_), dtype=int)[likeliest]
+        return self.classes_[likeliest]
 
     def predict_proba(self, X: Any) -> Any:
-        """The model's outputs, one column a class, in the order of `classes_`."""
-        return self._outputs(X)
+        """Probabilities, one column a class, in the order of `classes_`."""
+        return chances_of(self.model_, self._outputs(X), len(self.classes_), self._kind)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
 
 class KerasRegressor(RegressorMixin, _KerasEstimator):  # type: ignore[misc]
     """A regressor; `build_model` sees `y` as columns, (samples, outputs)."""
 
-    def _targets(self, y: Any) -> Any:
-        self._flat = y.ndim == 1
-        return y.reshape(-1, 1) if self._flat else y
+    _checks = {"y_numeric": True}
+
+    def _learn(self, y: Any) -> Any:
+        self._shape = y.shape[1:]
+        return y.reshape(-1, 1) if y.ndim == 1 else y
+
+    def _targets(self, model: Any, shown: Any) -> Any:
+        return shown
 
     def predict(self, X: Any) -> Any:
         """The prediction for each sample, in the shape of the `y` that was learned."""
         outputs = self._outputs(X)
-        return outputs.squeeze(axis=1) if self._flat and outputs.ndim == 2 else outputs
+        fits = outputs.size == len(outputs) * math.prod(self._shape)
+        return outputs.reshape(len(outputs), *self._shape) if fits else outputs
 
 
 @contextmanager

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import pickle
 import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 
+from tuner.errors import SearchSpaceError
+from tuner.files import put_bytes
+from tuner.search_space.axes import Float, Int
+from tuner.search_space.grid import grid_points
 from tuner.sklearn.estimator import KerasClassifier, KerasRegressor
 from tuner.sklearn.param_grid import ParamGrid
 from tuner.training.process import seed_worker
@@ -23,6 +32,12 @@ from tuner.trial.trial import Trial
 FIT_NAMES = ("epochs", "batch_size")
 """Parameters that are the fit's, not the model's."""
 FIT_TIME, SCORE_TIME = "fit_time", "score_time"
+ERROR_FILE = "error.pickle"
+NOT_FINITE = "not_finite_"
+"""Before a score's name: 0 for NaN, 1 and -1 for the infinities. The score itself is then FARTHEST,
+as a study ends a trial whose metric is not finite and scikit-learn ranks it."""
+FARTHEST = 1e300
+PROBES = 3
 
 Estimator = KerasClassifier | KerasRegressor
 Scorer = Callable[[Any, Any, Any], Any]
@@ -53,30 +68,35 @@ def scored_fit(
     make: EstimatorFactory,
     grid: ParamGrid,
     scorer: Scorer,
-    classes: Any,
+    weights: Any = None,
     *,
     train_score: bool,
     every_epoch: bool,
+    keep_errors: bool = False,
 ) -> Callable[[Trial], None]:
     """The training function: reports every epoch, the last one with the scores and times.
 
     The scores are called `test_<name>`, with `train_score` `train_<name>` too, and come with each
-    epoch if a scheduler wants them. `classes` are the labels behind the dataset's numbers, None
-    for a regression.
+    epoch if a scheduler wants them. `weights` are those of all samples. With `keep_errors` what a
+    fit raises is kept in the trial's folder, for the search to raise it again.
     """
 
-    @wraps(make.build_model)  # it is the user's module that must come along, not this one
-    def train(trial: Trial) -> None:
+    def fit_and_score(trial: Trial) -> None:
         if "keras" not in sys.modules:  # else this was done before us
             seed_worker(trial.seed, import_keras=True)
         data = trial.data
-        y_train, y_val = (_targets(y, classes, data.n_classes) for y in (data.y_train, data.y_val))
         estimator = make(grid.decode(trial.params))
+        sample_weight = None if weights is None else data.train.cut(weights)
 
         def scores() -> dict[str, float]:
-            found = _named("test", scorer(estimator, data.x_val, y_val))
+            found = _named("test", scorer(estimator, data.x_val, data.y_val))
             if train_score:
-                found |= _named("train", scorer(estimator, data.x_train, y_train))
+                found |= _named("train", scorer(estimator, data.x_train, data.y_train))
+            searched = str(trial.metric)
+            if (
+                searched.startswith("test_") and searched not in found
+            ):  # a function's scores, whose names nobody knew
+                found[searched] = next(iter(found.values()))
             return found
 
         held: dict[str, float] = {}
@@ -94,14 +114,77 @@ def scored_fit(
 
         started = time.perf_counter()
         reporting = report_callback(Trial(trial.cell, send, lambda: data))
-        estimator.fit(data.x_train, y_train, callbacks=[reporting])
+        estimator.fit(
+            data.x_train, data.y_train, callbacks=[reporting], sample_weight=sample_weight
+        )
         fitted = time.perf_counter()
         if held:
             found = scores()
             times = {FIT_TIME: fitted - started, SCORE_TIME: time.perf_counter() - fitted}
             trial.report(trial.last_epoch + 1, {**held, **found, **times})
 
+    @wraps(make.build_model)  # it is the user's module that must come along, not this one
+    def train(trial: Trial) -> None:
+        try:
+            fit_and_score(trial)
+        except Exception as error:
+            if keep_errors:
+                _keep(error, trial.folder / ERROR_FILE)
+            raise
+
     return train
+
+
+def kept_error(folder: Path) -> Exception | None:
+    """What the first failed fit below a folder raised, where it was kept."""
+    for path in sorted(folder.rglob(ERROR_FILE)):
+        try:
+            error = pickle.loads(path.read_bytes())
+        except Exception:  # noqa: BLE001  # an exception's own unpickling may raise anything
+            continue
+        if isinstance(error, Exception):
+            return _as_known_here(error)
+    return None
+
+
+def _as_known_here(error: Exception) -> Exception:
+    """The error as one of the class that this process knows: a worker may have had a copy of it."""
+    copied = type(error)
+    own = getattr(sys.modules.get(copied.__module__), copied.__qualname__, None)
+    if isinstance(own, type) and own is not copied and issubclass(own, Exception):
+        with suppress(TypeError):  # of another layout
+            error.__class__ = own
+    return error
+
+
+def _keep(error: Exception, path: Path) -> None:
+    try:
+        content = cloudpickle.dumps(error.with_traceback(None))
+    except Exception:  # noqa: BLE001  # it holds what cannot be pickled: its text is kept anyway
+        return
+    put_bytes(path, content)
+
+
+def probe_model(build_model: Callable[..., Any], grid: ParamGrid, X: Any, y: Any) -> Any:
+    """A model of the grid, to see its loss: of the first point that can be built; None of none."""
+    for point in islice(_points(grid), PROBES):
+        params = {name: v for name, v in grid.decode(point).items() if name not in FIT_NAMES}
+        with seeded(0):
+            try:
+                return build_model(X=X, y=y, **params)
+            except Exception:  # noqa: BLE001  # the fits will say what is wrong with this point
+                continue
+    return None
+
+
+def _points(grid: ParamGrid) -> Iterator[dict[str, Any]]:
+    """The grid's points; of axes without grid values, the one at their low ends."""
+    try:
+        yield from grid_points(grid.space)
+    except SearchSpaceError:
+        yield grid.space.draw(
+            lambda name, axis: axis.low if isinstance(axis, Float | Int) else axis.grid[0]
+        )
 
 
 @contextmanager
@@ -116,16 +199,15 @@ def seeded(seed: int) -> Iterator[None]:
         np.random.set_state(numpy)
 
 
-def _targets(y: Any, classes: Any, n_classes: int | None) -> Any:
-    """What the user gave as `y`: a dataset holds labels as numbers from 0."""
-    if classes is not None:
-        return classes[y]
-    if n_classes is not None:  # one-hot rows as the targets of a regression
-        return np.eye(n_classes, dtype=np.float32)[y]
-    return y
-
-
 def _named(part: str, scores: Any) -> dict[str, float]:
-    """Scores by their names in `cv_results_`."""
+    """Scores by their names in `cv_results_`, those that are not finite told by a code beside."""
     named = scores if isinstance(scores, Mapping) else {"score": scores}
-    return {f"{part}_{name}": float(score) for name, score in named.items()}
+    found: dict[str, float] = {}
+    for name, given in named.items():
+        score = float(given)
+        if not math.isfinite(score):
+            code = float(np.nan_to_num(score, nan=0, posinf=1, neginf=-1))
+            found[f"{NOT_FINITE}{part}_{name}"] = code
+            score = FARTHEST if code > 0 else -FARTHEST
+        found[f"{part}_{name}"] = score
+    return found

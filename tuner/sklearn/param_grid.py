@@ -63,6 +63,7 @@ def _made(grids: Sequence[Mapping[str, Any]]) -> ParamGrid:
     axes: dict[str, Any] = {}
     names: dict[str, str] = {}
     values: dict[str, Mapping[Value, Any]] = {}
+    taken = {name for grid in grids for name in grid}
     if several:
         axes[SUBGRID] = Categorical(range(len(grids)))
     for number, grid in enumerate(grids):
@@ -73,12 +74,17 @@ def _made(grids: Sequence[Mapping[str, Any]]) -> ParamGrid:
                 "and axes with when= for what exists only beside some values"
             )
         for name in sorted(grid) if listed else grid:
-            axis = f"{name}_{number}" if name in axes else name
+            axis = _free_name(f"{name}_{number}", {*axes, *taken}) if name in axes else name
             names[axis] = name
             axes[axis], values_of = _axis(name, grid[name], {SUBGRID: number} if several else None)
             if values_of is not None:
                 values[axis] = values_of
     return ParamGrid(SearchSpace(axes), names, values)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """The name, or the first of its kind that no parameter has."""
+    return name if name not in taken else _free_name(f"{name}_", taken)
 
 
 def _axis(

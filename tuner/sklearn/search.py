@@ -15,10 +15,11 @@ Importing this module imports scikit-learn and pandas; Ray and Keras wait for `f
 
 from __future__ import annotations
 
+import numbers
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,9 @@ from sklearn.utils.validation import check_is_fitted
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.sklearn.arguments import (
+    SINGLE,
     Samples,
+    checked_for,
     concurrency_of,
     fit_options,
     mode_overrides,
@@ -43,7 +46,15 @@ from tuner.sklearn.arguments import (
     task_of,
 )
 from tuner.sklearn.cv_results import check_fits, cv_results, tables
-from tuner.sklearn.objective import FIT_TIME, SCORE_TIME, EstimatorFactory, scored_fit, seeded
+from tuner.sklearn.objective import (
+    FIT_TIME,
+    SCORE_TIME,
+    EstimatorFactory,
+    kept_error,
+    probe_model,
+    scored_fit,
+    seeded,
+)
 from tuner.sklearn.param_grid import ParamGrid, param_grid
 
 if TYPE_CHECKING:
@@ -63,6 +74,16 @@ def _may(method: str) -> Callable[[Any], bool]:
     return check
 
 
+def _index(chosen: Any, candidates: int) -> int:
+    """What a function given as `refit` chose, as GridSearchCV checks it."""
+    if not isinstance(chosen, numbers.Integral):
+        raise TypeError("best_index_ returned is not an integer")
+    index = int(chosen)
+    if not 0 <= index < candidates:
+        raise IndexError("best_index_ index out of range")
+    return index
+
+
 class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
     """Search over the parameters of a Keras model by cross-validation, then refit the best.
 
@@ -74,8 +95,10 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
     `sampler`, under `scheduler` and `fold_racing` if they are given. Parameters called `epochs`
     and `batch_size` go to the model's `fit`, in place of the arguments of these names.
 
-    `task` is "classifier", "regressor", or "auto": a regressor where `y` holds floats. Nothing
-    knows the task before `fit` in "auto"; say it where this search is scored by another.
+    `task` is "classifier", "regressor", or "auto": what the loss of a model says, which is built
+    for that, and else the values of `y`. Nothing knows the task before `fit` in "auto"; say it
+    where this search is scored by another. A model's targets have the form that its loss wants:
+    class numbers, 0 or 1, one-hot rows, several labels a sample.
 
     `cv`, `scoring`, `refit`, `error_score`, `return_train_score` and `n_jobs` are GridSearchCV's,
     but that `n_jobs=None` is one fit a CPU. `random_state` fixes initial weights and the order of
@@ -143,10 +166,14 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
         fitted on every split.
         """
         grid = param_grid(self.param_grid)
-        self.task_ = task_of(self.task, y)
-        samples = samples_of(X, y, self.task_)
-        splitter = check_cv(self.cv, y, classifier=self.task_ == "classifier")
-        folds = list(splitter.split(X, y, groups))
+        fit_params = dict(fit_params)
+        samples = samples_of(X, y, fit_params.pop("sample_weight", None))
+        self.task_ = task_of(
+            self.task, samples, lambda rows: probe_model(self.build_model, grid, samples.x, rows)
+        )
+        samples = checked_for(self.task_, samples)
+        splitter = check_cv(self.cv, samples.y, classifier=self.task_ == "classifier")
+        folds = list(splitter.split(X, samples.y, groups))
         self.n_splits_ = len(folds)
         make = EstimatorFactory(
             self.build_model, self.task_, **fit_options(self.epochs, self.batch_size, fit_params)
@@ -157,9 +184,10 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
             make,
             grid,
             scorers.scorer,
-            samples.classes,
+            samples.weights,
             train_score=self.return_train_score,
             every_epoch=self.scheduler not in (None, "none"),
+            keep_errors=isinstance(self.error_score, str),
         )
         finished = self._run(self._experiment(train, grid, make, samples, folds, scorers.decides))
         self._keep(finished, grid, scorers.decides)
@@ -167,7 +195,9 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
             started = time.perf_counter()
             # From the initial weights of its first fold, as `tuner refit` does.
             with seeded(finished.study.records[self.best_index_].seed):
-                self.best_estimator_ = make(self.best_params_).fit(X, samples.y)
+                self.best_estimator_ = make(self.best_params_).fit(
+                    X, samples.y, sample_weight=samples.weights
+                )
             self.refit_time_ = time.perf_counter() - started
         return self
 
@@ -211,12 +241,26 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
         overrides = mode_overrides(self.mode, self.sampler, self.scheduler)
         with ExitStack() as stack:
             folder = self.results or stack.enter_context(tempfile.TemporaryDirectory())
+            stack.enter_context(self._raising(Path(folder)))
             request = Request(
                 experiment, results=str(folder), address=self.address, overrides=overrides
             )
             finished = run_study(request, Display(Console() if self.verbose else None))
             self.results_ = load(finished.path)
+            if self.error_score == "raise":
+                check_fits(finished.study.records, self.n_splits_, self.error_score)
         return finished
+
+    @contextmanager
+    def _raising(self, folder: Path) -> Iterator[None]:
+        """With error_score="raise", raise what the first failed fit raised."""
+        try:
+            yield
+        except StudyError as error:
+            kept = kept_error(folder)
+            if kept is None:
+                raise
+            raise kept from error
 
     def _keep(self, finished: Finished, grid: ParamGrid, decides: str) -> None:
         """Read what the study found into scikit-learn's attributes."""
@@ -228,12 +272,15 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
             {n.removeprefix(part): v for n, v in found.items() if n.startswith(part)}
             for part in ("test_", "train_")
         )
+        if callable(self.scoring) and set(test) != {SINGLE}:  # it gave several scores by name
+            self.multimetric_ = True
+            test, train = ({n: t for n, t in part.items() if n != SINGLE} for part in (test, train))
         candidates = [grid.decode(record.params) for record in records]
         self.cv_results_ = cv_results(candidates, times, test, train)
         if self.multimetric_ and not self.refit:
             return
         if callable(self.refit):
-            self.best_index_ = int(self.refit(self.cv_results_))
+            self.best_index_ = _index(self.refit(self.cv_results_), len(candidates))
         else:
             means = self.cv_results_[f"mean_test_{decides}"]
             if np.isnan(means).all():

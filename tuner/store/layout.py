@@ -79,6 +79,9 @@ from a checkpoint counts what it had trained before in `time_s`, and not while n
 `rung` is the rung that a scheduler judged the report at, else null, and `why` its reason.
 """
 
+ADDED_COLUMNS = {"best_epoch": "int64", "rung": "int64", "trained_by": "string", "why": "string"}
+"""Columns that studies of format 1 lack, with their types: they are read as null there."""
+
 
 def cell_folder(root: Path, trial: int, fold: int | None) -> Path:
     """Where a cell's own files lie below `root`; `fold` is None but in a cross-validation."""

@@ -21,6 +21,7 @@ from tuner.search_space.space import SearchSpace
 from tuner.store.journal import Journal
 from tuner.store.layout import JOURNAL_FILE
 from tuner.store.log import cut_unfinished
+from tuner.store.optuna_internals import behind_cache, storage_of, study_id, trial_id
 from tuner.trial.cells import State
 
 FOLD = "fold:"
@@ -124,7 +125,7 @@ class Ledger:
                 field="study",
                 way_out="give another name",
             ) from None
-        self._storage = self._study._storage
+        self._storage = storage_of(self._study)
         # Making a Trial object asks the study's sampler: closing goes by one that costs nothing.
         self._closing = optuna.load_study(
             study_name=name, storage=self._storage, sampler=optuna.samplers.RandomSampler()
@@ -135,7 +136,7 @@ class Ledger:
 
         To be called by the thread that used it last.
         """
-        backend = getattr(self._storage, "_backend", self._storage)  # under Optuna's cache
+        backend = behind_cache(self._storage)
         if isinstance(backend, RDBStorage):
             backend.remove_session()
             backend.engine.dispose()
@@ -147,7 +148,7 @@ class Ledger:
 
         A database has it there already.
         """
-        backend = getattr(self._storage, "_backend", None)
+        backend = behind_cache(self._storage)
         if isinstance(backend, Journal):
             backend.sync()
 
@@ -173,7 +174,7 @@ class Ledger:
         params = space.suggest(proposal)
         proposal.set_user_attr("trial", trial)
         proposal.set_user_attr("attempt", 1)
-        return proposal._trial_id, params
+        return trial_id(proposal), params
 
     def open(self, space: SearchSpace, params: Mapping[str, Any], attrs: Mapping[str, Any]) -> int:
         """Open an attempt at a given point, with these attributes; its id."""
@@ -184,7 +185,7 @@ class Ledger:
             distributions=distributions,
             user_attrs=dict(attrs),
         )
-        return self._storage.create_new_trial(self._study._study_id, template_trial=template)
+        return self._storage.create_new_trial(study_id(self._study), template_trial=template)
 
     def report(self, attempt_id: int, step: int, value: float) -> None:
         """Keep an intermediate value."""

@@ -15,13 +15,15 @@ def upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_1_to_2(content: dict[str, Any]) -> dict[str, Any]:
-    """`plan` became `mode`, and `mode` (max or min) became `direction`."""
+    """`plan` became `mode`, `mode` (max or min) `direction`; what `asha` was is `asha_stopping`."""
     before = content.get("experiment")
     if not isinstance(before, dict):  # broken: its reader says so
         return content
     renamed = {RENAMED_IN_2.get(name, name): value for name, value in before.items()}
     if renamed.get("direction") in ("max", "min"):
         renamed["direction"] += "imize"
+    if renamed.get("scheduler") == "asha":
+        renamed["scheduler"] = "asha_stopping"
     return {**content, "experiment": renamed}
 
 

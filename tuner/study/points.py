@@ -6,8 +6,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from optuna.samplers import BaseSampler
+
 from tuner.experiment.experiment import GRID, Experiment
-from tuner.samplers.registry import make_sampler
+from tuner.experiment.settle import cells_per_trial, most_epochs
+from tuner.samplers.per_trial import Setting
+from tuner.samplers.registry import for_trial, open_sampler
 from tuner.search_space.axes import Axis, Categorical, Constant, Float
 from tuner.search_space.grid import grid_points
 from tuner.search_space.space import SearchSpace
@@ -23,13 +27,14 @@ class Proposals:
     def __init__(
         self, experiment: Experiment, ledger: Ledger, enqueued: Sequence[Mapping[str, Any]]
     ) -> None:
-        self._experiment = experiment
         self._space = SearchSpace(experiment.space)
         self._ledger = ledger
         self.enqueued = enqueued
         self.size = size_of(self._space)
         grid = experiment.sampler == GRID
         self.points: Sequence[Mapping[str, Any]] | None = grid_points(self._space) if grid else None
+        self._sampler = _sampler_of(experiment)
+        self._setting = _setting_of(experiment, self._space)
         self.total = experiment.trials if self.points is None else len(self.points)
         # A grid that nothing stops is the same in any order.
         fixed = self.points is not None and experiment.scheduler == "none"
@@ -50,7 +55,7 @@ class Proposals:
         known = self.enqueued[number] if number < len(self.enqueued) else {}
         tries = 1 if known or tried >= self.size else TRIES
         for again in range(tries):
-            sampler = make_sampler(self._experiment, number + again * 2**32)
+            sampler = for_trial(self._sampler, number, self._setting, again)
             attempt_id, params = self._ledger.propose(sampler, self._space, number, known)
             if again + 1 == tries or not known_before(params):
                 break
@@ -71,3 +76,22 @@ def _values(axis: Axis) -> float:
     if (axis.log and isinstance(axis, Float)) or (axis.step is None and isinstance(axis, Float)):
         return math.inf
     return (axis.high - axis.low) // (axis.step or 1) + 1
+
+
+def _sampler_of(experiment: Experiment) -> BaseSampler:
+    """The study's sampler; a grid, which needs none, has the one that costs nothing."""
+    name = "random" if experiment.sampler == GRID else experiment.sampler
+    options = {"multivariate": experiment.multivariate} if name == "tpe" else {}
+    return open_sampler(name, options)
+
+
+def _setting_of(experiment: Experiment, space: SearchSpace) -> Setting:
+    """What the sampler is told. In a cross-validation the ledger's steps are folds."""
+    cells = cells_per_trial(experiment)
+    return Setting(
+        seed=experiment.seed,
+        space=space,
+        last_epoch=cells if cells > 1 else most_epochs(experiment),
+        eta=experiment.eta,
+        min_epochs=1 if cells > 1 else experiment.min_epochs,
+    )

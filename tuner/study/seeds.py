@@ -21,10 +21,5 @@ def cell_seed(study_seed: int, params: Mapping[str, Any], fold: int, repeat: int
     return _first_state(study_seed, digest, fold, repeat)
 
 
-def ask_seed(study_seed: int, trial: int) -> int:
-    """The seed of the sampler that proposes this trial, below 2**32."""
-    return _first_state(study_seed, trial)
-
-
 def _first_state(*entropy: int) -> int:
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])

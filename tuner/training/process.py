@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable
 
 from tuner.errors import EngineError
 from tuner.training.declared import forget_builds, seed_python
@@ -106,6 +107,20 @@ def warm_up() -> None:
     tf.constant(0.0)
     gc.collect()
     gc.freeze()
+
+
+def kept_type_policy() -> Callable[[], None]:
+    """What puts Keras' global type policy back to what it is now.
+
+    A user's file may set one at its head. Keras keeps it for one thread, and forgets it with its
+    session, which is cleared after each cell.
+    """
+    if "keras" not in sys.modules:
+        return lambda: None
+    import keras
+
+    policy = keras.config.dtype_policy()
+    return lambda: keras.config.set_dtype_policy(policy)
 
 
 def seed_worker(seed: int, *, import_keras: bool = False) -> None:

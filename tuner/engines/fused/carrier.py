@@ -199,23 +199,26 @@ class LaneCarrier:
             self._hosts[message.key] = message.host
             yield Reported(cell, message.epoch, message.metrics, message.time_s)
 
-    def _on_death(self, worker: Worker, why: str, late: CellKey | None = None) -> Iterator[Event]:
-        """Find who killed a worker, and start another in its place. `late` is a cell that had to be
-        ended with its worker."""
+    def _on_death(
+        self,
+        worker: Worker,
+        why: str,
+        guilty: CellKey | None = None,
+        ending: Ending = Ending.DIED,
+    ) -> Iterator[Event]:
+        """Find who killed a worker, unless that is known, and start another in its place."""
+        innocent = guilty is not None or NODE_DIED in why
         held = list(worker.held.items())
-        if late is None and len(held) == 1 and NODE_DIED not in why:
-            [(late, _)] = held
+        if not innocent and len(held) == 1:
+            [(guilty, _)] = held
         for key, cell in held:
             seconds = self.deadlines.seconds(cell)
             self.deadlines.end(cell)
-            if key == late:
-                timed_out = why == self.deadlines.why
-                ending = Ending.TIMED_OUT if timed_out else Ending.DIED
+            if key == guilty:
                 self._suspects.add(key)  # its next attempt too is to harm nobody
                 yield Ended(cell, Outcome(ending, why, seconds))
-                del worker.held[key]
                 continue
-            if late is None and NODE_DIED not in why:
+            if not innocent:
                 self._suspect(key, worker)
             self._queue.append(cell)
         worker.held.clear()
@@ -246,4 +249,5 @@ class LaneCarrier:
                 # Of the cells of a call that does not come back, any may be the one that hangs.
                 alone = len(worker.held) == 1 or not hangs
                 guilty = (late or list(worker.held))[0] if alone else None
-                yield from self._on_death(worker, self.deadlines.why, guilty)
+                timed_out = Ending.TIMED_OUT
+                yield from self._on_death(worker, self.deadlines.why, guilty, timed_out)

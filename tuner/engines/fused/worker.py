@@ -22,6 +22,7 @@ from tuner.experiment.experiment import KerasModel
 from tuner.tracebacks import failure_text
 from tuner.training.checkpoint import Checkpoint
 from tuner.training.output import Captured, captured
+from tuner.training.process import kept_type_policy
 from tuner.training.run_cell import run_cell
 from tuner.trial.cells import Cell, CellKey, Decision, Ending, Outcome
 from tuner.trial.trial import Trial
@@ -48,6 +49,7 @@ class LaneWorker:
         from tuner.lanes.lane import pool_of
 
         declaration = shipped.objective()
+        self.set_type_policy = kept_type_policy()
         assert isinstance(declaration, KerasModel)  # the driver saw to it
         self.declaration, self.shipped, self.count = declaration, shipped, lanes
         self.dataset = dataset
@@ -121,6 +123,7 @@ class LaneWorker:
             self.built += len(cells)
             if self.built >= BUILDS_KEPT and not self.plain:  # a `fit` goes on in the next call
                 forget_builds()
+                self.set_type_policy()
                 self.built = 0
             messages = [message for cell in cells if (message := self._take(cell)) is not None]
         messages += self._lanes_epoch()
@@ -212,6 +215,7 @@ class LaneWorker:
         self.new_plain[cell.key] = cell
 
     def _fit(self, cell: Cell, send: Send) -> Outcome:
+        self.set_type_policy()
         return run_cell(
             self.declaration,
             self.shipped.metric,

@@ -48,6 +48,7 @@ class Bench:
         if shipped.keras:
             process.warm_up()
         objective = shipped.objective()
+        self._set_type_policy = process.kept_type_policy()
         gc.freeze()  # what lives as long as the worker need not be looked at after each trial
         return objective
 
@@ -76,6 +77,7 @@ class Bench:
 
         shipped = self.shipped
         objective = self.objective
+        self._set_type_policy()
         load = partial(self.load_fold, cell.fold)
         folder, every = shipped.folder(cell), shipped.checkpoint_every
         return run_cell(objective, shipped.metric, cell, send, load, folder, every)

@@ -1,0 +1,298 @@
+"""The default search beside others on tables of learning curves, at equal epochs.
+
+    python -m benchmarks.default_search [--curves FOLDER] [--seeds N] [--out ROWS.jsonl]
+
+Ours are searches of the product's own study on the simulated engine; others go by their own
+library. Eight workers, one second an epoch; a paused trial goes on where it stood. Budgets are 2,
+5, 10, 20 and 40 full trainings, of all workers together. Regret: (value - best) / (bad - best),
+from 0 to 1; `best` is a table's best value, `bad` its median configuration's. Printed are, for each
+method, the regret of the best value that any epoch had (`seen`) at each budget, the difference to
+random + stopping with a 95% interval (bootstrap over tasks), and the regret after 5 trainings of
+the returned trial's end value (`any`). A line of `--out` is one search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import multiprocessing
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+
+from benchmarks.curve_tables import LCBench, Task, make_task, tasks_of
+from benchmarks.search_peers import PEERS, Peer
+from tuner.curve_model.columns import Columns
+from tuner.engines.simulated import Step, VirtualClock, run
+from tuner.experiment.experiment import Experiment
+from tuner.experiment.settle import settle
+from tuner.samplers.per_trial import Setting
+from tuner.samplers.registry import for_trial, open_sampler
+from tuner.search_space.space import SearchSpace
+from tuner.store.ledger import Ledger
+from tuner.store.reports_table import Report
+from tuner.study.study import Study
+from tuner.trial.cells import Cell
+from tuner.trial.trial import Trial
+
+CURVES = Path(__file__).resolve().parents[2] / "shared" / "data" / "curves"
+BUDGETS = (2, 5, 10, 20, 40)
+RETURNED_AT = 5
+WORKERS = 8
+REFERENCE = "random + stopping"
+OURS: dict[str, dict[str, str]] = {
+    "tuner default": {},
+    REFERENCE: {"sampler": "random", "scheduler": "asha_stopping"},
+    "random + promotion": {"sampler": "random", "scheduler": "asha"},
+    "random, none": {"sampler": "random", "scheduler": "none"},
+    "tpe + promotion": {"sampler": "tpe", "scheduler": "asha"},
+}
+METHODS = (*OURS, *PEERS)
+
+
+@dataclass
+class Watch:
+    """What a search has found, at each budget."""
+
+    task: Task
+    budgets: Sequence[int]
+    spent: int = 0
+    best: float = math.inf
+    best_of: dict[int, float] = field(default_factory=dict)
+    ends: dict[int, float] = field(default_factory=dict)
+    seen: list[float] = field(default_factory=list)
+    returned: list[float] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool:
+        return self.spent >= self.budgets[-1] * self.task.epochs
+
+    def begin(self, trial: int, curve: np.ndarray) -> None:
+        self.ends[trial] = float(curve[-1])
+
+    def note(self, trial: int, loss: float) -> None:
+        """One epoch of a trial was trained."""
+        if self.over:
+            return
+        self.spent += 1
+        if math.isfinite(loss):
+            self.best = min(self.best, loss)
+            self.best_of[trial] = min(self.best_of.get(trial, math.inf), loss)
+        if self.spent in {budget * self.task.epochs for budget in self.budgets}:
+            task = self.task
+            returned = min(self.best_of, key=self.best_of.__getitem__)
+            self.seen.append(_regret(self.best, task.best, task.bad))
+            self.returned.append(_regret(self.ends[returned], task.best_end, task.bad))
+
+
+class WatchedStudy(Study):
+    """The product's study; whoever watches hears of each report that it takes."""
+
+    watch: Watch
+
+    def take(self, report: Report) -> None:
+        super().take(report)
+        self.watch.note(report.trial, float(report.metrics["loss"]))
+
+
+def search_ours(task: Task, given: Mapping[str, str], seed: int, watch: Watch) -> None:
+    """A search by the product, with what its users have who give no more than this."""
+    limit = watch.budgets[-1] * task.epochs / WORKERS + 1
+    experiment = Experiment(
+        "curves",
+        {**task.space, "epochs": task.epochs},
+        _never,
+        metric="loss",
+        direction="minimize",
+        dataset=None,
+        trials=1_000_000,
+        time_limit=limit,
+        seed=seed,
+        **given,  # type: ignore[arg-type]
+    )
+    clock = VirtualClock()
+    study = WatchedStudy(settle(experiment, {}), Ledger("curves", "minimize"), clock=clock)
+    study.watch = watch
+    task.start()
+
+    def curve(cell: Cell) -> Iterator[Step]:
+        losses = task.curve(cell.params)
+        watch.begin(cell.trial, losses)
+        for epoch, loss in enumerate(losses, 1):
+            yield Step(epoch, {"loss": float(loss)})
+
+    run(study, curve, workers=WORKERS, clock=clock)
+
+
+def search_peer(task: Task, peer: Peer, watch: Watch) -> None:
+    """A search by another library: its workers train an epoch each in turn."""
+    task.start()
+    slots: list[tuple[Any, int, np.ndarray, int] | None] = [None] * WORKERS
+    started = 0
+    while not watch.over:
+        for worker in range(WORKERS):
+            slot = slots[worker]
+            if slot is None:
+                trial, params = peer.ask()
+                slot = (trial, started, task.curve(params), 0)
+                watch.begin(started, slot[2])
+                started += 1
+            trial, number, losses, epoch = slot
+            loss = float(losses[epoch])
+            watch.note(number, loss)
+            go_on = not math.isnan(loss) and peer.report(trial, epoch + 1, loss)
+            last = epoch + 1 == len(losses)
+            slots[worker] = (trial, number, losses, epoch + 1)
+            if last or not go_on:
+                peer.end(trial, loss, pruned=not last)
+                slots[worker] = None
+
+
+def search(
+    family: str, made_of: tuple[Any, ...], method: str, seed: int, budgets: Sequence[int] = BUDGETS
+) -> dict[str, Any]:
+    """One search: a row of `--out`. Methods and seeds draw from streams of their own."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    task = make_task(family, made_of)
+    watch = Watch(task, budgets)
+    stream = zlib.crc32(f"{task.name} {method} {seed}".encode())
+    started = time.process_time()
+    if method in OURS:
+        search_ours(task, OURS[method], stream, watch)
+    else:
+        search_peer(task, PEERS[method](task.space, task.epochs, stream), watch)
+    at = budgets.index(RETURNED_AT) if RETURNED_AT in budgets else -1
+    return {
+        "family": family,
+        "task": task.name,
+        "method": method,
+        "seed": seed,
+        "seen": watch.seen,
+        "any": watch.returned[at],
+        "trials": len(watch.ends),
+        "seconds": time.process_time() - started,
+    }
+
+
+def proposal_ms(told: int, sampler: str | None = None, repeats: int = 10) -> float:
+    """Milliseconds of CPU that a proposal takes after so many trials, on LCBench's axes."""
+    space = SearchSpace(LCBench.space)
+    rng = np.random.default_rng(0)
+    columns = Columns(space.searched())
+    setting = Setting(seed=1, space=space, last_epoch=51)
+    study = optuna.create_study()
+    trials = []
+    for units in columns.draws(rng, told):
+        params = columns.params(units)
+        deepest = int(rng.choice([1, 1, 1, 3, 3, 9, 27]))
+        values = {e: float(rng.random()) for e in (1, 3, 9, 27) if e <= deepest}
+        trials.append(
+            optuna.trial.create_trial(
+                state=optuna.trial.TrialState.PRUNED,
+                params=params,
+                distributions=space.distributions(params),
+                intermediate_values=values,
+            )
+        )
+    study.add_trials(trials)
+    opened = open_sampler(sampler or default_of("sampler"))
+    taken = []
+    for number in range(told, told + repeats):
+        study.sampler = for_trial(opened, number, setting)
+        started = time.process_time()
+        space.suggest(study.ask())
+        taken.append(time.process_time() - started)
+    return 1000 * float(np.mean(taken))
+
+
+def default_of(name: str) -> str:
+    """An Experiment's default."""
+    return str(next(f.default for f in fields(Experiment) if f.name == name))
+
+
+def paired(
+    rows: Sequence[Mapping[str, Any]], method: str, reference: str
+) -> tuple[float, float, float]:
+    """Mean difference in regret to another method, and its 95% interval by bootstrap over tasks."""
+    tasks = sorted({row["task"] for row in rows})
+
+    def means(name: str) -> np.ndarray:
+        of = [[r["seen"] for r in rows if (r["task"], r["method"]) == (t, name)] for t in tasks]
+        return np.array([np.mean(each) for each in of])
+
+    apart = means(method) - means(reference)
+    drawn = np.random.default_rng(0).integers(0, len(tasks), (2000, len(tasks)))
+    low, high = np.percentile(apart[drawn].mean(1), [2.5, 97.5])
+    return float(apart.mean()), float(low), float(high)
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is printed of one family's rows."""
+    lines = []
+    for method in dict.fromkeys(row["method"] for row in rows):
+        mine = [row for row in rows if row["method"] == method]
+        seen = np.array([row["seen"] for row in mine])
+        budgets = " ".join(f"{value:.3f}" for value in seen.mean(0))
+        apart = ""
+        if method != REFERENCE and any(row["method"] == REFERENCE for row in rows):
+            apart = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*paired(rows, method, REFERENCE))
+        returned, trials = (np.mean([row[key] for row in mine]) for key in ("any", "trials"))
+        lines.append(
+            f"{method:24} {budgets}  mean {seen.mean():.3f}  5-20 {seen[:, 1:4].mean():.3f}  "
+            f"{apart:25} any {returned:.3f}  {trials:.0f} trials"
+        )
+    return lines
+
+
+def _regret(value: float, best: float, bad: float) -> float:
+    if math.isnan(value):
+        return 1.0
+    return min(max((value - best) / (bad - best), 0.0), 1.0)
+
+
+def _never(trial: Trial) -> None:
+    raise NotImplementedError("a simulated study trains nothing")
+
+
+def main() -> None:
+    """Run the searches and print their tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--curves", type=Path, default=CURVES, help="the folder of curves")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="a file of rows, appended to")
+    parser.add_argument("--methods", default=";".join(METHODS), help="some of them, by ';'")
+    parser.add_argument("--families", default="lcbench,taskset,crossing")
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    methods = options.methods.split(";")
+    known = list(tasks_of(options.curves))
+    print(f"default: {default_of('sampler')} + {default_of('scheduler')}, {options.seeds} seeds")
+    for family in options.families.split(","):
+        jobs = [
+            (family, made_of, method, seed)
+            for kind, made_of in known
+            if kind == family
+            for seed in range(options.seeds)
+            for method in methods
+        ]
+        with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
+            rows = pool.starmap(search, jobs, chunksize=1)
+        if options.out is not None:
+            with options.out.open("a") as out:
+                out.writelines(json.dumps(row) + "\n" for row in rows)
+        budgets = " ".join(map(str, BUDGETS))
+        print(f"\n{family}: regret after {budgets} trainings; paired with {REFERENCE}")
+        print("\n".join(table(rows)), flush=True)
+    for told in (100, 1000, 5000):
+        print(f"a proposal after {told} trials: {proposal_ms(told):.1f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Our samplers pass our own suite and Optuna's published one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import optuna
+import pytest
+from optuna.samplers import BaseSampler
+from optuna.testing.pytest_samplers import (
+    BasicSamplerTestCase,
+    RelativeSamplerTestCase,
+    SingleOnlySamplerTestCase,
+)
+
+from tuner.samplers.cmaes import RungCmaEsSampler
+from tuner.samplers.gp import RungViewGPSampler
+from tuner.samplers.optuna_internals import check
+from tuner.samplers.qmc import SobolSampler
+from tuner.samplers.random import UniformSampler
+from tuner.samplers.rung_gp import RungGPSampler
+from tuner.samplers.tpe import RungTPESampler
+from tuner.testing.samplers import Make, SamplerSuite
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def test_optuna_is_as_we_know_it() -> None:
+    assert check() is None
+
+
+class _Ours(SamplerSuite, BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
+    kind: type[BaseSampler]
+
+    @pytest.fixture
+    def make(self) -> Make:
+        return partial(_made, self.kind)
+
+    @pytest.fixture
+    def sampler(self) -> Callable[[], BaseSampler]:
+        return partial(_made, self.kind, 0)
+
+
+def _made(kind: Callable[..., BaseSampler], seed: int) -> BaseSampler:
+    return kind(seed=seed)
+
+
+class TestRungGP(_Ours):
+    kind = RungGPSampler
+
+
+class TestTPE(_Ours):
+    kind = RungTPESampler
+
+
+class TestCmaEs(_Ours):
+    kind = RungCmaEsSampler
+
+
+class TestQmc(_Ours):
+    kind = SobolSampler
+    learns = False
+
+
+class TestRandom(_Ours):
+    kind = UniformSampler
+    learns = False
+
+
+@pytest.mark.gp
+class TestGP(_Ours):
+    kind = RungViewGPSampler

@@ -1,0 +1,70 @@
+"""What an Optuna study was told, as curves: RUNNING, PRUNED and COMPLETE trials alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner.curve_model.curves import Curve
+
+TOLD = (TrialState.RUNNING, TrialState.PRUNED, TrialState.COMPLETE)
+FLOOR, FLOOR_FIRST = 20, 10
+"""Values that a rung must have to be looked at, and those of the first one."""
+
+
+def last_step(trials: Sequence[FrozenTrial]) -> int:
+    """The highest step that any trial reported; 1 where none did."""
+    return max((max(t.intermediate_values, default=1) for t in trials), default=1) or 1
+
+
+def curves_told(
+    trials: Sequence[FrozenTrial], rungs: Sequence[int], direction: StudyDirection
+) -> tuple[list[Curve], dict[int, FrozenTrial]]:
+    """The curves of the trials by age, and the trials by the curves' numbers.
+
+    An attempt counts as the trial that it is one of. A violated constraint is a divergence. A rung
+    is judged by the first report at or past it, the last also by a COMPLETE trial's value.
+    """
+    sign = -1.0 if direction is StudyDirection.MAXIMIZE else 1.0
+    by_number = {t.user_attrs.get("trial", t.number): t for t in trials if t.state in TOLD}
+    curves = []
+    for number, trial in sorted(by_number.items()):
+        diverged = any(value > 0 for value in trial.constraints.values())
+        losses = {} if diverged else _losses(trial, rungs, sign)
+        curves.append(Curve(number, trial.params, losses, diverged))
+    return curves, by_number
+
+
+def _losses(trial: FrozenTrial, rungs: Sequence[int], sign: float) -> dict[int, float]:
+    reports = trial.intermediate_values
+    deepest = max(reports, default=0)
+    losses = {}
+    for rung in rungs:
+        if rung > deepest:
+            break
+        value = reports.get(rung)
+        if value is None:
+            value = reports[min(step for step in reports if step >= rung)]
+        if not math.isnan(value):
+            losses[rung] = sign * value
+    if trial.state is TrialState.COMPLETE and rungs[-1] not in losses and trial.value is not None:
+        losses[rungs[-1]] = sign * trial.value
+    return losses
+
+
+def rung_view(curves: Sequence[Curve], rungs: Sequence[int]) -> Mapping[int, float]:
+    """Losses by trial at the highest rung that has enough of them; empty where none has.
+
+    As BOHB's model sees a study (Falkner et al., ICML 2018, section 4.1). Diverged trials have the
+    worst loss of those seen.
+    """
+    for rung in reversed(rungs):
+        seen = {curve.trial: curve.losses[rung] for curve in curves if rung in curve.losses}
+        if len(seen) >= (FLOOR_FIRST if rung == rungs[0] else FLOOR):
+            worst = max(seen.values())
+            lost = {curve.trial: worst for curve in curves if curve.diverged}
+            return dict(sorted((seen | lost).items()))
+    return {}
