@@ -2,6 +2,7 @@
 # make run    the main job:             make run ARGS="--trials 50"
 # make test   the tests:                make test ARGS="-k study"
 # make test-gp  the tests that need torch (4 GB, kept in TORCH for the next time)
+# make fuzz   random trainings by programs and by fit, 300 pairs: make fuzz ARGS="--pairs 50"
 # make check  lint, format, types, and who imports whom
 # make audit  look the versions in requirements.lock up among known faults (pip-audit)
 # make lock   write requirements.lock anew: the newest of everything that pyproject.toml allows
@@ -28,7 +29,7 @@ import fcntl; fcntl.flock(3, fcntl.LOCK_EX)' 3>&9; \
 if [ -e $@ ] && [ -z "$$(find $^ -newer $@)" ]; then exit 0; fi
 endef
 
-.PHONY: setup run test test-gp check audit lock clean
+.PHONY: setup run test test-gp fuzz check audit lock clean
 
 setup: $(READY)
 
@@ -52,6 +53,9 @@ run: setup
 
 test: setup
 	$(VENV_PYTHON) -m pytest $(ARGS)
+
+fuzz: setup
+	$(VENV_PYTHON) -m tests.programs.fuzz $(ARGS)
 
 # Linux has torch from PyPI with all of CUDA's libraries only: they lie beside the environment, so
 # that a new environment finds them there.

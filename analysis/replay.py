@@ -21,7 +21,7 @@ import pandas as pd
 
 from tuner.engines.simulated import Step, VirtualClock, run
 from tuner.errors import ResultsError
-from tuner.experiment.experiment import Experiment
+from tuner.experiment.experiment import GRID, Experiment, KerasModel
 from tuner.experiment.settle import scheduler_of
 from tuner.results.results import Results
 from tuner.schedulers.board import Board
@@ -80,15 +80,19 @@ def record(results: Results) -> Recorded:
     metrics = [name for name in results.reports if name not in _NO_METRIC]
     rows = results.reports[results.reports["fold"] == 0].sort_values(["trial", "epoch"])
     by_trial = {int(trial): frame for trial, frame in rows.groupby("trial")}
-    points, curves = [], {}
+    points: list[dict[str, Any]] = []
+    curves: dict[str, list[Step]] = {}
     for trial, state in zip(ended["trial"], ended["state"], strict=True):
         point = {n: v for n, v in results.params(int(trial)).items() if n != "epochs"}
         if int(trial) in by_trial:
-            points.append(point)
             steps = _steps(by_trial[int(trial)], metrics)
             if state == "DIVERGED":  # a table's NaN may also say that nothing was reported
                 steps[-1] = replace(steps[-1], metrics={experiment.metric: math.nan})
-            curves[_key(point)] = steps
+            known = curves.get(_key(point))
+            if known is None:
+                points.append(point)
+            if known is None or len(steps) > len(known):  # a grid over epochs: the longest has all
+                curves[_key(point)] = steps
     return Recorded(experiment, points, curves)
 
 
@@ -111,6 +115,11 @@ def simulate(
     trial so far against the table's best; NaN before there is one). `sampler` "random" takes every
     recorded point in a random order; any other proposes among the recorded values of the axes.
     """
+    if sampler != "random" and recorded.experiment.sampler != GRID:
+        raise ResultsError(
+            f"sampler {sampler!r} proposes any of the recorded values together, and this study "
+            "holds no grid of them; simulate it with sampler 'random', or record a grid"
+        )
     frames = []
     for seed in range(seeds):
         if scheduler == ONE_EPOCH:
@@ -225,6 +234,11 @@ def _search(
         eta=eta,
         min_epochs=min_epochs,
         epochs=longest,
+        objective=KerasModel(
+            build=_never,
+            optimizer=_never,
+            epochs=lambda params: len(recorded.curves[_key(params)]),
+        ),
         trials=len(recorded.points),
         seed=seed,
         time_limit=None,

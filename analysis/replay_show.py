@@ -12,9 +12,10 @@ from rich.table import Table
 
 from analysis.replay import ONE_EPOCH, bands, record, simulate, summarise
 from tuner.errors import ExperimentError
-from tuner.experiment.experiment import SAMPLERS, SCHEDULERS
+from tuner.experiment.experiment import SAMPLERS
 from tuner.files import put_bytes
 from tuner.results.results import load
+from tuner.schedulers.registry import SCHEDULERS
 from tuner.store.damage import reading
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"]

@@ -78,8 +78,8 @@ def measure(data: str, kind: str, batch: int, dropout: float, lanes: list[int]) 
     from tuner.experiment.experiment import KerasModel
     from tuner.lanes.lane import pool_of
     from tuner.lanes.lanes import Lanes
-    from tuner.training.declared import build_model, create_variables
-    from tuner.training.whole_epoch import whole_epochs
+    from tuner.programs.fit import warm
+    from tuner.training.declared import build_model
     from tuner.trial.cells import Cell, Decision
     from tuner.trial.trial import Trial
 
@@ -109,9 +109,9 @@ def measure(data: str, kind: str, batch: int, dropout: float, lanes: list[int]) 
     model = build_model(declared, trial(0))
     model.compile(declared.optimizer(trial(0)), declared.loss, metrics=["accuracy"])
     row = {"fit": best(lambda: model.fit(x, y, batch_size=batch, verbose=0))}
-    create_variables(model, y)
-    with whole_epochs(model, -(-len(x) // batch)):
-        row["our fit"] = best(lambda: model.fit(x, y, batch_size=batch, verbose=0))
+    with warm():
+        model.compile(declared.optimizer(trial(0)), declared.loss, metrics=["accuracy"])
+        row["program"] = best(lambda: model.fit(x, y, batch_size=batch, verbose=0))
     rows = np.arange(len(x), dtype=np.int32)
     for count in lanes:
         program = Lanes(declared, trial(0), pool_of(declared, x, y, 10), count)

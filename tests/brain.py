@@ -28,6 +28,7 @@ def never(trial: Any) -> None:
 def experiment(**fields: Any) -> Experiment:
     """A settled experiment over SPACE with small defaults."""
     base: dict[str, Any] = {"name": "brain", "space": SPACE, "objective": never, "trials": 12}
+    base |= {"sampler": "tpe", "scheduler": "asha"}
     return settle(Experiment(**{**base, **fields}), fields)
 
 

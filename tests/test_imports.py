@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 RAY = ("tuner/cluster/", "tuner/engines/")
 KERAS = (
     "tuner/trial/keras_callback.py",
+    "tuner/programs/",
     "tuner/training/",
     "tuner/data/datasets.py",
     "tuner/models/",

@@ -29,7 +29,8 @@ class Option:
 
     A number is `least` or more, a text `among` some names (a tuple, or a function that lists them).
     `on_resume` says that a resumed study may change it, `group` where its flag stands in the help;
-    without `flag` it has none.
+    without `flag` it has none. With `objects` it may be something else than a name: an object, or
+    `package.module:factory`; who uses it checks that.
     """
 
     help: str
@@ -38,6 +39,7 @@ class Option:
     on_resume: bool = False
     group: str = ""
     flag: bool = True
+    objects: bool = False
 
 
 def option(default: Any, help: str, **more: Any) -> Any:
@@ -76,6 +78,8 @@ def check_options(instance: Any) -> None:
 def check_option(one: Field[Any], rule: Option, value: Any) -> None:
     """Raises ExperimentError if the value breaks the option's rule."""
     if value is None and is_optional(one):
+        return
+    if rule.objects and (not isinstance(value, str) or ":" in value):
         return
     if rule.among is not None:
         _check_name(one.name, value, names_of(rule) or ())

@@ -15,7 +15,7 @@ from tests.analysis.studies import saved
 from tuner.engines.simulated import Step
 from tuner.errors import ExperimentError, ResultsError
 from tuner.results.results import Results
-from tuner.search_space.axes import Float
+from tuner.search_space.axes import Float, Int
 from tuner.trial.cells import Cell
 
 GRID = {"x": Float(0.0, 1.0, grid=[i / 20 for i in range(21)]), "epochs": 9}
@@ -114,10 +114,25 @@ def test_the_command_prints_a_table_and_writes_a_plot(table: Results, tmp_path: 
     assert text.count("one-epoch") == 1
     assert "asha eta 2, 4 workers" in (tmp_path / "plot.html").read_text()
     for change, message in [
-        ({"schedulers": ["x"]}, "scheduler 'x' is not one of asha, asha_stopping, median"),
+        ({"schedulers": ["x"]}, "scheduler 'x' is not one of .*asha, asha_stopping, median"),
         ({"workers": [0]}, "workers: it must be at least 1"),
         ({"etas": [1]}, "eta: it must be at least 2"),
     ]:
         fixed = {"schedulers": ["asha"], "etas": [3], "workers": [1], "out": tmp_path / "x"}
         with pytest.raises(ExperimentError, match=message):
             show_simulation(table.path, console, **{**options, **fixed, **change})  # type: ignore[arg-type]
+
+
+def test_a_grid_over_epochs_holds_each_curve_once_at_its_full_length(tmp_path: Path) -> None:
+    space = {"x": Float(0.0, 1.0, grid=[0.1, 0.5]), "epochs": Int(1, 9, grid=[3, 9, 6])}
+    recorded = record(saved(tmp_path, space=space, mode="grid"))
+    assert [point["x"] for point in recorded.points] == [0.1, 0.5]
+    assert [len(steps) for steps in recorded.curves.values()] == [9, 9]
+    runs = simulate(recorded, scheduler="asha", eta=2, workers=2, seeds=1)
+    assert sorted(runs["trial"]) == [0, 1]
+
+
+def test_a_sampler_is_refused_where_no_grid_was_recorded(tmp_path: Path) -> None:
+    recorded = record(saved(tmp_path, scheduler="none", trials=4))
+    with pytest.raises(ResultsError, match=r"sampler 'tpe' .* holds no grid"):
+        simulate(recorded, scheduler="none", sampler="tpe", seeds=1)

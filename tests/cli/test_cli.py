@@ -134,13 +134,13 @@ def test_list_says_what_each_experiment_is(capsys: pytest.CaptureFixture[str]) -
 def test_show_a_study_a_trial_and_csv(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["show", str(study)]) == 0
     out = capsys.readouterr().out
-    assert "brain: search by tpe + asha, maximize val_accuracy" in out
+    assert "brain: search by rung_gp + rung_gp, maximize val_accuracy" in out
     assert "1 FAILED" in out
     assert "ending trials early saved" in out
     assert run_command(["show", str(study), "0"]) == 0
     out = capsys.readouterr().out
     assert "trial 0 of brain: STOPPED" in out
-    assert "█" in out
+    assert "▁" in out
     assert run_command(["show", str(study), "3"]) == 0
     assert "ValueError: no luck" in capsys.readouterr().out
     assert run_command(["show", str(study), "--csv"]) == 0
@@ -191,7 +191,7 @@ def test_a_run_takes_the_first_free_name_and_json_is_all_on_stdout(
         (["--set", "x=0.5"], "--set: a resumed study cannot change it"),
         (
             ["--scheduler", "none"],
-            "--scheduler: a resumed study cannot change it from 'asha' to 'none'",
+            "--scheduler: a resumed study cannot change it from 'rung_gp' to 'none'",
         ),
     ]:
         assert run_command([*bad, *change]) == 2

@@ -23,8 +23,9 @@ from tuner.data.datasets import Dataset
 from tuner.data.splits import Splits, cell_data
 from tuner.engines.ask_ahead import Proposals
 from tuner.engines.choice import Chosen
-from tuner.engines.ray_tune.adapters import AskTell, Flights
+from tuner.engines.ray_tune.adapters import AskTell
 from tuner.engines.ray_tune.engine import RayTune
+from tuner.engines.ray_tune.flights import Flights
 from tuner.engines.shipping import needs_keras
 from tuner.engines.worker_death import cause_of_death
 from tuner.errors import EngineError
@@ -248,7 +249,7 @@ def test_a_file_is_loaded_in_the_worker_and_its_cells_get_the_data_of_their_fold
     dataset = Dataset("made up", x, y, x[:6], y[:6], 3, "0" * 16)
     splits = Splits(mode="cv", folds=3)
     todo = [replace(cell, fold=cell.trial % 3) for cell in cells(6)]
-    study = ScriptedStudy(three_epochs, todo)
+    study = ScriptedStudy(three_epochs, todo, metric="done")
     run(study, runtime, dataset, source=Source("file", str(path)), splits=splits)
     for cell in todo:
         expected = cell_data(dataset, splits, cell.fold)
@@ -270,6 +271,7 @@ def test_a_declared_model_trains_stops_and_gives_the_same_numbers_on_a_warm_work
         model,
         todo,
         decide=lambda cell, epoch, _: Decision.STOP if epoch == cell.trial else Decision.CONTINUE,
+        metric="val_loss",
     )
     run(study, runtime, dataset)
     assert {trial: len(reports) for trial, reports in study.reports.items()} == {

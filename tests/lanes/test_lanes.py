@@ -352,6 +352,8 @@ def test_what_lanes_cannot_train_is_told_in_words() -> None:
     assert reason(declared(build=wide)) == "its Dense layers are wide (512 x 256): no gain"
     assert reason(KerasModel(build=mlp, optimizer=averaged)) == "the optimizer has use_ema"
     assert reason(declared(callbacks=lambda trial: [])) == "it has callbacks of its own"
+    keras.config.set_floatx("float32")  # in float64 the penalty and the loss could not be added
+    keras.config.set_dtype_policy("float32")
     assert reason(declared(precision="mixed_bfloat16")) is None
     assert "computes in float16, whose losses" in str(reason(declared(precision="mixed_float16")))
 

@@ -59,15 +59,33 @@ def reports(folder: Path) -> pd.DataFrame:
     return frame.sort_values(["trial", "fold", "epoch"], ignore_index=True)
 
 
-@pytest.mark.parametrize("steps", [0, 1, 7, 23, 29])
+DISCRETE = {"x": Categorical([0.1, 0.4, 0.8]), "b": Categorical([1, 2]), "epochs": 9}
+
+
+@pytest.mark.parametrize("steps", [1, 7, 23])
 @pytest.mark.parametrize(
     "fields",
     [
         {"scheduler": "none", "sampler": "tpe"},
-        {"deterministic": True, "window": 4},
+        {"deterministic": True, "window": 4, "trials": 20, "eta": 2},
+        {"deterministic": True, "window": 4, "trials": 20, "scheduler": "asha_stopping"},
+        {"deterministic": True, "window": 3, "trials": 20, "eta": 2, "space": DISCRETE},
         {"mode": "cv", "space": {"x": Float(0, 1, grid=[0.1, 0.4, 0.8]), "epochs": 5}},
+        {
+            "mode": "cv",
+            "sampler": "random",
+            "scheduler": "asha",
+            "eta": 2,
+            "deterministic": True,
+            "window": 4,
+        },
+        {
+            "mode": "cv",
+            "space": {"x": Float(0, 1, grid=[0.4, 0.3, 0.1, 0.2]), "epochs": 5},
+            "fold_racing": "aggressive",
+        },
     ],
-    ids=["sequential", "windows", "cv"],
+    ids=["sequential", "promotion", "stopping", "duplicates", "cv", "cv promotion", "racing"],
 )
 def test_a_killed_study_ends_as_an_undisturbed_one(
     tmp_path: Path, fields: dict[str, Any], steps: int

@@ -45,7 +45,7 @@ def run_cell(study: Study, values: list[float]) -> tuple[Cell, Decision]:
 
 
 def test_a_trial_that_reaches_its_end_is_complete_with_its_last_value() -> None:
-    study = open_study(experiment(scheduler="none"))
+    study = open_study(experiment(scheduler="none", value="last"))
     run_cell(study, [0.5, 0.9, 0.7])
     record = study.records[0]
     assert (record.state, record.value, record.epochs) == (State.COMPLETE, 0.7, 3)

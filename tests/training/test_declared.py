@@ -10,11 +10,11 @@ import pytest
 from tests.cells import digits, run, trial
 from tests.training.test_training import MODEL, build, build_late, build_subclass, halving
 from tuner.errors import ExperimentError
+from tuner.programs.eligible import hooks_batches
 from tuner.training.declared import (
     batch_size_of,
     build_model,
     create_variables,
-    hooks_batches,
     metrics_of,
     targets_of,
     validation_batch_size,

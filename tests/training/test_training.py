@@ -184,24 +184,26 @@ def test_a_longer_training_continues_a_shorter_one() -> None:
     assert trained(MODEL, epochs=3)[0][:2] == trained(MODEL, epochs=2)[0]
 
 
-def test_an_epoch_is_one_execution_unless_a_callback_watches_batches() -> None:
+def test_a_callback_that_watches_batches_sees_each() -> None:
     import keras
 
-    counts = []
+    counts: list[int] = []
 
     class Batches(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             counts.append(batch)
 
-    class Epochs(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            counts.append(self.model.steps_per_execution)
-
-    run(replace(MODEL, callbacks=lambda trial: [Batches()]), epochs=1)
+    outcome, _ = run(replace(MODEL, callbacks=lambda trial: [Batches()]), epochs=1)
     assert counts == [0, 1, 2, 3, 4]
-    counts.clear()
-    run(replace(MODEL, callbacks=lambda trial: [Epochs()]), epochs=1)
-    assert counts == [5]
+    assert outcome.trained_by == "fit"
+    assert outcome.trained_why == "the callback Batches sees every batch"
+
+
+def test_an_outcome_says_who_trained() -> None:
+    outcome, _ = run(MODEL, epochs=1)
+    assert (outcome.trained_by, outcome.trained_why) == ("program", "")
+    outcome, _ = run(lambda trial: 0.5)
+    assert outcome.trained_by == ""
 
 
 def test_a_diverging_model_reports_what_keras_says() -> None:

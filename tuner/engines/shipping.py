@@ -52,6 +52,8 @@ class Shipment:
     memory_mb: float = math.inf
     files: Path | None = None
     checkpoint_every: int | None = None
+    fit: str = "auto"
+    exact: bool = False
 
     def folder(self, cell: Cell) -> Path | None:
         """Where a cell's own files lie."""
@@ -86,6 +88,8 @@ def shipment(job: Job, cluster: Runtime) -> Shipment:
         memory_mb=PARKED_SHARE * cluster.memory_mb,
         files=job.files,
         checkpoint_every=experiment.checkpoint_every,
+        fit=experiment.fit,
+        exact=experiment.exact,
     )
 
 

@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Any
 from tuner.errors import ExperimentError
 from tuner.experiment.direction import AUTO, DIRECTIONS, direction_of
 from tuner.options import check_options, option, options_of
+from tuner.samplers.registry import known_samplers
+from tuner.schedulers.contract import Scheduler
+from tuner.schedulers.registry import REGISTRY
 from tuner.search_space.space import SearchSpace
 
 if TYPE_CHECKING:
     import keras
+    from optuna.samplers import BaseSampler
 
     from tuner.data.datasets import Dataset
     from tuner.trial.trial import Trial
@@ -30,7 +34,7 @@ TARGETS = ("labels", "one_hot")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
 SAMPLERS = ("rung_gp", "tpe", "random", "cmaes", "qmc", "gp")
-SCHEDULERS = ("rung_gp", "asha", "asha_stopping", "median", "hyperband", "none")
+FITS = ("auto", "plain")
 ENGINES = ("auto", "ray_tune", "fused")
 GRID = "grid"
 """The sampler of the modes that run every point of the grid."""
@@ -124,17 +128,19 @@ class Experiment:
     folds: int = option(3, "cv: how many folds", least=2, group=WHAT)
     repeats: int = option(1, "cv: how many times, reshuffled", least=1, group=WHAT)
     shuffle: bool = option(False, "cv: shuffle before splitting", group=WHAT)
-    sampler: str = option(
-        "tpe",
-        "who proposes: rung_gp, tpe, random, cmaes, qmc, gp",
-        among=(*SAMPLERS, GRID),
+    sampler: str | BaseSampler = option(
+        "rung_gp",
+        "who proposes: rung_gp, tpe, random, cmaes, qmc, gp, or module:FACTORY",
+        among=lambda: (*known_samplers(), GRID),
+        objects=True,
         group=HOW,
     )
     multivariate: bool = option(False, "tpe: model axes together", group=HOW)
-    scheduler: str = option(
-        "asha",
-        "who stops: rung_gp, asha, asha_stopping, median, hyperband, none",
-        among=SCHEDULERS,
+    scheduler: str | Scheduler = option(
+        "rung_gp",
+        "who stops: rung_gp, asha, asha_stopping, median, hyperband, none, or module:FACTORY",
+        among=REGISTRY.names,
+        objects=True,
         group=HOW,
     )
     eta: int = option(3, "asha, hyperband: one in eta goes on at a rung", least=2, group=HOW)
@@ -145,8 +151,12 @@ class Experiment:
         among=FOLD_RACING,
         group=HOW,
     )
-    value: str = option(
-        "last", "a trial's value: its last or its best epoch's", among=VALUES, group=HOW
+    value: str | None = option(
+        None,
+        "a trial's value: its last or its best epoch's (a search takes the best, grid and cv the "
+        "last)",
+        among=VALUES,
+        group=HOW,
     )
     seed: int = option(0, "seed of everything", least=0, group=HOW)
     deterministic: bool = option(False, "the same study at any concurrency", group=HOW)
@@ -155,6 +165,17 @@ class Experiment:
         "auto",
         "fused (networks as one program), ray_tune, or auto",
         among=ENGINES,
+        group=RESOURCES,
+    )
+    fit: str = option(
+        "auto",
+        "who runs model.fit: auto (programs that trials of equal graphs share) or plain (Keras)",
+        among=FITS,
+        group=RESOURCES,
+    )
+    exact: bool = option(
+        False,
+        "share a program between equal graphs alone, not where a number differs",
         group=RESOURCES,
     )
     lanes: int | None = option(

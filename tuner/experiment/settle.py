@@ -31,7 +31,8 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     if changed.direction == AUTO:
         changed = replace(changed, direction=direction_of(changed.metric))
     _check_together(changed)
-    return replace(changed, space=_settled_space(changed))
+    value = changed.value or ("best" if changed.mode == "search" else "last")
+    return replace(changed, space=_settled_space(changed), value=value)
 
 
 def _check_together(experiment: Experiment) -> None:
@@ -84,7 +85,7 @@ def _settled_space(experiment: Experiment) -> SearchSpace:
 def epochs_are_budget(experiment: Experiment) -> bool:
     """Whether the axis `epochs` is the most a trial may get, and not a parameter to search."""
     return (
-        experiment.mode == "search"
+        experiment.mode != "grid"
         and experiment.scheduler != "none"
         and not experiment.sample_epochs
     )

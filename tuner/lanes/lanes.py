@@ -28,7 +28,7 @@ import numpy.typing as npt
 from tuner.lanes.dropout import frugal_dropout, teach_random_numbers
 from tuner.lanes.lane import Lane, Pool, Rows, data_order
 from tuner.lanes.optimizer import RATE, lane_optimizer, numbers_of, set_numbers
-from tuner.lanes.rules import vectorises
+from tuner.lanes.rules import judges_in_any_batches, vectorises
 from tuner.training.declared import (
     batch_size_of,
     build_model,
@@ -64,6 +64,7 @@ class Lanes:
         self.lanes: list[Lane | None] = [None] * count
         self.model = compiled(declaration, trial, pool.y)
         self.vectorised = vectorises(self.model)
+        self._judges_anyhow = judges_in_any_batches(self.model)
         teach_random_numbers()
         template = optimizer_of(declaration, trial)
         self.numbers = tuple(numbers_of(template))
@@ -119,7 +120,9 @@ class Lanes:
             slots,
             [tf.constant(numbers[name], self._dtype) for name in self.numbers],
         )
-        size = validation_batch_size(self.declaration, batch_size, x_val)
+        size = batch_size
+        if self._judges_anyhow:
+            size = validation_batch_size(self.declaration, batch_size, x_val)
         self.lanes[lane] = Lane(trial, train, val, batch_size, size, optimizer)
 
     def state(self, lane: int) -> list[Any]:

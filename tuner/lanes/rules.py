@@ -5,12 +5,15 @@ No stopwatch decides: a result must not depend on a machine's mood.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-from tuner.lanes.optimizer import form_of
-from tuner.training.declared import has_one_output, metrics_of, optimizer_of, overrides
+from tuner.lanes.identity import identity_of
+from tuner.programs.eligible import overrides
+from tuner.programs.graph_hash import NotShareable
+from tuner.programs.keras_internals import is_own_value
+from tuner.training.declared import has_one_output, metrics_of, optimizer_of
 
 if TYPE_CHECKING:
     import keras
@@ -22,8 +25,6 @@ WIDE = 256
 """A Dense kernel of this many rows and columns fills a core by itself."""
 UNFIT_OPTIMIZERS = ("Adafactor", "LossScaleOptimizer", "Lamb")
 BATCHED_CONVOLUTIONS = ("Conv", "Pooling", "UpSampling")
-NO_MATTER = ("name", "seed", "kernel_initializer", "bias_initializer", "dtype")
-"""Of a layer's configuration: what changes its initial values, and not its graph."""
 
 
 def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | None:
@@ -57,16 +58,44 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
             return f"its Dense layers are wide ({rows} x {columns}): no gain"
     if not all(isinstance(metric, str) for metric in metrics_of(declaration, trial)):
         return "it has metrics of its own"
+    found = _identity(declaration, trial, model)
+    if isinstance(found, NotShareable):
+        return str(found)
+    if isinstance(found, Exception):
+        return f"its step cannot be traced apart from fit ({type(found).__name__}: {found!s:.200})"
     return None
 
 
 def form(declaration: KerasModel, trial: Trial, model: keras.Model) -> Hashable:
-    """What the trials of the same lanes share: all of network and optimizer that makes a graph."""
-    layers = [_layer_form(layer) for layer in model._flatten_layers()]
-    variables = [(tuple(v.shape), str(v.dtype)) for v in model.variables]
-    optimizer = form_of(optimizer_of(declaration, trial))
-    loss = declaration.loss if isinstance(declaration.loss, str) else repr(declaration.loss)
-    return json.dumps([layers, variables, optimizer, loss], default=str, sort_keys=True)
+    """What the trials of the same lanes share; for one that has none, a thing of its own."""
+    found = _identity(declaration, trial, model)
+    return object() if isinstance(found, Exception) else found
+
+
+def _identity(declaration: KerasModel, trial: Trial, model: keras.Model) -> Hashable | Exception:
+    """A trial's identity, traced once for a model; or why it has none."""
+    if model not in _IDENTITIES:
+        try:
+            _IDENTITIES[model] = identity_of(declaration, trial, model)
+        except Exception as error:  # noqa: BLE001  # a user's code runs in a trace
+            _IDENTITIES[model] = error.with_traceback(None)
+    return _IDENTITIES[model]
+
+
+_IDENTITIES: WeakKeyDictionary[Any, Hashable | Exception] = WeakKeyDictionary()
+
+
+def judges_in_any_batches(model: keras.Model) -> bool:
+    """Whether a network's outputs do not depend on the samples beside, as far as can be told.
+
+    True of Keras' own layers when they do not train; code of the user's own may look at a batch.
+    """
+    return all(
+        is_own_value(layer)
+        and type(layer).__name__ != "Lambda"
+        and all(is_own_value(value) for value in vars(layer).values() if callable(value))
+        for layer in model._flatten_layers()
+    )
 
 
 def vectorises(model: keras.Model) -> bool:
@@ -76,8 +105,3 @@ def vectorises(model: keras.Model) -> bool:
     """
     names = [type(layer).__name__ for layer in model._flatten_layers()]
     return not any(part in name for name in names for part in BATCHED_CONVOLUTIONS)
-
-
-def _layer_form(layer: Any) -> Any:
-    config = {k: v for k, v in layer.get_config().items() if k not in NO_MATTER}
-    return [type(layer).__name__, {k: v for k, v in config.items() if k != "layers"}]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from importlib import import_module
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from tuner.errors import ExperimentError
+from tuner.registry import Registry
 from tuner.schedulers.contract import Pausing, Scheduler
 
 SCHEDULERS = {
@@ -19,6 +19,7 @@ SCHEDULERS = {
     "none": "tuner.schedulers.contract:NeverStop",
 }
 """Where each scheduler stands. One line here makes one of ours known everywhere."""
+REGISTRY = Registry("scheduler", SCHEDULERS, "tuner.schedulers")
 
 
 def make_scheduler(
@@ -30,9 +31,8 @@ def make_scheduler(
     Raises ExperimentError where it can't work in that study.
     """
     if isinstance(given, str):
-        module, _, name = SCHEDULERS[given].partition(":")
-        made = getattr(import_module(module), name)
-        known = {field.name for field in fields(made)}
+        made = REGISTRY.find(given)
+        known = {field.name for field in fields(made)} if is_dataclass(made) else set()
         scheduler: Any = made(**{k: v for k, v in options.items() if k in known})
     else:
         scheduler = given

@@ -1,15 +1,14 @@
 """A Keras model as a scikit-learn estimator: what `TunerSearchCV` fits on each fold.
 
 It does what Keras' own wrapper does, the models and their numbers being the same, and more: it has
-`predict_proba`, takes samples of any shape, and trains each epoch as one execution.
+`predict_proba`, takes samples of any shape, and trains by warm programs.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,20 +16,16 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from tuner.errors import ExperimentError
+from tuner.programs.fit import warm
 from tuner.sklearn.targets import chances_of, class_weights, labels_of, targets_for
 from tuner.training.declared import (
     VALIDATION_BYTES,
     VALIDATION_SAMPLES,
-    create_variables,
     create_weights,
-    hooks_batches,
 )
-from tuner.training.whole_epoch import is_plain, set_epoch_functions
 
 LEAST_BATCH = 32
 """Keras' own batch size of a prediction; larger where samples are small."""
-WHOLE_EPOCH_OPTIONS = {"class_weight", "shuffle", "verbose"}
-"""Options of `fit` under which an epoch may be one execution."""
 
 
 class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
@@ -74,16 +69,14 @@ class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
         options |= self._weights(options.pop("class_weight", None))
         if sample_weight is not None:
             options["sample_weight"] = _check_sample_weight(sample_weight, X)
-        steps = math.ceil(len(X) / self.batch_size)
-        whole = options.keys() <= WHOLE_EPOCH_OPTIONS and not any(map(hooks_batches, callbacks))
-        with _whole_epochs(model, X, targets, steps, whole) as more:
+        with warm():
             self.history_ = model.fit(
                 X,
                 targets,
                 epochs=self.epochs,
                 batch_size=self.batch_size,
                 callbacks=callbacks,
-                **{"verbose": 0, **options, **more},
+                **{"verbose": 0, **options},
             )
         self.__dict__.pop("_labels", None)  # a fitted estimator needs no targets
         return self
@@ -107,8 +100,7 @@ class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, allow_nd=True)
         roomy = min(VALIDATION_SAMPLES, VALIDATION_BYTES // max(1, X[0].nbytes))
-        with _single_steps(self.model_):
-            return self.model_.predict(X, batch_size=max(LEAST_BATCH, int(roomy)), verbose=0)
+        return self.model_.predict(X, batch_size=max(LEAST_BATCH, int(roomy)), verbose=0)
 
 
 class KerasClassifier(ClassifierMixin, _KerasEstimator):  # type: ignore[misc]
@@ -167,35 +159,3 @@ class KerasRegressor(RegressorMixin, _KerasEstimator):  # type: ignore[misc]
         outputs = self._outputs(X)
         fits = outputs.size == len(outputs) * math.prod(self._shape)
         return outputs.reshape(len(outputs), *self._shape) if fits else outputs
-
-
-@contextmanager
-def _whole_epochs(
-    model: Any, X: Any, targets: Any, steps: int, wanted: bool
-) -> Iterator[dict[str, Any]]:
-    """Let `fit` run each epoch as one execution; the model is left as it would be without.
-
-    Gives what `fit` must be told besides: nothing where the model does not allow it.
-    """
-    if not (wanted and model.steps_per_execution == 1 and is_plain(model)):
-        yield {}
-        return
-    create_weights(model, X)
-    create_variables(model, targets)
-    model.steps_per_execution = steps
-    set_epoch_functions(model)
-    try:
-        yield {"steps_per_epoch": steps}
-    finally:
-        model.steps_per_execution = 1
-        model.train_function = model.test_function = None
-
-
-@contextmanager
-def _single_steps(model: Any) -> Iterator[None]:
-    """Predict batch by batch, in the middle of a fit too."""
-    steps, model.steps_per_execution = model.steps_per_execution, 1
-    try:
-        yield
-    finally:
-        model.steps_per_execution = steps

@@ -28,6 +28,8 @@ from tuner.store.study_upgrades import upgraded
 LIBRARIES = ("ray", "optuna", "tensorflow", "keras", "numpy", "scikit-learn", "pandas")
 STORAGE = "TUNER_STORAGE"
 """Where the environment may hold the ledger's URL: the words of a command are seen by everybody."""
+NAMED = ("sampler", "scheduler", "engine")
+"""Fields that take a name or an object; of an object its repr is stored."""
 _NOT_STORED = ("name", "space", "objective")
 
 
@@ -61,6 +63,8 @@ def _stored_fields(experiment: Experiment) -> dict[str, Any]:
     for field in fields(Experiment):
         if field.name not in _NOT_STORED:
             value = getattr(experiment, field.name)
+            if field.name in NAMED and not isinstance(value, str):
+                value = repr(value)  # an object: what it says of itself, options and all
             stored[field.name] = "function" if callable(value) else value
     return stored
 
@@ -81,6 +85,7 @@ def resumed(loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, 
         )
     if stored["dataset"] == "function":
         stored["dataset"] = loaded.experiment.dataset
+    stored |= _objects(stored, loaded.experiment, overrides)
     if "space" in overrides:
         again = settle(loaded.experiment, {**stored, "space": overrides["space"]})
         if SearchSpace(again.space).as_json() != content["space"]:
@@ -104,6 +109,19 @@ def resumed(loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, 
     settled = replace(loaded.experiment, **{**stored, **free})
     space = SearchSpace.from_json(content["space"], like=SearchSpace(loaded.experiment.space))
     return replace(settled, space=space)
+
+
+def _objects(
+    stored: Mapping[str, Any], experiment: Experiment, overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The objects that the study began with, by field: given again, or in the experiment's file."""
+    found = {}
+    for name in NAMED:
+        for given in (overrides.get(name), getattr(experiment, name)):
+            if not isinstance(given, str | None) and repr(given) == stored[name]:
+                found[name] = given
+                break
+    return found
 
 
 def study_name(content: Mapping[str, Any], path: Path) -> str:

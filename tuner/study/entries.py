@@ -51,6 +51,11 @@ class Promoted:
 
 
 @dataclass(frozen=True)
+class Closed:
+    """A window all of whose trials wait for others is closed, though no cell of it ended."""
+
+
+@dataclass(frozen=True)
 class Told:
     """A cell ended. `died` says that its worker did, `no_retry` that its trial gets no new attempt,
     `read_epochs` that its training asked how many epochs it would take."""
@@ -62,4 +67,4 @@ class Told:
     read_epochs: bool = False
 
 
-Entry = Opened | Asked | Promoted | Report | Told
+Entry = Opened | Asked | Promoted | Report | Told | Closed

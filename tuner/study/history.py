@@ -13,6 +13,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from tuner.store.ledger import FOLD
+from tuner.store.optuna_internals import trial_id
 from tuner.store.reports_table import Report
 from tuner.study.entries import Asked, Entry, Opened, Promoted, Told
 from tuner.study.record import CellResult, Record
@@ -84,7 +85,7 @@ class Trial:
         attempt, attrs = self.attempt, self.attempt.user_attrs
         params = self.study.space.decode(attempt.params)
         number = attrs.get("attempt", 1)
-        return Record(self.number, params, 0, attempt._trial_id, attempt=number)
+        return Record(self.number, params, 0, trial_id(attempt), attempt=number)
 
     def _leg(
         self, record: Record, fold: int, rows: list[Report], result: CellResult | None

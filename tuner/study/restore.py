@@ -13,6 +13,7 @@ from dataclasses import replace
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.store.ledger import FOLD, broken_ledger
+from tuner.store.optuna_internals import trial_id
 from tuner.store.reports_table import Report
 from tuner.study import attempts
 from tuner.study.entries import Entry
@@ -58,7 +59,7 @@ def last_attempts(study: Study) -> dict[int, FrozenTrial]:
         number = attempt.user_attrs.get("trial")
         if number is None:  # killed before the ask was over: as if it had never been asked
             if not attempt.state.is_finished():
-                study.ledger.discard(attempt._trial_id)
+                study.ledger.discard(trial_id(attempt))
             continue
         last[number] = attempt
     return last

@@ -11,7 +11,7 @@ from tuner.experiment.settle import cells_per_trial
 from tuner.schedulers.board import Board
 from tuner.search_space.space import SearchSpace
 from tuner.store.reports_table import Report
-from tuner.study.entries import Asked, Entry, Opened, Promoted, Told
+from tuner.study.entries import Asked, Closed, Entry, Opened, Promoted, Told
 from tuner.study.fold_racing import fold_losses, order_of_folds
 from tuner.study.queue import Queue
 from tuner.study.record import Record
@@ -64,6 +64,8 @@ class StudyState:
                 self._take(entry)
             case Told():
                 self._end_cell(entry)
+            case Closed():
+                self._close_window()
 
     def seed(self, params: Mapping[str, Any], index: int) -> int:
         """The seed of a point's cell number `index` (repeat * folds + fold)."""
@@ -127,6 +129,8 @@ class StudyState:
             self._join_window(record, self.windows)
 
     def _join_window(self, record: Record, window: int) -> None:
+        if self.window and window > self.windows:  # it was closed before this one was opened
+            self._close_window()
         self.windows = max(self.windows, window)
         record.windows.append(window)
         self.window.append(record)
@@ -272,8 +276,15 @@ class StudyState:
 
     def _close_window_if_done(self) -> None:
         """Let a window's values count once each of its trials has ended or is set aside."""
-        if not self.window or any(self._is_on_its_way(record) for record in self.window):
-            return
+        if self.window_is_done:
+            self._close_window()
+
+    @property
+    def window_is_done(self) -> bool:
+        """Whether there is a window, and each trial of it has ended or is set aside."""
+        return bool(self.window) and not any(map(self._is_on_its_way, self.window))
+
+    def _close_window(self) -> None:
         for record in sorted(self.window, key=lambda record: record.trial):
             self._note_incumbent(record)
         self.window.clear()
@@ -284,4 +295,4 @@ class StudyState:
         if record.state is not State.RUNNING or record.set_aside:
             return False
         leader = self.leader_of(record)  # one that is set aside may be so for long
-        return leader is None or leader not in self.window or self._is_on_its_way(leader)
+        return leader is None or (leader in self.window and self._is_on_its_way(leader))

@@ -29,7 +29,7 @@ from tuner.store.ledger import Ledger
 from tuner.store.reports_table import Report
 from tuner.store.tables import Recorder
 from tuner.study import attempts
-from tuner.study.entries import Asked, Entry, Opened, Promoted
+from tuner.study.entries import Asked, Closed, Entry, Opened, Promoted
 from tuner.study.fold_racing import fold_losses, is_out
 from tuner.study.points import Proposals
 from tuner.study.record import CellResult, Record
@@ -122,7 +122,12 @@ class Study(StudyState):
         if self.windowed:  # a window is filled before any of it is given out
             self._promote()
             numbers = self._next_numbers()
-            return (None, numbers) if numbers else (self._give_next(), numbers)
+            cell = None if numbers else self._give_next()
+            if numbers or cell is not None or not self.window_is_done:
+                return cell, numbers
+            self.apply(Closed())
+            attempts.tell_ledger(self)
+            return self._next()
         cell = self._give_next()
         if cell is None and self._promote():
             cell = self._give_next()

@@ -44,7 +44,10 @@ class ScriptedStudy:
         **fields: Any,
     ) -> None:
         self.experiment = Experiment(
-            name="scripted", objective=objective, dataset=None, **{"space": {"i": 0}, **fields}
+            name="scripted",
+            objective=objective,
+            dataset=None,
+            **{"space": {"i": 0}, "metric": "v", "direction": "maximize", **fields},
         )
         self.todo = list(todo)
         self.reports: dict[int, list[Report]] = {}

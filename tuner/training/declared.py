@@ -30,10 +30,6 @@ VALIDATION_BYTES = 2**21
 number changes but by rounding. Large samples keep the training's batch size, which may have been
 chosen to fit a memory."""
 
-BATCH_HOOKS = tuple(
-    f"on_{phase}batch_{end}" for phase in ("", "train_", "test_") for end in ("begin", "end")
-)
-
 
 def seed_python(seed: int) -> None:
     """Seed Python's and NumPy's generators: all that initial weights depend on.
@@ -89,13 +85,6 @@ def create_weights(model: keras.Model, x_train: Any) -> None:
 def has_one_output(model: keras.Model) -> bool:
     """Whether a model has one output and tells its shape; a subclass of Model does not."""
     return len(getattr(model, "outputs", None) or ()) == 1
-
-
-def overrides(model: keras.Model, names: Sequence[str]) -> bool:
-    """Whether a model's class has one of these methods of its own, in place of Keras'."""
-    import keras
-
-    return any(getattr(type(model), name) is not getattr(keras.Model, name) for name in names)
 
 
 def create_variables(model: keras.Model, targets: Any) -> None:
@@ -221,23 +210,3 @@ def check_schedule(
                 f"{type(callback).__name__} cannot set the learning rate of an optimizer built on "
                 f"{schedule.get('class_name')}; give the optimizer a number, or drop the callback"
             )
-
-
-def hooks_batches(callback: Any) -> bool:
-    """Whether a callback wants to see every batch, so that an epoch must not be one execution.
-
-    Keras' ModelCheckpoint and BackupAndRestore do so only with a `save_freq` other than "epoch",
-    TensorBoard only with an `update_freq` other than "epoch" or a profile.
-    """
-    import keras
-
-    known = keras.callbacks
-    if type(callback) in (known.ModelCheckpoint, known.BackupAndRestore):
-        return bool(callback.save_freq != "epoch")
-    if type(callback) is known.TensorBoard:
-        return bool(callback.update_freq != "epoch" or callback._should_trace)
-    return any(
-        getattr(getattr(callback, hook, None), "__func__", None)
-        is not getattr(known.Callback, hook)
-        for hook in BATCH_HOOKS
-    )

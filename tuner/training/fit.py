@@ -1,44 +1,38 @@
 """A cell's work on a worker: `run_cell` runs a training function, or trains a `KerasModel`.
 
-A declared model is trained by `model.fit` with a whole epoch as one execution, which gives the
-numbers of a plain `fit` at a fraction of its time.
+A declared model is trained by the `model.fit` that everybody writes; `programs` makes it fast.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from tuner.experiment.experiment import KerasModel
+from tuner.programs.eligible import has_own_step
 from tuner.training.checkpoint import CheckpointFile
 from tuner.training.declared import (
     batch_size_of,
     build_model,
     callbacks_of,
     check_schedule,
-    create_variables,
     epochs_of,
-    hooks_batches,
     loss_of,
     metrics_of,
     optimizer_of,
     targets_of,
 )
 from tuner.training.process import seed_worker
-from tuner.training.whole_epoch import has_own_step, whole_epochs
 from tuner.trial.trial import Trial
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
 
 def train_model(
     declaration: KerasModel, trial: Trial, checkpoint: CheckpointFile | None = None
 ) -> keras.Model:
-    """Train a declared model as the user's own `fit` would, each epoch as one execution.
+    """Train a declared model as the user's own `fit` would.
 
     Returns the model as its last epoch left it. With a `checkpoint` it goes on from there, and
     keeps it up to date: the data's order is the same every epoch, and all else is in it. A model
@@ -58,26 +52,21 @@ def train_model(
         loss=loss_of(declaration, trial),
         metrics=metrics_of(declaration, trial),
     )
-    create_variables(model, y_train)
     began, kept = 0, []
     if checkpoint is not None and not has_own_step(model):
         began, kept = go_on(model, trial, checkpoint), [keeping(model, trial, checkpoint)]
     if trial.should_stop:
         return model
-    steps = math.ceil(len(y_train) / batch_size)
-    watched = any(hooks_batches(callback) for callback in callbacks)
-    with nullcontext() if watched else whole_epochs(model, steps):
-        model.fit(
-            data.x_train,
-            y_train,
-            batch_size=batch_size,
-            epochs=epochs,
-            initial_epoch=began,
-            steps_per_epoch=steps,  # said, Keras makes one input pipeline an epoch and not two
-            validation_data=batches(data.x_val, y_val, batch_size),
-            callbacks=[*callbacks, trial.callback(), *kept],
-            verbose=0,
-        )
+    model.fit(
+        data.x_train,
+        y_train,
+        batch_size=batch_size,
+        epochs=epochs,
+        initial_epoch=began,
+        validation_data=(data.x_val, y_val),
+        callbacks=[*callbacks, trial.callback(), *kept],
+        verbose=0,
+    )
     return model
 
 
@@ -118,25 +107,3 @@ def _variables(model: keras.Model) -> list[Any]:
 
 def _state(model: keras.Model) -> list[Any]:
     return [variable.numpy() for variable in _variables(model)]
-
-
-def batches(x: Any, y: Any, size: int) -> tf.data.Dataset:
-    """(x, y) in order, in batches of `size` and a last one of what is left.
-
-    Of arrays, Keras makes two pipelines at every validation, at 12 ms each; this one takes 0.5 ms.
-    The batches stay the training's: recurrent layers with dropout draw a mask a batch here too.
-    """
-    import tensorflow as tf
-
-    whole = len(x) // size * size
-    parts = []
-    if whole:
-        stacked = [array[:whole].reshape(-1, size, *array.shape[1:]) for array in (x, y)]
-        parts.append(tf.data.Dataset.from_tensor_slices(tuple(stacked)))
-    if whole < len(x):
-        parts.append(tf.data.Dataset.from_tensors((x[whole:], y[whole:])))
-    options = tf.data.Options()
-    options.experimental_optimization.apply_default_optimizations = False
-    options.autotune.enabled = False
-    dataset = parts[0] if len(parts) == 1 else parts[0].concatenate(parts[1])
-    return dataset.with_options(options)

@@ -101,9 +101,12 @@ def warm_up() -> None:
     import keras
     import tensorflow as tf
 
+    from tuner.programs.fit import keep_kernels
+
     gc.enable()
     tf.get_logger().setLevel("ERROR")
     keras.backend.clear_session(free_memory=False)
+    keep_kernels()
     tf.constant(0.0)
     gc.collect()
     gc.freeze()

@@ -6,7 +6,8 @@ import math
 import numbers
 import resource
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from tuner.errors import ReportError
 from tuner.experiment.experiment import KerasModel, Objective
+from tuner.programs.fit import FIT, PLAIN, Trained, plain, warm
 from tuner.tracebacks import failure_text
 from tuner.training.checkpoint import CheckpointFile
 from tuner.training.fit import train_model
@@ -34,6 +36,9 @@ def run_cell(
     load_data: Callable[[], Data],
     folder: Path | None = None,
     checkpoint_every: int | None = None,
+    *,
+    fit: str = "auto",
+    exact: bool = False,
 ) -> Outcome:
     """Carry out one cell and say how it ended; the user's exceptions end here.
 
@@ -42,21 +47,26 @@ def run_cell(
     Beside reports a returned number must be the last report's.
     `peak_rss_mb` is the highest memory of the worker's process since it started, so in a reused
     worker it never falls. `host` is left to the engine. `folder` becomes `trial.folder`; a declared
-    model goes on from the checkpoint in it, and writes one every `checkpoint_every` epochs.
+    model goes on from the checkpoint in it, and writes one every `checkpoint_every` epochs. `fit`
+    "plain" leaves every `model.fit` to Keras, `exact` lets equal graphs alone share a program.
     """
     trial = Trial(cell, send, load_data, folder, metric)
     checkpoint = CheckpointFile(folder, cell, "fit", checkpoint_every)
     ending, error, returned = Ending.FINISHED, None, None
+    trained = Trained()
     try:
-        if isinstance(objective, KerasModel):
-            train_model(objective, trial, checkpoint)
-        else:
-            seed_worker(trial.seed)
-            returned = _returned_metrics(trial, metric, objective(trial))
+        with _fits(fit, exact, declared=isinstance(objective, KerasModel)) as trained:
+            if isinstance(objective, KerasModel):
+                train_model(objective, trial, checkpoint)
+            else:
+                seed_worker(trial.seed)
+                returned = _returned_metrics(trial, metric, objective(trial))
     except TrialStopped:
         pass  # the study said stop and remembers it: the function ended as it should
     except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever a user's code raises
         ending, error = Ending.RAISED, failure_text(raised)
+    if trained.by == FIT and fit != PLAIN:  # into the trial's log
+        print(f"trained by plain fit, not by a program: {trained.why}", flush=True)
     checkpoint.remove()
     return Outcome(
         ending,
@@ -65,7 +75,22 @@ def run_cell(
         _peak_rss_mb(),
         returned=returned,
         read_epochs=trial.read_epochs,
+        trained_by=trained.by,
+        trained_why=trained.why,
     )
+
+
+@contextmanager
+def _fits(fit: str, exact: bool, *, declared: bool) -> Iterator[Trained]:
+    """While it holds, `model.fit` trains as the experiment says; who trained."""
+    if fit == PLAIN:
+        with plain() as trained:
+            yield trained
+        return
+    if declared:
+        import keras  # noqa: F401  # a process without it has no fit to look after
+    with warm(exact=exact) as trained:
+        yield trained
 
 
 def _returned_metrics(trial: Trial, metric: str, returned: Any) -> dict[str, float] | None:

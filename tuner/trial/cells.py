@@ -83,7 +83,8 @@ class Outcome:
     """The end of a cell. `error` is the text kept for the user (a traceback where it raised).
 
     `returned` holds the metrics that a function returned which had reported nothing; `read_epochs`
-    is the trial's. `log` is what the cell printed. `trained_by` is program, lanes or fit.
+    is the trial's. `log` is what the cell printed. `trained_by` is "program", "lanes" or "fit",
+    empty where no Keras model was fitted; `trained_why` says why it was Keras' own fit.
     """
 
     ending: Ending
@@ -95,6 +96,7 @@ class Outcome:
     read_epochs: bool = True
     log: str = ""
     trained_by: str = ""
+    trained_why: str = ""
 
 
 Reported = tuple[int, dict[str, float], float]

@@ -224,6 +224,8 @@ class LaneWorker:
             lambda: self.data(cell.fold),
             self.shipped.folder(cell),
             self.shipped.checkpoint_every,
+            fit=self.shipped.fit,
+            exact=self.shipped.exact,
         )
 
     @contextmanager
@@ -333,7 +335,7 @@ class LaneWorker:
     def _outcome(self, ending: Ending, error: str | None, seconds: float = 0.0) -> Outcome:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak_mb = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-        return Outcome(ending, error, seconds, peak_mb, self.host)
+        return Outcome(ending, error, seconds, peak_mb, self.host, trained_by="lanes")
 
 
 class LaneActor(LaneWorker):

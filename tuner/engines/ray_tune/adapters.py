@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, cast
 
-import ray
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from tuner.cluster import ray_internals
-from tuner.engines.ask_ahead import ASK_WAIT_S, Proposals
-from tuner.engines.contract import Study
-from tuner.engines.duties import Deadlines, Places
-from tuner.engines.ray_tune.homes import Homes
-from tuner.engines.ray_tune.worker import CELL, KEY, SetAside
+from tuner.engines.ray_tune.flights import Flights
+from tuner.engines.ray_tune.worker import CELL, KEY
 from tuner.engines.worker_death import KILLED_FOR_MEMORY, cause_of_death
-from tuner.trial.cells import Cell, CellKey, Decision, Ending, Outcome
-
-if TYPE_CHECKING:
-    from tuner.cluster.session import Runtime
+from tuner.trial.cells import Decision
 
 START_S = 30.0
 """How long a cell waits for a worker that starts, before it takes one that stands idle."""
@@ -34,153 +24,10 @@ KEPT_TRIALS = 1000
 
 _FINISHED = cast("dict[str, Any]", Searcher.FINISHED)  # a string, whatever `suggest` declares
 
-T = TypeVar("T")
-
 
 class Landed(Exception):
     """Ends Tune's loop by its way for errors: it frees the workers, and spares us a snapshot and
     an analysis of every trial."""
-
-
-@dataclass
-class Flight:
-    """A cell in the air. `tune_trial` is known once Tune has made it, `worker` once it has one.
-
-    `home` is the worker that has its training parked, for a cell that goes on.
-    """
-
-    cell: Cell
-    home: str | None = None
-    started: float = field(default_factory=time.monotonic)
-    tune_trial: Any = None
-    worker: str = ""
-    death: str = "the worker died, or never started"
-    timed_out: bool = False
-    paused: bool = False
-
-
-class Flights:
-    """The cells in flight, by Tune's trial id, and the study's first error."""
-
-    def __init__(
-        self,
-        study: Study,
-        proposals: Proposals,
-        concurrency: int,
-        cluster: Runtime | None = None,
-    ) -> None:
-        """With a `cluster` the workers follow its nodes as they come and go."""
-        self.study = study
-        self.places = None if cluster is None else Places(cluster)
-        self.deadlines = Deadlines(study.experiment.trial_timeout)
-        self.homes = Homes()
-        self.paused: dict[CellKey, Cell] = {}
-        self.proposals = proposals
-        self.concurrency = concurrency
-        self.open: dict[str, Flight] = {}
-        self.error: Exception | None = None
-        self.over = False
-        self.warm: set[str] = set()
-        self.full: set[str] = set()
-        self.controller: Any = None
-
-    def next(self) -> Flight | None:
-        """A cell to fly. One that is parked waits for its worker, and others go before it."""
-        busy = {flight.home or flight.worker for flight in self.open.values()}
-        cell = self.homes.released(busy)
-        # With nothing in flight there is nothing to hold up, and Tune would sleep for a second.
-        wait_s = ASK_WAIT_S if self.open else None
-        while cell is None and (asked := self.proposals.take(wait_s)) is not None:
-            cell = self.homes.unless_busy(asked, busy)
-        if cell is None:
-            return None
-        self.paused.pop(cell.key, None)
-        return Flight(cell, self.homes.leave(cell))
-
-    def reluctance(self, tune_id: str, worker: str) -> int:
-        """How little a trial suits an idle worker: best is its home, worst is another's; a new one
-        goes where the fewest are parked, since it may take them along when it ends its worker."""
-        if self.open[tune_id].home == worker:
-            return 0
-        claimed = any(flight.home == worker and not flight.worker for flight in self.open.values())
-        return 1 + self.homes.count(worker) + (self.homes.total if claimed else 0)
-
-    def attempt(self, call: Callable[..., T], *args: Any) -> T | None:
-        """Call the study; keep its error to be raised after Tune, which would swallow it."""
-        try:
-            return call(*args)
-        except Exception as error:  # noqa: BLE001  # raised again after Tune
-            self.error = self.error or error
-            return None
-
-    def end(self, tune_id: str, said: Outcome | SetAside | None) -> None:
-        """Tell the end of a cell, once, unless it is set aside; without `said` its worker died."""
-        flight = self.open.pop(tune_id, None)
-        if flight is None or self.over:
-            return
-        worker = self.worker_of(flight)
-        if said is None:
-            self.homes.lose(worker)
-        else:
-            self.warm.add(worker)
-        if flight.paused:
-            self.deadlines.pause(flight.cell)
-            self.paused[flight.cell.key] = flight.cell
-            if said is not None:
-                self.homes.park(flight.cell, worker)
-            return
-        self.deadlines.end(flight.cell)
-        if not isinstance(said, Outcome):
-            duration_s = time.monotonic() - flight.started
-            ending = Ending.TIMED_OUT if flight.timed_out else Ending.DIED
-            said = Outcome(ending, flight.death, duration_s)
-        limit = self.study.experiment.memory_per_trial
-        if limit is not None and said.peak_rss_mb > limit:  # Tune is not to use this worker again
-            self.full.add(tune_id)
-            self.homes.lose(worker)
-        self.attempt(self.study.tell, flight.cell, said)
-
-    def worker_of(self, flight: Flight) -> str:
-        """The id of the actor that runs a cell; empty while it has none."""
-        actor = flight.tune_trial and ray_internals.actor_of(flight.tune_trial)
-        if actor is not None:
-            flight.worker = ray_internals.id_of(actor)
-        return flight.worker
-
-    def follow_nodes(self, tune_trial: Any) -> None:
-        """Use the nodes that joined, and ask for no more than those that are left can run."""
-        places = None if self.places is None else self.places.look()
-        if places is None:
-            return
-        before, self.concurrency = self.concurrency, max(1, places)
-        if self.concurrency > before:
-            more = self.concurrency - before
-            ray_internals.employ(self.controller, tune_trial, self.concurrency, more)
-
-    def end_late(self, flight: Flight) -> None:
-        """End the worker of a cell that runs longer than the experiment allows."""
-        worker = self.worker_of(flight)
-        if not worker or flight.timed_out:
-            return
-        self.deadlines.begin(flight.cell, warm=worker in self.warm)
-        if self.deadlines.is_late(flight.cell):
-            flight.timed_out = True
-            flight.death = self.deadlines.why
-            ray.kill(ray_internals.actor_of(flight.tune_trial))
-
-    def kill(self) -> None:
-        """End every worker that has a cell, and tell nothing any more."""
-        self.over = True
-        for flight in self.open.values():
-            actor = flight.tune_trial and ray_internals.actor_of(flight.tune_trial)
-            if actor is not None:
-                ray.kill(actor)
-
-    def free(self) -> None:
-        """Give back the places of the workers, which Tune keeps when it is interrupted."""
-        if self.controller is not None:
-            with contextlib.suppress(Exception):  # what interrupted it says more
-                self.controller.cleanup()
 
 
 class AskTell(Searcher):

@@ -80,4 +80,14 @@ class Bench:
         self._set_type_policy()
         load = partial(self.load_fold, cell.fold)
         folder, every = shipped.folder(cell), shipped.checkpoint_every
-        return run_cell(objective, shipped.metric, cell, send, load, folder, every)
+        return run_cell(
+            objective,
+            shipped.metric,
+            cell,
+            send,
+            load,
+            folder,
+            every,
+            fit=shipped.fit,
+            exact=shipped.exact,
+        )

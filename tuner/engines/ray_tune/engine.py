@@ -18,7 +18,8 @@ from ray import tune
 from tuner.cluster import ray_internals
 from tuner.engines.ask_ahead import Proposals, asks_ahead
 from tuner.engines.contract import Job, Study
-from tuner.engines.ray_tune.adapters import AskTell, Flights, Landed, Reports, Sweep
+from tuner.engines.ray_tune.adapters import AskTell, Landed, Reports, Sweep
+from tuner.engines.ray_tune.flights import Flights
 from tuner.engines.ray_tune.worker import CellWorker
 from tuner.engines.shipping import Shipment, shipment
 from tuner.training.checkpoint import CheckpointFile

@@ -31,20 +31,24 @@ class Homes:
         """A worker is gone, with all that was parked there."""
         self._homes = {key: home for key, home in self._homes.items() if home != worker}
 
-    def unless_busy(self, cell: Cell, busy: Collection[str]) -> Cell | None:
+    def unless_busy(self, cell: Cell, busy: Collection[str | None]) -> Cell | None:
         """The cell, unless it has to wait for a worker among the busy ones: it is kept then."""
-        if self._homes.get(cell.key) not in busy:
+        if not self._waits(cell, busy):
             return cell
         self._held.append(cell)
         return None
 
-    def released(self, busy: Collection[str]) -> Cell | None:
+    def released(self, busy: Collection[str | None]) -> Cell | None:
         """A cell that was kept and has to wait no longer."""
         for cell in self._held:
-            if self._homes.get(cell.key) not in busy:
+            if not self._waits(cell, busy):
                 self._held.remove(cell)
                 return cell
         return None
+
+    def _waits(self, cell: Cell, busy: Collection[str | None]) -> bool:
+        home = self._homes.get(cell.key)
+        return home is not None and home in busy
 
     def count(self, worker: str) -> int:
         """How many trainings are parked at a worker."""
