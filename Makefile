@@ -4,6 +4,7 @@
 # make test-gp  the tests that need torch (4 GB, kept in TORCH for the next time)
 # make fuzz   random trainings by programs and by fit, 300 pairs: make fuzz ARGS="--pairs 50"
 # make check  lint, format, types, and who imports whom
+# make audit  look the versions in requirements.lock up among known faults (pip-audit)
 # make lock   write requirements.lock anew: the newest of everything that pyproject.toml allows
 # make clean  remove whatever these made
 #
@@ -28,7 +29,7 @@ import fcntl; fcntl.flock(3, fcntl.LOCK_EX)' 3>&9; \
 if [ -e $@ ] && [ -z "$$(find $^ -newer $@)" ]; then exit 0; fi
 endef
 
-.PHONY: setup run test test-gp fuzz check lock clean
+.PHONY: setup run test test-gp fuzz check audit lock clean
 
 setup: $(READY)
 
@@ -73,6 +74,12 @@ check: setup
 	$(VENV_PYTHON) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 
+# In an environment of its own: what pip-audit needs is nothing that tuner has.
+audit:
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python $(PIP_INSTALL) "pip-audit>=2.9"
+	$(VENV)-audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
+
 # Resolved on the oldest Python that tuner supports: what supports it supports the newer ones too.
 lock:
 	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("make lock needs Python \
@@ -84,4 +91,4 @@ lock:
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-lock build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock $(VENV)-audit build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -131,6 +131,8 @@ try:
         import ray
         found["addresses"] = sorted(set(listening()))
         found["temporary"] = [f for f in os.listdir(tempfile.gettempdir()) if "tuner-" in f]
+        place = os.path.join(tempfile.gettempdir(), found["temporary"][0])
+        found["open to"] = oct(os.stat(place).st_mode & 0o777)
 
         @ray.remote(max_retries=0)
         def die():
@@ -173,6 +175,7 @@ def test_a_local_ray_is_private_silent_and_leaves_nothing(tmp_path: Path) -> Non
         assert found["died"]
         assert found["token"]
         assert len(found["temporary"]) == 1
+        assert found["open to"] == "0o700"
         assert found["left"] == []
         assert found["changed"] == []
         assert found["processes"] == []

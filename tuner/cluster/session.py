@@ -33,8 +33,8 @@ from tuner.cluster.resources import (
 )
 from tuner.errors import EngineError
 
-LONGEST_TEMP = 40
-"""Ray's sockets lie 65 characters below the temporary folder, and a path may have 107."""
+LONGEST_TEMP = 38
+"""Ray's sockets lie 67 characters below the temporary folder, and a path may have 107."""
 
 NODE_LABEL = "ray.io/node-id"
 """By which Ray selects nodes."""
@@ -242,11 +242,14 @@ def _ray(*, local: bool) -> Iterator[None]:
 
 @contextmanager
 def _temp_folder() -> Iterator[str]:
-    """A folder short enough for the paths of Ray's sockets."""
+    """A folder that nobody else may enter, short enough for the paths of Ray's sockets.
+
+    It lies in one of ours: Ray lets everybody into its own (0777), where its logs and sockets are.
+    """
     base = tempfile.gettempdir()
     folder = tempfile.mkdtemp(prefix="tuner-", dir=base if len(base) < LONGEST_TEMP else "/tmp")
     try:
-        yield folder
+        yield os.path.join(folder, "r")
     finally:
         # Ray's agents may still write their last lines.
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from tuner.store.folder import (
 )
 from tuner.store.ledger import shown_url
 from tuner.store.mirror import Mirror
-from tuner.store.study_json import read_study_json, resumed, resumed_storage, study_name
+from tuner.store.study_json import STORAGE, read_study_json, resumed, resumed_storage, study_name
 from tuner.store.uris import is_uri
 
 
@@ -78,9 +79,10 @@ def find_place(
         settled = settle_new(loaded.experiment, overrides)
         path = new_study_path(results, name, request.study)
         points = first_points(settled, request.enqueue, say)
-        shown = None if request.storage is None else shown_url(request.storage)
+        storage = request.storage or os.environ.get(STORAGE) or None
+        shown = None if storage is None else shown_url(storage)
         content = {"name": path.name, "enqueued": points, "storage": shown}
-        return Place(path, mirror, settled, content, request.storage, new=True)
+        return Place(path, mirror, settled, content, storage, new=True)
     if request.enqueue is not None:
         raise StudyError(
             "points are queued when a study is new, and this one has begun",

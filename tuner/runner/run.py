@@ -235,14 +235,12 @@ def open_study(settled: Experiment, place: Place) -> Study:
     path, storage = place.path, place.storage
     with reading(path, writes=True):
         backend = journal_storage(path) if storage is None else url_storage(storage)
-    ledger = Ledger(place.name, settled.direction, backend, new=place.new)
-    events = None
-    if settled.tensorboard:
-        events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
-    with reading(path, writes=True):
+        ledger = Ledger(place.name, settled.direction, backend, new=place.new)
+        events = None
+        if settled.tensorboard:
+            events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
         recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
-    study = Study(settled, ledger, recorder=recorder, enqueued=place.content["enqueued"])
-    with reading(path, writes=True):
+        study = Study(settled, ledger, recorder=recorder, enqueued=place.content["enqueued"])
         restore(study)
         study.save()
     return study

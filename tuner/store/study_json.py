@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ from tuner.store.ledger import shown_url
 from tuner.store.study_upgrades import upgraded
 
 LIBRARIES = ("ray", "optuna", "tensorflow", "keras", "numpy", "scikit-learn", "pandas")
+STORAGE = "TUNER_STORAGE"
+"""Where the environment may hold the ledger's URL: the words of a command are seen by everybody."""
 NAMED = ("sampler", "scheduler", "engine")
 """Fields that take a name or an object; of an object its repr is stored."""
 _NOT_STORED = ("name", "space", "objective")
@@ -130,12 +133,20 @@ def study_name(content: Mapping[str, Any], path: Path) -> str:
 
 
 def resumed_storage(content: Mapping[str, Any], given: str | None) -> str | None:
-    """The storage URL to resume on. A password is never stored, so such a URL must be given."""
+    """The storage URL to resume on. A password is never stored: that URL is given again.
+
+    Or it stands in the environment, in TUNER_STORAGE.
+    """
     stored: str | None = content["storage"]
     if given is None:
+        known = os.environ.get(STORAGE)
+        if stored is not None and known and shown_url(known) == stored:
+            return known
         if stored is not None and "***" in stored:
             raise StudyError(
-                f"the study's ledger is {stored}", field="storage", way_out="give its password too"
+                f"the study's ledger is {stored}",
+                field="storage",
+                way_out=f"give its password too, best in the environment, as {STORAGE}",
             )
         if stored is not None and not _is_there(stored):
             raise StudyError(f"the study's ledger, {shown_url(stored)}, is missing")

@@ -1,0 +1,49 @@
+"""A ledger's password is nowhere in a study's folder, however it was given."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from analysis.report import write_report
+from tests.runner.test_repair import make_study
+from tuner.errors import StudyError
+from tuner.store.study_json import read_study_json, resumed_storage
+
+SECRET = "s3cr/et@word"
+URL = f"postgresql://me:{SECRET}@host/db?sslpassword={SECRET}"
+
+
+@pytest.mark.parametrize("typed", [["--storage", URL], [f"--storage={URL}"]])
+def test_no_file_holds_the_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: list[str]
+) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    monkeypatch.setattr(sys, "argv", ["tuner", "run", "mine.py", *typed])
+    monkeypatch.setenv("TUNER_STORAGE", URL)
+    make_study(study)
+    assert "--storage" in read_study_json(study)["command"]
+    content = json.loads((study / "study.json").read_text())
+    # As earlier versions wrote it: then the report must not show it either.
+    earlier = json.dumps({**content, "command": f"python -m tuner run x {' '.join(typed)}"})
+    files = [path for path in study.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert not [path for path in files if SECRET.encode() in path.read_bytes()]
+    (study / "study.json").write_text(earlier)
+    assert SECRET not in write_report([study]).read_text()
+
+
+def test_the_environment_gives_the_password_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = {"storage": "postgresql://me:***@host/db"}
+    with pytest.raises(StudyError, match=r"give its password too, best .* as TUNER_STORAGE"):
+        resumed_storage(stored, None)
+    monkeypatch.setenv("TUNER_STORAGE", "postgresql://me:other@elsewhere/db")
+    with pytest.raises(StudyError, match="give its password too"):
+        resumed_storage(stored, None)
+    monkeypatch.setenv("TUNER_STORAGE", "postgresql://me:right@host/db")
+    assert resumed_storage(stored, None) == "postgresql://me:right@host/db"
+    assert resumed_storage({"storage": None}, None) is None
