@@ -82,7 +82,7 @@ def studied(
     splits = Splits(mode=settled.mode, folds=settled.folds, seed=settled.seed)
     work = job(settled, DIGITS, splits=splits)
     Chosen(engine, "asked for", make_engine(engine, work, runtime)).run(study)
-    study.recorder.close(study.records)
+    close(study)
     return study
 
 
@@ -176,7 +176,7 @@ def taken_up(
         abandon(study)
         study = open_study(settled, folder)
         make_engine(engine, work, runtime).run(study)
-    study.recorder.close(study.records)
+    close(study)
     assert [record.state for record in study.records] == [State.COMPLETE] * trials
     reports = pd.read_parquet(folder / "reports.parquet").sort_values(["trial", "epoch"])
     epochs = list(zip(reports["trial"], reports["epoch"], strict=True))
