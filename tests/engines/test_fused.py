@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.brain import abandon, experiment, open_study
+from tests.brain import abandon, close, experiment, open_study
 from tests.engines.jobs import job
 from tuner.cluster.session import Runtime, connect
 from tuner.data.datasets import load as load_dataset
@@ -277,7 +277,7 @@ def test_auto_takes_the_fused_engine_where_it_gains_and_says_why(runtime: Runtim
 
 
 def test_lanes_with_the_ray_tune_engine_are_refused() -> None:
-    with pytest.raises(ExperimentError, match=r"lanes 4 belongs to the fused engine"):
+    with pytest.raises(ExperimentError, match=r"lanes: 4 lanes belong to the fused engine"):
         experiment(space=SPACE, engine="ray_tune", lanes=4)
 
 
