@@ -27,9 +27,9 @@ from tuner.search_space.space import SearchSpace
 
 DEFAULT_BECAUSE = (
     "rung_gp, the default: one model of all trials' learning curves proposes points and picks who "
-    "goes on; on recorded curves it found better ones than TPE or random points with ASHA"
+    "goes on, so that short trainings tell which long ones are worth it"
 )
-"""As benchmarks.default_search measures it."""
+"""What benchmarks.default_search compares with other searches."""
 
 
 def headline(settled: Experiment, path: Path) -> str:
