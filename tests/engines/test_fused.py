@@ -189,7 +189,8 @@ def taken_up(
 
 
 def goes_on_after(folder: Path, trial: int) -> list[int]:
-    said = (folder / "logs" / f"{trial}.log").read_text()
+    log = folder / "logs" / f"{trial}.log"
+    said = log.read_text() if log.exists() else ""  # a trial that said nothing has none
     return [int(epoch) for epoch in re.findall(r"goes on after epoch (\d)", said)]
 
 
