@@ -37,8 +37,11 @@ class Task(Protocol):
     def start(self) -> None:
         """A search begins: every point may be taken again."""
 
+    def take(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The point that a proposal stands for: itself, or one of the table's."""
+
     def curve(self, params: Mapping[str, Any]) -> np.ndarray:
-        """Losses [epochs] at a point."""
+        """Losses [epochs] at a point that was taken."""
 
 
 class LCBench:
@@ -62,6 +65,9 @@ class LCBench:
 
     def start(self) -> None:
         return None
+
+    def take(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        return params
 
     def curve(self, params: Mapping[str, Any]) -> np.ndarray:
         row = [float(params[name]) for name in self.space]
@@ -93,12 +99,19 @@ class Taskset:
     def start(self) -> None:
         self.free = np.ones(len(self.points), bool)
 
-    def curve(self, params: Mapping[str, Any]) -> np.ndarray:
-        point = np.array([params[name] for name in self.space])
-        far = ((self.points - point) ** 2).sum(1) + np.where(self.free, 0, math.inf)
-        taken = int(far.argmin())
+    def take(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The nearest point of the table that no trial has had."""
+        taken = int((self._far(params) + np.where(self.free, 0, math.inf)).argmin())
         self.free[taken] = False
-        return self.curves[taken]
+        return dict(zip(self.space, map(float, self.points[taken]), strict=True))
+
+    def curve(self, params: Mapping[str, Any]) -> np.ndarray:
+        return self.curves[int(self._far(params).argmin())]
+
+    def _far(self, params: Mapping[str, Any]) -> np.ndarray:
+        """Squared distances [points] of the table's points."""
+        point = np.array([params[name] for name in self.space])
+        return ((self.points - point) ** 2).sum(1)
 
 
 class Crossing:
@@ -123,6 +136,9 @@ class Crossing:
 
     def start(self) -> None:
         return None
+
+    def take(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        return params
 
     def curve(self, params: Mapping[str, Any]) -> np.ndarray:
         u = np.array([params[name] for name in self.space])

@@ -3,7 +3,9 @@
     python -m benchmarks.default_search [--curves FOLDER] [--seeds N] [--out ROWS.jsonl]
 
 Ours are searches of the product's own study on the simulated engine; others go by their own
-library. Eight workers, one second an epoch; a paused trial goes on where it stood. Budgets are 2,
+library. A proposal for a table takes its nearest point that no trial has had: our samplers are told
+that point, others' hear of their own. Eight workers, one second an epoch; a paused trial goes on
+where it stood. Budgets are 2,
 5, 10, 20 and 40 full trainings, of all workers together. Regret: (value - best) / (bad - best),
 from 0 to 1; `best` is a table's best value, `bad` its median configuration's. Printed are, for each
 method, the regret of the best value that any epoch had (`seen`) at each budget, the difference to
@@ -22,7 +24,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import optuna
@@ -33,7 +35,7 @@ from tuner.curve_model.columns import Columns
 from tuner.engines.simulated import Step, VirtualClock, run
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import settle
-from tuner.samplers.per_trial import Setting
+from tuner.samplers.per_trial import PerTrialSampler, Setting
 from tuner.samplers.registry import for_trial, open_sampler
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
@@ -102,6 +104,38 @@ class WatchedStudy(Study):
         self.watch.note(report.trial, float(report.metrics["loss"]))
 
 
+class OnTable(PerTrialSampler):
+    """A sampler whose proposals become the points of a table that they stand for.
+
+    So it learns from where a curve was really measured, not from where it would have been.
+    """
+
+    def __init__(self, sampler: PerTrialSampler, task: Task) -> None:
+        super().__init__(seed=0)
+        self._sampler = sampler
+        self._task = task
+
+    def for_trial(self, number: int, setting: Setting, again: int = 0) -> Self:
+        bound = super().for_trial(number, setting, again)
+        bound._sampler = self._sampler.for_trial(number, setting, again)
+        return bound
+
+    def propose(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        space: Mapping[str, Any],
+        rng: np.random.Generator,
+    ) -> dict[str, Any]:
+        sampler = self._sampler
+        related = sampler.infer_relative_search_space(study, trial)
+        params = sampler.sample_relative(study, trial, related)
+        for name, axis in space.items():
+            if name not in params:
+                params[name] = sampler.sample_independent(study, trial, name, axis)
+        return dict(self._task.take(params))
+
+
 def search_ours(task: Task, given: Mapping[str, str], seed: int, watch: Watch) -> None:
     """A search by the product, with what its users have who give no more than this."""
     limit = watch.budgets[-1] * task.epochs / WORKERS + 1
@@ -120,6 +154,7 @@ def search_ours(task: Task, given: Mapping[str, str], seed: int, watch: Watch) -
     clock = VirtualClock()
     study = WatchedStudy(settle(experiment, {}), Ledger("curves", "minimize"), clock=clock)
     study.watch = watch
+    study.proposals._sampler = OnTable(study.proposals._sampler, task)
     task.start()
 
     def curve(cell: Cell) -> Iterator[Step]:
@@ -141,7 +176,7 @@ def search_peer(task: Task, peer: Peer, watch: Watch) -> None:
             slot = slots[worker]
             if slot is None:
                 trial, params = peer.ask()
-                slot = (trial, started, task.curve(params), 0)
+                slot = (trial, started, task.curve(task.take(params)), 0)
                 watch.begin(started, slot[2])
                 started += 1
             trial, number, losses, epoch = slot

@@ -1,29 +1,37 @@
 """tuner: hyperparameter search for Keras, on Ray, with Optuna, into Parquet.
 
-Imports of what is heavy wait until they are needed: `import tuner` loads neither Ray, TensorFlow
-nor pandas.
+A name is imported when it is first asked for: `import tuner` loads neither Ray, TensorFlow nor
+pandas, and `python -m tuner` can first see to it that no file of the user's stands for a module.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tuner.errors import TunerError
-from tuner.experiment.experiment import Experiment, KerasModel
-from tuner.search_space.axes import Categorical, Constant, Float, Int
-from tuner.search_space.space import SearchSpace
-from tuner.trial.trial import Trial
-
 if TYPE_CHECKING:
     from tuner.data.datasets import Dataset
+    from tuner.errors import TunerError
+    from tuner.experiment.experiment import Experiment, KerasModel
     from tuner.results.results import Results, load
     from tuner.runner.run import run
+    from tuner.search_space.axes import Categorical, Constant, Float, Int
+    from tuner.search_space.space import SearchSpace
+    from tuner.trial.trial import Trial
 
 __version__ = "0.1.0"
 
-_LAZY = {
+_HOMES = {
+    "Categorical": "tuner.search_space.axes",
+    "Constant": "tuner.search_space.axes",
     "Dataset": "tuner.data.datasets",
+    "Experiment": "tuner.experiment.experiment",
+    "Float": "tuner.search_space.axes",
+    "Int": "tuner.search_space.axes",
+    "KerasModel": "tuner.experiment.experiment",
     "Results": "tuner.results.results",
+    "SearchSpace": "tuner.search_space.space",
+    "Trial": "tuner.trial.trial",
+    "TunerError": "tuner.errors",
     "load": "tuner.results.results",
     "run": "tuner.runner.run",
 }
@@ -46,8 +54,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name not in _HOMES:
         raise AttributeError(f"module 'tuner' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_LAZY[name]), name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -8,6 +8,7 @@ anything follows it, and what was written reaches the disk within `COMMIT_S`.
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,6 +66,7 @@ class AppendFile:
     def __init__(self, path: Path) -> None:
         new = not path.exists()
         self._file = path.open("ab", buffering=0)
+        weakref.finalize(self, self._file.close)  # a study that is dropped lets go of its files
         if new:
             sync_folder(path.parent)
         self.size = self._file.tell()

@@ -37,9 +37,9 @@ def with_losses(cell: Cell) -> list[Step]:
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A search with ASHA, a grid and a cross-validation."""
+    """A search with stopping ASHA, a grid and a cross-validation."""
     root = tmp_path_factory.mktemp("studies")
-    saved(root / "search", with_losses, space=SPACE, scheduler="asha", trials=40, seed=1)
+    saved(root / "search", with_losses, space=SPACE, scheduler="asha_stopping", trials=40, seed=1)
     grid = {"x": Float(0, 1, grid=[0.1, 0.2, 0.3]), "k": Int(1, 2, grid=[1, 2]), "epochs": 3}
     saved(root / "grid", with_losses, space=grid, mode="grid")
     saved(root / "cv", with_losses, space=grid, mode="cv", folds=3, dataset="digits")

@@ -189,6 +189,6 @@ def test_importance_finds_the_parameter_that_matters(tmp_path: Path, evaluator: 
 
 
 def test_importance_needs_two_values(tmp_path: Path) -> None:
-    saved(tmp_path / "s", rising, trials=1)
+    saved(tmp_path / "s", rising, trials=1, scheduler="none")
     with pytest.raises(ResultsError, match="has 1 COMPLETE trials of 1 different values"):
         analysis.importance(analysis.load(tmp_path))

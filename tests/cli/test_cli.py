@@ -134,7 +134,7 @@ def test_list_says_what_each_experiment_is(capsys: pytest.CaptureFixture[str]) -
 def test_show_a_study_a_trial_and_csv(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["show", str(study)]) == 0
     out = capsys.readouterr().out
-    assert "brain: search by rung_gp + rung_gp, maximize val_accuracy" in out
+    assert "brain: search by tpe + asha, maximize val_accuracy" in out
     assert "1 FAILED" in out
     assert "ending trials early saved" in out
     assert run_command(["show", str(study), "0"]) == 0

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.brain import experiment, open_study
+from tests.brain import close, experiment, open_study
 from tests.engines.jobs import job
 from tuner.engines.simulated import Step, VirtualClock
 from tuner.engines.simulated import run as run_simulated
@@ -84,7 +84,7 @@ def engines() -> Iterator[dict[str, Run]]:
         def on_ray(settled: Experiment, folder: Path) -> Study:
             study = open_study(settled, folder)
             RayTune(job(settled), runtime).run(study)
-            study.recorder.close(study.records)
+            close(study)
             return study
 
         def simulated(settled: Experiment, folder: Path) -> Study:
@@ -92,7 +92,7 @@ def engines() -> Iterator[dict[str, Run]]:
             study = open_study(settled, folder, clock)
             curve = steps_of(settled.objective, settled.metric)  # type: ignore[arg-type]
             run_simulated(study, curve, workers=2, clock=clock)
-            study.recorder.close(study.records)
+            close(study)
             return study
 
         yield {"simulated": simulated, "ray_tune": on_ray}
@@ -127,7 +127,10 @@ def test_every_trial_comes_to_its_end_with_all_its_reports(run: Run, tmp_path: P
 
 
 def test_stopped_and_diverged_trials_report_no_more(run: Run, tmp_path: Path) -> None:
-    study = run(experiment(objective=half_diverges, eta=2, trials=20, seed=3), tmp_path)
+    study = run(
+        experiment(objective=half_diverges, scheduler="asha_stopping", eta=2, trials=20, seed=3),
+        tmp_path,
+    )
     ended(study)
     assert set(study.counts()) == {State.COMPLETE, State.STOPPED, State.DIVERGED}
     frame = reports(tmp_path)

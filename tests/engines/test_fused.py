@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.brain import abandon, experiment, open_study
+from tests.brain import abandon, close, experiment, open_study
 from tests.engines.jobs import job
 from tuner.cluster.session import Runtime, connect
 from tuner.data.datasets import load as load_dataset
@@ -82,7 +82,7 @@ def studied(
     splits = Splits(mode=settled.mode, folds=settled.folds, seed=settled.seed)
     work = job(settled, DIGITS, splits=splits)
     Chosen(engine, "asked for", make_engine(engine, work, runtime)).run(study)
-    study.recorder.close(study.records)
+    close(study)
     return study
 
 
@@ -132,7 +132,9 @@ def test_what_diverges_or_cannot_be_built_leaves_the_others_alone(runtime: Runti
     broken = KerasModel(build=breaks_for_some, optimizer=sgd, batch_size=128)
     momenta = Categorical([0.1, 0.4, 0.8])
     space = {"rate": Categorical([0.1, 1e30]), "momentum": momenta, "epochs": 3}
-    study = studied(runtime, space=space, objective=broken, mode="grid", retries=0)
+    study = studied(
+        runtime, space=space, objective=broken, mode="grid", retries=0, metric="val_loss"
+    )
     states = {(r.params["rate"], r.params["momentum"]): r.state for r in study.records}
     assert states == {
         **{(0.1, m): State.COMPLETE for m in (0.1, 0.4)},
@@ -176,7 +178,7 @@ def taken_up(
         abandon(study)
         study = open_study(settled, folder)
         make_engine(engine, work, runtime).run(study)
-    study.recorder.close(study.records)
+    close(study)
     assert [record.state for record in study.records] == [State.COMPLETE] * trials
     reports = pd.read_parquet(folder / "reports.parquet").sort_values(["trial", "epoch"])
     epochs = list(zip(reports["trial"], reports["epoch"], strict=True))
@@ -277,7 +279,7 @@ def test_auto_takes_the_fused_engine_where_it_gains_and_says_why(runtime: Runtim
 
 
 def test_lanes_with_the_ray_tune_engine_are_refused() -> None:
-    with pytest.raises(ExperimentError, match=r"lanes 4 belongs to the fused engine"):
+    with pytest.raises(ExperimentError, match=r"lanes: 4 lanes belong to the fused engine"):
         experiment(space=SPACE, engine="ray_tune", lanes=4)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.brain import experiment, open_study
+from tests.brain import close, experiment, open_study
 from tests.engines.jobs import job
 from tuner.cluster.session import connect
 from tuner.data.datasets import load as load_dataset
@@ -73,7 +73,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
             splits = Splits(mode=settled.mode, folds=settled.folds, seed=settled.seed)
             work = job(settled, DIGITS, splits=splits)
             make_engine(request.param, work, runtime).run(study)
-            study.recorder.close(study.records)
+            close(study)
             return study
 
         yield on_engine
@@ -99,7 +99,8 @@ def test_every_trial_has_its_own_epochs_each_reported_once(run: Run, tmp_path: P
 
 def test_stopped_and_diverged_trials_report_no_more(run: Run, tmp_path: Path) -> None:
     space = {"rate": Categorical([0.01, 0.1, 0.3, 1e30]), "width": Categorical([6, 8])}
-    study = run(tmp_path, space=space, sampler="random", eta=2, trials=16, seed=3)
+    fields = {"sampler": "random", "scheduler": "asha_stopping", "eta": 2, "metric": "val_loss"}
+    study = run(tmp_path, space=space, trials=16, seed=3, **fields)
     assert study.finished
     assert set(study.counts()) == {State.COMPLETE, State.STOPPED, State.DIVERGED}
     frame = reports(tmp_path)

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.brain import experiment, open_study
+from tests.brain import close, experiment, open_study
 from tests.engines.jobs import job
 from tuner.cluster.session import Runtime, connect
 from tuner.engines.choice import Chosen
@@ -50,8 +50,7 @@ def test_a_point_that_kills_its_process_costs_its_own_trial_alone(
     )  # fmt: skip
     study: Study = open_study(settled, tmp_path)
     Chosen(engine, "asked for", make_engine(engine, job(settled, digits()), runtime)).run(study)
-    study.recorder.close(study.records)
-    study.ledger.disconnect()
+    close(study)
     trials = pd.read_parquet(tmp_path / "trials.parquet")
     kills = (trials["param_rate"] == 0.1) & (trials["param_kind"] == "kills")
     assert kills.sum() == 1

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.brain import experiment, open_study
+from tests.brain import close, experiment, open_study
 from tests.engines.jobs import job
 from tuner.cluster.session import Runtime, connect
 from tuner.engines.choice import Chosen
@@ -53,8 +53,7 @@ def searched(runtime: Runtime, folder: Path, study_type: type[Study] = Study) ->
     opened = open_study(settled, folder)
     opened.__class__ = study_type
     Chosen("ray_tune", "", make_engine("ray_tune", job(settled), runtime)).run(opened)
-    opened.recorder.close(opened.records)
-    opened.ledger.disconnect()
+    close(opened)
     assert opened.finished
     assert len(opened.records) == TRIALS
     assert set(opened.counts()) == {State.COMPLETE, State.STOPPED}
@@ -112,8 +111,7 @@ def test_declared_trainings_pause_and_go_on(runtime: Runtime, tmp_path: Path, en
     )  # fmt: skip
     study = open_study(settled, tmp_path)
     Chosen(engine, "", make_engine(engine, job(settled, digits()), runtime)).run(study)
-    study.recorder.close(study.records)
-    study.ledger.disconnect()
+    close(study)
     assert set(study.counts()) <= {State.COMPLETE, State.STOPPED}
     reports = pd.read_parquet(tmp_path / "reports.parquet").sort_values(["trial", "epoch"])
     assert not reports.duplicated(["trial", "epoch"]).any()

@@ -13,8 +13,7 @@ from tuner.engines.shipping import needs_keras
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.loading import known, load
-from tuner.experiment.settle import last_epoch, settle
-from tuner.schedulers.registry import make_scheduler
+from tuner.experiment.settle import last_epoch, scheduler_of, settle
 from tuner.search_space.grid import grid_points
 from tuner.search_space.space import SearchSpace
 from tuner.study.seeds import cell_seed
@@ -81,14 +80,14 @@ def test_an_experiment_settles_for_its_modes(name: str) -> None:
             continue
         settled = settle(tried, {"mode": mode})
         assert settled.mode == mode
-        make_scheduler(settled)
+        scheduler_of(settled)
 
 
 def test_hyperband_asks_how_long_trials_of_different_lengths_may_get() -> None:
     hyperband = {"mode": "search", "scheduler": "hyperband"}
     with pytest.raises(ExperimentError, match="give `epochs`"):
-        make_scheduler(settle(experiment("batch_epochs"), hyperband))
-    make_scheduler(settle(experiment("batch_epochs"), {**hyperband, "epochs": 64}))
+        scheduler_of(settle(experiment("batch_epochs"), hyperband))
+    scheduler_of(settle(experiment("batch_epochs"), {**hyperband, "epochs": 64}))
 
 
 @pytest.mark.parametrize("name", NETWORKS)

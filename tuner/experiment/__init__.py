@@ -1,3 +1,0 @@
-from tuner.experiment.experiment import Experiment, KerasModel
-
-__all__ = ["Experiment", "KerasModel"]

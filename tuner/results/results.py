@@ -33,18 +33,25 @@ class Results:
 
     @cached_property
     def best(self) -> pd.Series | None:
-        """The row of the best COMPLETE trial (the earliest of equals); None if there is none."""
+        """The row of the best trial (the earliest of equals); None if there is none.
+
+        As a run itself says it: in a search the best of all that have a value, stopped ones too;
+        where every point gets all its epochs, the best COMPLETE one.
+        """
         with reading(self.path):
-            complete = self.trials[self.trials["state"] == "COMPLETE"]
-            if complete.empty:
+            experiment = self.study["experiment"]
+            states = ["COMPLETE"]
+            if experiment["mode"] == "search":
+                states += ["STOPPED", "RUNNING"]
+            of = self.trials[self.trials["state"].isin(states) & self.trials["value"].notna()]
+            if of.empty:
                 return None
-            rising = self.study["experiment"]["direction"] == "minimize"
-            ordered = complete.sort_values(["value", "trial"], ascending=[rising, True])
-            return ordered.iloc[0]
+            rising = experiment["direction"] == "minimize"
+            return of.sort_values(["value", "trial"], ascending=[rising, True]).iloc[0]
 
     @property
     def best_params(self) -> dict[str, Any]:
-        """The best trial's parameters, those it has; empty if there is no COMPLETE trial."""
+        """The best trial's parameters, those it has; empty if there is no best trial."""
         with reading(self.path):
             return {} if self.best is None else self.params(int(self.best["trial"]))
 

@@ -28,7 +28,8 @@ def reading(place: object, *, writes: bool = False) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        own = isinstance(error, _STUMBLES) or type(error).__module__.startswith("pandas.")
+        foreign = type(error).__module__.startswith(("pandas.", "optuna."))
+        own = isinstance(error, _STUMBLES) or foreign
         if not own or (writes and isinstance(error, OSError)):
             raise
         where = traceback.extract_tb(error.__traceback__)[-1]

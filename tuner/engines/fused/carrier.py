@@ -87,7 +87,8 @@ class LaneCarrier:
         self.deadlines.end(last.cell)
         # Its worker does so too, but may be ended before it hears of the last one's stop.
         checkpoint_of(self.crew.shipped, last.cell).remove()
-        return Outcome(Ending.FINISHED, duration_s=last.time_s, host=self._hosts.pop(key, ""))
+        host = self._hosts.pop(key, "")
+        return Outcome(Ending.FINISHED, duration_s=last.time_s, host=host, trained_by="lanes")
 
     def pause(self, last: Reported) -> None:
         worker = self._release(last.cell)
