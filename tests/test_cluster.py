@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import tuner
-from tests import cluster_run
+from tests.cluster import cluster_run
 
 
 def test_nodes_come_and_go_and_every_trial_is_there_once(

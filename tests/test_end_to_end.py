@@ -79,7 +79,7 @@ def test_a_diverging_trial_ends_within_one_epoch(tmp_path: Path) -> None:
         "learning_rate": 1e6,
         "initializer": "glorot_uniform",
     }
-    results = lr_momentum(tmp_path, space=space, trials=2, seed=1)
+    results = lr_momentum(tmp_path, space=space, trials=2, seed=1, metric="val_loss")
     assert results.trials["state"].tolist() == ["DIVERGED", "DIVERGED"]
     assert results.trials["epochs"].tolist() == [1, 1]
     assert results.best is None

@@ -99,7 +99,7 @@ def test_every_trial_has_its_own_epochs_each_reported_once(run: Run, tmp_path: P
 
 def test_stopped_and_diverged_trials_report_no_more(run: Run, tmp_path: Path) -> None:
     space = {"rate": Categorical([0.01, 0.1, 0.3, 1e30]), "width": Categorical([6, 8])}
-    fields = {"sampler": "random", "scheduler": "asha_stopping", "eta": 2}
+    fields = {"sampler": "random", "scheduler": "asha_stopping", "eta": 2, "metric": "val_loss"}
     study = run(tmp_path, space=space, trials=16, seed=3, **fields)
     assert study.finished
     assert set(study.counts()) == {State.COMPLETE, State.STOPPED, State.DIVERGED}

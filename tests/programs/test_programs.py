@@ -207,6 +207,15 @@ def stateful_noise(point: Point) -> Any:
     )
 
 
+def schedule_free(point: Point) -> Any:
+    import keras
+
+    layers = [keras.layers.Dense(8, "relu"), keras.layers.Dense(10, "softmax")]
+    model = keras.Sequential(layers)  # not built before its fit: its optimizer is within a step
+    model.compile(keras.optimizers.ScheduleFreeAdamW(0.03), "sparse_categorical_crossentropy")
+    return model
+
+
 CASES: dict[str, tuple[Any, list[tuple[str, Point]]]] = {
     "dense": (
         dense,
@@ -255,6 +264,8 @@ CASES: dict[str, tuple[Any, list[tuple[str, Point]]]] = {
         [("new", {"at": 0.5}), ("lift", {"at": 0.3}), ("new", {"at": 0.5, "half": True})],
     ),
     "static shape": (static_shape, [("new", {}), ("same", {})]),
+    "schedule free": (schedule_free, [("ScheduleFreeAdamW may set variables", {})]),
+    "looked up": (looked_up, [("(LookupTableFindV2)", {"known": 9})]),
     "stateful noise": (stateful_noise, [("(RandomStandardNormal)", {})] * 2),
 }  # fmt: skip
 
@@ -275,7 +286,13 @@ def check(points: list[tuple[str, Point]], make: Any, programs: Programs, **opti
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_who_shares_a_program_and_what_comes_out(name: str) -> None:
+def test_who_shares_a_program_and_what_comes_out(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    sgd = keras.optimizers.SGD
+    monkeypatch.setattr(sgd, "update_step", sgd.update_step)  # put back what "patched" sets
     make, points = CASES[name]
     with float64():
         check(points, make, Programs())

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from tuner.programs.program import Numbers, Program, same
 
 NODES_KEPT = 60_000
-"""How large the graphs of all programs may be together, in nodes. A program takes 3 to 5 kB a node
-(benchmarks/warm.py), so that this is about a quarter of a gigabyte; a step of a small dense network
-with Adam has 350 nodes."""
+"""How large the graphs of all programs may be together, in nodes: a bound on their memory, not
+measured in bytes."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ def why_not(model: Any, arguments: Mapping[str, Any]) -> str | None:
         return "its model is not compiled"
     if model.optimizer is None or not isinstance(model.optimizer, keras.optimizers.Optimizer):
         return "its optimizer is none of Keras'"
+    if builds_in_step(model.optimizer):
+        return f"{type(model.optimizer).__name__} may set variables when it is built"
     for name in REPLACED:
         if overrides(model, [name]) or name in vars(model):
             return f"{type(model).__name__} has a method {name} of its own"
@@ -38,6 +40,27 @@ def why_not(model: Any, arguments: Mapping[str, Any]) -> str | None:
     if arguments.get("x") is None:
         return "it has no arrays to train on"
     return _watched(arguments.get("callbacks"))
+
+
+def builds_in_step(optimizer: Any) -> bool:
+    """Whether an optimizer waits to be built, and by more than making its variables.
+
+    Keras' fit may build it inside its step: what it assigns there is then part of every step (of
+    ScheduleFreeAdamW, whose momentum begins as the weights). A program's is built before.
+    """
+    import keras
+
+    inner = getattr(optimizer, "inner_optimizer", None)
+    several = getattr(keras.optimizers, "MultiOptimizer", ())  # whatever they are
+    if isinstance(optimizer, several) or (inner is not None and builds_in_step(inner)):
+        return True
+    if optimizer.built:
+        return False
+    return any(
+        keras_internals.may_assign(vars(kind)["build"])
+        for kind in type(optimizer).__mro__
+        if "build" in vars(kind) and issubclass(kind, keras.optimizers.Optimizer)
+    )
 
 
 def _watched(callbacks: Any) -> str | None:

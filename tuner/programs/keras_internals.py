@@ -23,6 +23,7 @@ def check() -> str | None:
         from keras.src.optimizers import base_optimizer
         from keras.src.trainers import epoch_iterator
         from keras.src.trainers.data_adapters import array_data_adapter, array_slicing
+        from keras.src.trainers.trainer import Trainer
 
         if keras.backend.backend() != "tensorflow":
             return f"Keras runs on {keras.backend.backend()}, not on TensorFlow"
@@ -49,6 +50,16 @@ def check() -> str | None:
         names = _code(getattr(trainer.TensorFlowTrainer, method)).co_names
         if "TFEpochIterator" not in names:
             return f"Keras has changed: its {method} makes no TFEpochIterator"
+    adapter = array_data_adapter.ArrayDataAdapter
+    for owner, name in (
+        *((adapter, name) for name in ("_inputs", "_num_samples", "_batch_size", "_shuffle")),
+        *((Trainer, n) for n in ("_compile_loss", "_compile_metrics", "_loss_tracker")),
+        (keras.layers.Layer, "_call_has_training_arg"),
+    ):
+        if name not in owner.__init__.__code__.co_names:
+            return f"Keras has changed: {owner.__name__} begins without {name}"
+    if not any("_should_trace" in code.co_names for code in _codes(keras.callbacks.TensorBoard)):
+        return "Keras has changed: its TensorBoard has no _should_trace"
     return None
 
 
@@ -191,6 +202,13 @@ def is_kerass_own(function: Any) -> bool:
     return path.startswith(_own_folders()) or not path.startswith("/")
 
 
+def may_assign(build: Any) -> bool:
+    """Whether an optimizer's `build` may do more than make variables; any but Keras' own may."""
+    if not isinstance(build, FunctionType) or not is_kerass_own(build):
+        return True
+    return any(name.startswith("assign") for name in _code(build).co_names)
+
+
 def class_is_kerass_own(kind: type) -> bool:
     """Whether all of a class, and of those that it inherits from, is Keras' own: unpatched."""
     return all(
@@ -245,6 +263,10 @@ def optimizer_state(optimizer: Any) -> Mapping[str, Any]:
 
 def _code(method: Any) -> Any:
     return getattr(method, "__wrapped__", method).__code__
+
+
+def _codes(kind: type) -> list[Any]:
+    return [member.__code__ for member in vars(kind).values() if isinstance(member, FunctionType)]
 
 
 _FOLDERS: list[str] = []

@@ -34,6 +34,9 @@ def check() -> str | None:
     for owner, name in wanted:
         if not hasattr(owner, name):
             return f"TensorFlow has changed: {owner.__name__} has no {name}"
+    for name in ("_seed", "_rng"):
+        if name not in context.Context._set_global_seed.__code__.co_names:
+            return f"TensorFlow has changed: seeding sets no {name}"
     return None
 
 

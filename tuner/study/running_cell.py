@@ -16,7 +16,8 @@ class OpenCell:
     """`values` holds the searched metric by epoch; `end` is set once the study ended the cell.
 
     `opened_at` is when it was first given out, in seconds since the Unix epoch; `time_s` is its
-    last report's. `why` says what ended it, where that is a metric's value.
+    last report's. `why` says what ended it, where that is a metric's value. `ahead_s` is by how
+    much an epoch took longer than when it was trained again: its seconds go on from the first time.
     """
 
     cell: Cell
@@ -28,6 +29,7 @@ class OpenCell:
     rung: int = 0
     end: State | None = None
     why: str | None = None
+    ahead_s: float = 0.0
 
     def take(self, epoch: int, metrics: Mapping[str, float], time_s: float) -> None:
         """Note that a report came."""

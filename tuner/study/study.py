@@ -226,10 +226,12 @@ class Study(StudyState):
         with self._lock:
             open_cell = self.open[cell.key]
             if epoch <= open_cell.epochs:
+                if epoch == open_cell.epochs:
+                    open_cell.ahead_s = max(0.0, open_cell.time_s - time_s)
                 return Decision.CONTINUE if open_cell.end is None else Decision.STOP
             if not open_cell.metrics:
                 self.ledger.sync()  # first: no report without its attempt, after a power cut either
-            return self._report(open_cell, epoch, metrics, time_s)
+            return self._report(open_cell, epoch, metrics, time_s + open_cell.ahead_s)
 
     def _report(
         self,

@@ -1,5 +1,6 @@
 """A study on a Ray cluster of three nodes, two of which are there at its start.
 
+It is run as a script, so no folder beside it may have the name of a package.
 With CLUSTER_RUN=FOLDER: while trials run, a node joins, and another is killed. Where each
 epoch ran goes to FOLDER/epochs.txt, the nodes' ids to FOLDER/nodes.json.
 """
