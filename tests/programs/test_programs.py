@@ -266,6 +266,9 @@ CASES: dict[str, tuple[Any, list[tuple[str, Point]]]] = {
     "static shape": (static_shape, [("new", {}), ("same", {})]),
     "schedule free": (schedule_free, [("ScheduleFreeAdamW may set variables", {})]),
     "looked up": (looked_up, [("(LookupTableFindV2)", {"known": 9})]),
+    "patched": (
+        patched, [("new", {"times": 0.5}), ("same", {"times": 0.5}), ("lift", {"times": 0.25})],
+    ),
     "stateful noise": (stateful_noise, [("(RandomStandardNormal)", {})] * 2),
 }  # fmt: skip
 
