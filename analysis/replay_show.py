@@ -66,7 +66,7 @@ def show_simulation(
                     top=top,
                 )
                 for scheduler, eta, count in product(schedulers, etas, workers)
-                if eta == etas[0] or scheduler in ("asha", "hyperband")
+                if eta == etas[0] or scheduler in ("asha", "asha_stopping", "hyperband")
             ],
             ignore_index=True,
         )
