@@ -99,7 +99,10 @@ def main() -> None:
         run.join()
         gpu = cluster.add_node(num_cpus=1, num_gpus=1, **own)
         cpus = {"trials": 4, "concurrency": 2}
-        cpus["space"] = {"x": GPU_TRIALS, "other": Float(0, 1)}  # equal points share a training
+        cpus["space"] = {
+            "x": GPU_TRIALS,
+            "other": tuner.Float(0, 1),
+        }  # equal points share a training
         halves = {**cpus, "gpus_per_trial": 0.5, "cpus_per_trial": 0.5}
         for name, fields in {"cpus": cpus, "halves": halves}.items():
             tuner.run(EXPERIMENT, study=name, **place, **fields)
