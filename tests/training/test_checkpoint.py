@@ -204,10 +204,10 @@ def test_a_training_step_of_ones_own_has_no_checkpoint(tmp_path: Path) -> None:
 
 def test_it_is_refused_where_not_all_of_a_training_can_be_restored() -> None:
     fields: dict[str, Any] = {"name": "x", "space": {"epochs": 3}, "checkpoint_every": 2}
-    with pytest.raises(ExperimentError, match=r"checkpoint_every 2 is for a declared KerasModel"):
+    with pytest.raises(ExperimentError, match=r"checkpoint_every: 2 is for a declared KerasModel"):
         Experiment(objective=print, **fields)
     with pytest.raises(ExperimentError, match=r"without callbacks of its own.*drop one"):
         Experiment(objective=replace(MODEL, callbacks=lambda trial: []), **fields)
-    with pytest.raises(ExperimentError, match=r"checkpoint_every 0 must be a whole number of at"):
+    with pytest.raises(ExperimentError, match=r"checkpoint_every: 0 must be a whole number of at"):
         Experiment(objective=MODEL, **{**fields, "checkpoint_every": 0})
     assert Experiment(objective=MODEL, **fields).checkpoint_every == 2

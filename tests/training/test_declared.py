@@ -41,7 +41,7 @@ def test_initial_weights_depend_on_the_trials_seed_alone(make: Any) -> None:
 
 
 def test_a_precision_is_one_of_keras_own() -> None:
-    with pytest.raises(ExperimentError, match=r"precision 'half' is not one of float32, float64"):
+    with pytest.raises(ExperimentError, match=r"precision: 'half' is not one of float32, float64"):
         replace(MODEL, precision="half")
 
 
@@ -144,7 +144,7 @@ def test_a_declaration_that_breaks_a_rule_is_one_line(changes: Any, message: str
 
 def test_epochs_must_be_said() -> None:
     outcome, _ = run(MODEL, epochs=None)
-    assert str(outcome.error).startswith("ExperimentError: nothing says how many epochs")
+    assert str(outcome.error).startswith("ExperimentError: epochs: nothing says how many epochs")
 
 
 def test_one_hot_targets_need_classes() -> None:
