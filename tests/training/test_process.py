@@ -62,5 +62,5 @@ def test_a_share_of_no_gpu_is_refused() -> None:
 
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("this machine has a GPU")
-    with pytest.raises(EngineError, match=r"0\.5 of a GPU .*--gpus-per-trial 0"):
+    with pytest.raises(EngineError, match=r"gpus_per_trial: 0\.5 of a GPU"):
         limit_gpu_memory(0.5)
