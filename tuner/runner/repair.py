@@ -31,6 +31,7 @@ from tuner.store.parquet import put_parquet, read_parquet
 from tuner.store.reports_table import ReportStore, read_entry, read_part
 from tuner.store.study_json import read_study_json, resumed_storage, study_name
 from tuner.store.trials_table import trials_table
+from tuner.study.attempts import lay_aside
 from tuner.study.record import Record
 from tuner.study.restore import check_whole, last_attempts, replay
 from tuner.study.study import Study
@@ -72,6 +73,7 @@ def repair(study_dir: Path, storage: str | None = None) -> list[str]:
         with closing(ReportStore(study_dir)) as store:
             check_whole(last, store.trials())
             replay(study, last, store.by_cell())
+            lay_aside(study)
             records = study.records
             said += lost_reports(records, store)
             reported = _write_reports(records, store)
