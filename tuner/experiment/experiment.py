@@ -200,7 +200,11 @@ class Experiment:
         group=RESOURCES,
     )
     time_limit: float | None = option(
-        None, "seconds after which the run ends", least=0, on_resume=True, group=RESOURCES
+        None,
+        "seconds after which the run ends; a resume goes on from there",
+        least=0,
+        on_resume=True,
+        group=RESOURCES,
     )
     trial_timeout: float | None = option(
         None,

@@ -32,6 +32,7 @@ from tuner.store.reports_table import ReportStore, read_entry, read_part
 from tuner.store.resume_checks import resumed_storage
 from tuner.store.study_json import StudyFile
 from tuner.store.trials_table import trials_table
+from tuner.study.attempts import lay_aside
 from tuner.study.record import Record
 from tuner.study.restore import check_whole, last_attempts, replay
 from tuner.study.study import Study
@@ -73,6 +74,7 @@ def repair(study_dir: Path, storage: str | None = None) -> list[str]:
         with closing(ReportStore(study_dir)) as store:
             check_whole(last, store.trials())
             replay(study, last, store.by_cell())
+            lay_aside(study)
             records = study.records
             said += lost_reports(records, store)
             reported = _write_reports(records, store)

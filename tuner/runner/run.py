@@ -183,8 +183,7 @@ class Opened:
             raise Interrupted(study.total_ended(), self.place.path) from None
         finally:
             with writing(self.place.path):
-                study.recorder.close(study.records)
-                study.ledger.disconnect()
+                study.close()
 
     def finished(self, study: Study, engine: Chosen) -> Finished:
         """What the run leaves behind."""

@@ -5,10 +5,10 @@
     tell    -> what became of the cell, and so of its trial
 
 A trial ends COMPLETE (it reached its last epoch), STOPPED (by the scheduler, or paused when the
-study ended), DIVERGED (the searched metric was NaN or infinite) or FAILED (it raised, more often
-than `retries` allows). What happens is decided, kept, and applied: `apply` is the one door to the
-state, and a resume goes through it too. It is plain Python over the ledger: no Ray, no TensorFlow,
-any engine, any clock.
+study or its run ended), DIVERGED (the searched metric was NaN or infinite) or FAILED (it raised,
+more often than `retries` allows). What happens is decided, kept, and applied: `apply` is the one
+door to the state, and a resume goes through it too. It is plain Python over the ledger: no Ray, no
+TensorFlow, any engine, any clock.
 """
 
 from __future__ import annotations
@@ -353,6 +353,17 @@ class Study(StudyState):
             valued = [(r.value, r) for r in self.records if r.state in states]
             known = [(self.sign * value, r.trial, r) for value, r in valued if value is not None]
             return min(known, default=(0.0, 0, None))[2]
+
+    def close(self) -> None:
+        """The run is over: write both tables, and let go of the log and the ledger.
+
+        Trials that are still paused (a limit, or Ctrl-C, ended the run) read STOPPED in them, and a
+        resume takes them up where they stand. Those in flight stay RUNNING.
+        """
+        with self._lock:
+            attempts.lay_aside(self)
+            self.recorder.close(self.records)
+            self.ledger.disconnect()
 
     def save(self) -> None:
         """Bring both tables up to date, whatever was written last."""
