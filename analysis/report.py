@@ -110,7 +110,8 @@ def _study(tables: Tables, figures: dict[str, go.Figure], prefix: str) -> str:
 def _answer(tables: Tables) -> str:
     study, total = the_study(tables.studies), overview(tables).iloc[0]
     if pd.isna(total["best_trial"]):
-        return '<div class="answer">No trial is COMPLETE, so there is no best one.</div>'
+        why = "No trial has a value on all of its folds, so there is no best one."
+        return f'<div class="answer">{why}</div>'
     row = tables.trials.set_index("trial").loc[int(total["best_trial"])]
     value = f"{_number(row['value'])}"
     if pd.notna(row["value_std"]):
