@@ -222,12 +222,7 @@ def importances(tables: Tables) -> go.Figure:
 
 def rungs(study: pd.Series) -> list[int]:
     """The epochs at which the study's scheduler judged; none without one, or without an end."""
-    if study["scheduler"] not in (
-        "asha",
-        "asha_stopping",
-        "hyperband",
-        "rung_gp",
-    ) or not np.isfinite(study["epochs"]):
+    if not study["has_rungs"] or not np.isfinite(study["epochs"]):
         return []
     found = []
     rung = int(study["min_epochs"])

@@ -24,7 +24,7 @@ KERAS = (
 )
 SCHEMA = (
     "tuner.store.layout.",
-    "tuner.store.study_upgrades.",
+    "tuner.store.study_json.",
     "tuner.errors.",
     "tuner.files.",
     "tuner.shown.",
@@ -36,7 +36,7 @@ SCHEMA = (
 )
 SEARCH_SPACES = sorted((ROOT / "search_spaces").glob("*.py"))
 IMPORTS = (ast.Import, ast.ImportFrom)
-HEAVY = ("tensorflow", "keras", "ray", "pandas", "optuna", "sklearn", "scipy")
+HEAVY = ("tensorflow", "keras", "ray", "pandas", "optuna", "sklearn", "scipy", "tuner.store")
 
 
 def names_of(node: ast.Import | ast.ImportFrom) -> list[str]:

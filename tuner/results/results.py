@@ -15,7 +15,7 @@ from tuner.search_space.space import SearchSpace
 from tuner.store.damage import reading
 from tuner.store.layout import PARAM_PREFIX, REPORTS_FOLDER, TRIALS_FILE
 from tuner.store.ranking import may_be_best
-from tuner.store.study_json import read_study_json
+from tuner.store.study_json import StudyFile
 from tuner.store.uris import is_uri
 
 
@@ -23,12 +23,12 @@ from tuner.store.uris import is_uri
 class Results:
     """A study's results.
 
-    `study` is study.json; `trials` has one row a trial and `reports` one row a report, with the
-    columns of `tuner.store.layout` (times in seconds, memory in MB).
+    `study` is study.json, field by field; `trials` has one row a trial and `reports` one row a
+    report, with the columns of `tuner.store.layout` (times in seconds, memory in MB).
     """
 
     path: Path
-    study: dict[str, Any]
+    study: StudyFile
     trials: pd.DataFrame
     reports: pd.DataFrame
 
@@ -43,19 +43,15 @@ class Results:
             of = self.ranked()
             return of.iloc[0] if of["ranks"].any() else None
 
-    @property
-    def cells(self) -> int:
-        """Trainings a trial: every fold of every repeat in a cross-validation, else 1."""
-        experiment = self.study["experiment"]
-        return experiment["folds"] * experiment["repeats"] if experiment["mode"] == "cv" else 1
-
     def ranked(self) -> pd.DataFrame:
         """The trials, the best first; behind those that rank (bool `ranks`) the others."""
-        cells = pd.Series(self.cells, index=self.trials.index)
+        experiment = self.study.experiment
+        cells = pd.Series(experiment.cells, index=self.trials.index)
         ranks = may_be_best(self.trials, self.reports, cells)
-        rising = self.study["experiment"]["direction"] == "minimize"
         return self.trials.assign(ranks=ranks).sort_values(
-            ["ranks", "value", "trial"], ascending=[False, rising, True], na_position="last"
+            ["ranks", "value", "trial"],
+            ascending=[False, experiment.direction == "minimize", True],
+            na_position="last",
         )
 
     @property
@@ -72,7 +68,7 @@ class Results:
                 raise ResultsError(
                     f"{self.path} has no trial {trial}; it has 0 to {len(self.trials) - 1}"
                 )
-            return row_params(SearchSpace.from_json(self.study["space"]), rows.iloc[0])
+            return row_params(self.study.settled_space(), rows.iloc[0])
 
 
 def load(path: str | Path) -> Results:
@@ -86,7 +82,7 @@ def load(path: str | Path) -> Results:
 
         folder = local_copy(str(path))
     with reading(folder):
-        study = read_study_json(folder)
+        study = StudyFile.read(folder)
         return Results(
             path=folder,
             study=study,
