@@ -34,13 +34,13 @@ from tuner.runner.resolve import (
 from tuner.samplers.registry import caveat, check_sampler
 from tuner.search_space.set_option import set_axes
 from tuner.search_space.space import SearchSpace
+from tuner.store.copying import mirrored
 from tuner.store.damage import reading
 from tuner.store.database_lock import ledger_locked
 from tuner.store.folder import locked
 from tuner.store.layout import FILES_FOLDER, JOURNAL_FILE, REPORT_LOG_FILE
 from tuner.store.ledger import Ledger, journal_storage, url_storage
 from tuner.store.log import cut_unfinished
-from tuner.store.mirror import mirrored
 from tuner.store.study_json import check_dataset, describe, write_study_json
 from tuner.store.tables import Recorder
 from tuner.store.tensorboard import EventFiles
@@ -201,13 +201,13 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
 
     def give_up(error: StudyError) -> None:
         if job is not None and job.study is not None:
-            job.study.give_up(error)  # the database's lock was lost
+            job.study.give_up(error)  # another driver may have the study
 
     try:
         with (
             connect(*resources_of(settled), address=request.address) as runtime,
             locked(place.path),
-            mirrored(place.mirror, place.path),
+            mirrored(place.mirror, place.path, give_up),
             ledger_locked(place.storage, place.name, give_up),
         ):
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
