@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from tuner.errors import SearchSpaceError
-from tuner.experiment.experiment import GRID, Experiment
+from tuner.experiment.experiment import Experiment
+from tuner.samplers.registry import GRID
 from tuner.search_space.axes import Axis, Constant, NotOnAxis, nearest
 from tuner.search_space.space import SearchSpace
 from tuner.search_space.values import Value
