@@ -107,7 +107,7 @@ def simulate(
 
     Columns: `scheduler`, `sampler` (strings), `eta`, `workers`, `seed` (int64), `trial` (int64, in
     the order of the simulation), `state` (string), `epochs` (int64, spent so far by all workers),
-    `time_s` (float64, virtual seconds since the start), `regret` (float64, of the best COMPLETE
+    `time_s` (float64, virtual seconds since the start), `regret` (float64, of the best
     trial so far against the table's best; NaN before there is one). `sampler` "random" takes every
     recorded point in a random order; any other proposes among the recorded values of the axes.
     """

@@ -108,7 +108,7 @@ def _plot(frame: pd.DataFrame) -> str:
     figure.update_layout(
         title="Regret against epochs spent: median, a tenth to nine tenths of the seeds",
         xaxis_title="epochs spent",
-        yaxis_title="regret of the best COMPLETE trial",
+        yaxis_title="regret of the best trial",
         template="plotly_white",
     )
     html: str = figure.to_html(include_plotlyjs=True, full_html=True)

@@ -23,6 +23,7 @@ KERAS = (
     "search_spaces/",
 )
 SCHEMA = (
+    "tuner.store.ranking.",
     "tuner.store.layout.",
     "tuner.store.study_json.",
     "tuner.errors.",

@@ -12,6 +12,7 @@ from tests.brain import experiment, rising, simulate
 from tuner.cli.app import run_command
 from tuner.engines.simulated import Step
 from tuner.experiment.loading import Loaded, Source
+from tuner.results.results import load
 from tuner.store.folder import locked
 from tuner.store.layout import STUDY_FILE
 from tuner.store.study_json import describe
@@ -136,6 +137,9 @@ def test_show_a_study_a_trial_and_csv(study: Path, capsys: pytest.CaptureFixture
     assert "brain: search by tpe + asha, maximize val_accuracy" in out
     assert "1 FAILED" in out
     assert "ending trials early saved" in out
+    values = load(study).trials["value"]
+    first = out.splitlines()[2].split()
+    assert first[:2] == [str(values.idxmax()), "STOPPED"]  # the best stands first
     assert run_command(["show", str(study), "0"]) == 0
     out = capsys.readouterr().out
     assert "trial 0 of brain: STOPPED" in out

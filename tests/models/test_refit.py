@@ -276,7 +276,7 @@ def test_a_study_without_a_complete_trial_or_without_data(tmp_path: Path) -> Non
         yield
 
     path = study(tmp_path, curve=fails_all)
-    with pytest.raises(StudyError, match=r"trial: .* has no COMPLETE trial to refit; name one"):
+    with pytest.raises(StudyError, match=r"trial: .* has a value to choose it by; name one"):
         refit(path)
     bare = replace(EXPERIMENT, name="bare", dataset=None)
     with pytest.raises(StudyError, match="bare has no dataset, so there is no model to refit"):

@@ -182,7 +182,9 @@ def _trial_number(results: Results, trial: int | None) -> int:
         return trial
     if results.best is None:
         raise StudyError(
-            f"{results.path} has no COMPLETE trial to refit", field="trial", way_out="name one"
+            f"no trial of {results.path} has a value to choose it by",
+            field="trial",
+            way_out="name one",
         )
     return int(results.best["trial"])
 

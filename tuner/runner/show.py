@@ -116,20 +116,14 @@ def _print(console: Console, text: str) -> None:
 def saved_epochs(results: Results) -> int:
     """Epochs that STOPPED and DIVERGED trials did not train, of those their budget allowed."""
     trials, experiment = results.trials, results.study.experiment
-    if PARAM_PREFIX + "epochs" not in trials:
-        return 0
-    ended = trials[trials["state"].isin(["STOPPED", "DIVERGED"])]
-    return int((ended[PARAM_PREFIX + "epochs"] * experiment.cells - ended["epochs"]).sum())
+    own = trials["state"].isin(["STOPPED", "DIVERGED"]) & trials["shared_with"].isna()
+    ended = trials[own]
+    limit = ended.get(PARAM_PREFIX + "epochs", pd.Series(experiment.epochs, ended.index))
+    return int((limit.astype("float64") * experiment.cells - ended["epochs"]).sum())
 
 
 def _leaderboard(results: Results, top: int) -> Table:
-    rising = results.study.experiment.direction == "minimize"
-    best_first = results.trials.sort_values(
-        ["value", "trial"], ascending=[rising, True], na_position="last"
-    )
-    # COMPLETE trials rank; a stopped one's value is that of fewer epochs.
-    rank = best_first["state"].map(lambda state: state != "COMPLETE")
-    shown = best_first.loc[rank.sort_values(kind="stable").index].head(top)
+    shown = results.ranked().head(top)
     params = [name for name in shown.columns if name.startswith(PARAM_PREFIX)]
     table = Table(box=None, pad_edge=False)
     for name in ("trial", "state", "value", "epochs", "seconds"):
