@@ -29,7 +29,7 @@ import fcntl; fcntl.flock(3, fcntl.LOCK_EX)' 3>&9; \
 if [ -e $@ ] && [ -z "$$(find $^ -newer $@)" ]; then exit 0; fi
 endef
 
-.PHONY: setup run test test-gp fuzz check audit lock clean
+.PHONY: setup run test test-gp fuzz check audit lock clean docs/cli.md
 
 setup: $(READY)
 
@@ -73,6 +73,9 @@ check: setup
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
+
+docs/cli.md: setup
+	$(VENV_PYTHON) -m typer tuner.cli.app utils docs --name "python -m tuner" > $@
 
 # In an environment of its own: what pip-audit needs is nothing that tuner has.
 audit:

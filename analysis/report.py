@@ -1,20 +1,21 @@
 """`tuner report`: what a study searched, how, and what it found, as one HTML file.
 
-The file needs no network: plotly's script is in it. Whatever a user named is escaped.
+The file needs no network: plotly's script is in it. `report.html.j2` is the page, of which Jinja2
+escapes whatever a user named.
 """
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
+from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 from typing import Any
 
+import jinja2
 import pandas as pd
 import plotly.graph_objects as go
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from analysis.comparison import compare
@@ -30,6 +31,53 @@ from tuner.store.layout import PARAM_PREFIX
 EXTREMES = {"maximize": "highest", "minimize": "lowest"}
 ROWS = 50
 """Trials in the table of a study: the best; the Parquet file has them all."""
+LONG = 40
+"""Letters of a text that gets a wide column."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns, or none where every name is blank; a cell is its text and its CSS class."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Where a figure is drawn: the element's id, and pixels."""
+
+    id: str
+    title: Markup
+    min_width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best trial of a study, as the page says it."""
+
+    value: str
+    extreme: str
+    trial: int
+    params: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the page says of one study."""
+
+    name: str
+    about: str
+    metric: str
+    answer: Answer | None
+    space: Table
+    how: Table
+    figures: Sequence[Figure]
+    trials: Table
+    more: str
+    command: str
+    origin: str
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
@@ -54,18 +102,31 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
 def report(tables: Tables) -> str:
     """The HTML of a report."""
     names = list(tables.studies["study"])
-    figures: dict[str, go.Figure] = {}
-    parts = [_comparison(tables)] if len(names) > 1 else []
-    parts += [_study(tables.only(name), figures, f"study{i}") for i, name in enumerate(names)]
+    drawn: dict[str, go.Figure] = {}
+    page = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("report.html.j2")
     # A tag inside a string would end the script that holds it, or begin a comment in it.
-    drawn = {name: json.loads(figure.to_json()) for name, figure in figures.items()}
-    template = Template((files("analysis") / "report.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=_text(", ".join(names)),
-        body="\n".join(parts),
-        plotly=get_plotlyjs(),
-        figures=json.dumps(drawn).replace("<", "\\u003c"),
-    )
+    return page.render(
+        title=", ".join(names),
+        comparison=_comparison(tables) if len(names) > 1 else None,
+        studies=[_study(tables.only(name), drawn, f"study{i}") for i, name in enumerate(names)],
+        plotly=Markup(get_plotlyjs()),
+        figures=Markup(
+            json.dumps({name: json.loads(figure.to_json()) for name, figure in drawn.items()})
+            .replace("<", "\\u003c")
+        ),
+    )  # fmt: skip
+
+
+def _visible(value: Any) -> Any:
+    """What a page says, with control characters spelt out."""
+    return value if isinstance(value, Markup) else shown(str(value))
 
 
 def _default_place(folders: Sequence[Path]) -> Path:
@@ -74,58 +135,53 @@ def _default_place(folders: Sequence[Path]) -> Path:
     return folders[0] if len(folders) == 1 else folders[0].resolve().parent
 
 
-def _study(tables: Tables, figures: dict[str, go.Figure], prefix: str) -> str:
+def _study(tables: Tables, drawn: dict[str, go.Figure], prefix: str) -> Study:
     study = the_study(tables.studies)
-    drawn = []
-    for index, figure in enumerate(suited(tables)):
-        name = f"{prefix}-figure{index}"
-        title = figure.layout.title.text
-        figure.update_layout(title=None, margin_t=60)
-        figures[name] = figure
-        width = (figure.layout.meta or {}).get("min_width", 0)
-        drawn.append(
-            f'<h3>{_text(title)}</h3><div class="scroll"><div class="figure" id="{name}" '
-            f'style="min-width: {width}px; height: {figure.layout.height or 420}px"></div></div>'
-        )
-    return "\n".join(
-        [
-            f"<h1>{_text(study['study'])}</h1>",
-            f'<p class="soft">{_text(study["description"] or study["mode"])}</p>',
-            "<h2>The answer</h2>",
-            _answer(tables),
-            "<h2>What was searched</h2>",
-            _space(study),
-            "<h2>How</h2>",
-            _how(tables),
-            "<h2>Figures</h2>" if drawn else "",
-            *drawn,
-            "<h2>Trials</h2>",
-            _trials(tables),
-            "<h2>Reproduce it</h2>",
-            _reproduce(study),
-        ]
+    board = summary(tables).drop(columns="study")
+    board = board.drop(columns=[n for n in ("value_std", "epochs_saved") if not board[n].any()])
+    more = f"The best {ROWS} of {len(board)}. " if len(board) > ROWS else ""
+    return Study(
+        name=study["study"],
+        about=study["description"] or study["mode"],
+        metric=study["metric"],
+        answer=_answer(tables),
+        space=_space(study),
+        how=_how(tables),
+        figures=[
+            _figure(figure, drawn, f"{prefix}-figure{index}")
+            for index, figure in enumerate(suited(tables))
+        ],
+        trials=_table(board.head(ROWS)),
+        more=f"{more}All of them: {study['path']}/trials.parquet",
+        command=redacted(study["command"]),
+        origin=_origin(study),
     )
 
 
-def _answer(tables: Tables) -> str:
+def _figure(figure: go.Figure, drawn: dict[str, go.Figure], name: str) -> Figure:
+    """Keep the figure to be drawn under `name`; its title stands above it, not in it."""
+    title = Markup(figure.layout.title.text)  # escaped already, for plotly
+    figure.update_layout(title=None, margin_t=60)
+    drawn[name] = figure
+    width = (figure.layout.meta or {}).get("min_width", 0)
+    return Figure(name, title, width, figure.layout.height or 420)
+
+
+def _answer(tables: Tables) -> Answer | None:
     study, total = the_study(tables.studies), overview(tables).iloc[0]
     if pd.isna(total["best_trial"]):
-        return '<div class="answer">No trial is COMPLETE, so there is no best one.</div>'
+        return None
     row = tables.trials.set_index("trial").loc[int(total["best_trial"])]
-    value = f"{_number(row['value'])}"
+    value = _number(row["value"])
     if pd.notna(row["value_std"]):
         value += f" ± {_number(row['value_std'])}"
     names = params_of(tables.trials)
     params = {n: row[PARAM_PREFIX + n] for n in names if not pd.isna(row[PARAM_PREFIX + n])}
-    chosen = ", ".join(f"{_text(name)} {_number(value)}" for name, value in params.items())
-    return (
-        f'<div class="answer"><strong>{_text(study["metric"])} {value}</strong> '
-        f"({EXTREMES[study['direction']]}), trial {total['best_trial']}"
-        f"<p>{chosen}</p></div>"
-    )
+    chosen = ", ".join(f"{name} {_number(value)}" for name, value in params.items())
+    return Answer(value, EXTREMES[study["direction"]], int(total["best_trial"]), chosen)
 
 
-def _space(study: pd.Series) -> str:
+def _space(study: pd.Series) -> Table:
     rows = []
     for name, axis in json.loads(study["space"]).items():
         if axis["kind"] == "constant":
@@ -142,10 +198,10 @@ def _space(study: pd.Series) -> str:
     return _table(frame if frame["when"].any() else frame.drop(columns="when"))
 
 
-def _how(tables: Tables) -> str:
+def _how(tables: Tables) -> Table:
     study, total = the_study(tables.studies), overview(tables).iloc[0]
     judge = study["scheduler"]
-    if judge in ("asha", "asha_stopping", "hyperband", "rung_gp"):
+    if study["has_rungs"]:
         judge += f" (eta {study['eta']}, from epoch {study['min_epochs']})"
     states = [
         f"{total[state]} {state}"
@@ -170,52 +226,35 @@ def _how(tables: Tables) -> str:
     return _table(pd.DataFrame({"": facts.keys(), " ": facts.values()}))
 
 
-def _trials(tables: Tables) -> str:
-    board = summary(tables).drop(columns="study")
-    board = board.drop(columns=[n for n in ("value_std", "epochs_saved") if not board[n].any()])
-    shown = board.head(ROWS)
-    more = "" if len(board) == len(shown) else f" The best {ROWS} of {len(board)}."
-    parquet = _text(f"{the_study(tables.studies)['path']}/trials.parquet")
-    return f'{_table(shown)}<p class="soft">{more} All of them: {parquet}</p>'
-
-
-def _reproduce(study: pd.Series) -> str:
+def _origin(study: pd.Series) -> str:
+    """What a second run needs to come to the same study, a fact a line."""
     versions = ", ".join(f"{name} {v}" for name, v in json.loads(study["versions"]).items())
-    data = "" if pd.isna(study["fingerprint"]) else f"data fingerprint: {study['fingerprint']}\n"
-    return (
-        f"<pre>{_text(redacted(study['command']))}</pre>"
-        f"<pre>seed: {_text(study['seed'])}\n{_text(data)}begun: {study['created_at']}\n"
-        f"versions: {_text(versions)}</pre>"
-    )
+    data = [] if pd.isna(study["fingerprint"]) else [f"data fingerprint: {study['fingerprint']}"]
+    lines = [f"seed: {study['seed']}", *data, f"begun: {study['created_at']}"]
+    return "\n".join([*lines, f"versions: {versions}"])
 
 
-def _comparison(tables: Tables) -> str:
+def _comparison(tables: Tables) -> Table:
     names = tables.studies[["metric", "direction"]].drop_duplicates()
-    frame = compare(tables) if len(names) == 1 else overview(tables)
-    return f"<h1>{len(tables.studies)} studies</h1><h2>Side by side</h2>{_table(frame)}"
+    return _table(compare(tables) if len(names) == 1 else overview(tables))
 
 
-def _table(frame: pd.DataFrame) -> str:
-    head = "".join(f"<th>{_text(name.removeprefix(PARAM_PREFIX))}</th>" for name in frame)
-    head = f"<tr>{head}</tr>" if any(str(name).strip() for name in frame) else ""
-    rows = "".join(f"<tr>{_cells(row)}</tr>" for row in frame.itertuples(index=False, name=None))
-    return f'<div class="scroll"><table>{head}{rows}</table></div>'
+def _table(frame: pd.DataFrame) -> Table:
+    head = [str(name).removeprefix(PARAM_PREFIX) for name in frame]
+    rows = [_cells(row) for row in frame.itertuples(index=False, name=None)]
+    return Table(head if any(name.strip() for name in head) else [], rows)
 
 
-def _cells(row: Iterable[Any]) -> str:
+def _cells(row: Iterable[Any]) -> list[tuple[str, str]]:
     cells = []
     for value in row:
-        kind = "" if isinstance(value, str) else ' class="number"'
-        kind = ' class="long"' if isinstance(value, str) and len(value) > 40 else kind
-        cells.append(f"<td{kind}>{_number(value)}</td>")
-    return "".join(cells)
+        text = isinstance(value, str)
+        kind = "long" if text and len(value) > LONG else "" if text else "number"
+        cells.append((_number(value), kind))
+    return cells
 
 
 def _number(value: Any) -> str:
     if not isinstance(value, str) and pd.isna(value):
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else _text(value)
-
-
-def _text(value: Any) -> str:
-    return html.escape(shown(str(value)))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

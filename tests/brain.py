@@ -78,8 +78,7 @@ def simulate(
 
 def close(study: Study) -> None:
     """End a study as a run does: its tables written, and its files let go of."""
-    study.recorder.close(study.records)
-    study.ledger.disconnect()
+    study.close()
 
 
 def abandon(study: Study) -> None:

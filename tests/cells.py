@@ -58,12 +58,13 @@ def run(
     objective: Any,
     params: Mapping[str, Any] | None = None,
     *,
+    metric: str = "val_accuracy",
     reports: Reports | None = None,
     load_data: Callable[[], Data] = digits,
     **options: Any,
 ) -> tuple[Outcome, Reports]:
     """Run one cell as a reused worker does, and clear up after it."""
     reports = reports or Reports()
-    outcome = run_cell(objective, "val_accuracy", cell(params, **options), reports.send, load_data)
+    outcome = run_cell(objective, metric, cell(params, **options), reports.send, load_data)
     clear_worker()
     return outcome, reports

@@ -1,4 +1,4 @@
-"""The README's Python runs, and what it says to type exists.
+"""The Python of the README and of the pages for users runs, and what they say to type exists.
 
 A block after `<!-- file: NAME -->` is a file of that name. Every such file that declares an
 EXPERIMENT is run through the command line, every other is run by Python. A block after
@@ -20,9 +20,13 @@ import typer.main
 from tuner.cli.app import app
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+USERS = ("experiments", "results", "searching", "engines", "cluster", "faults")
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in USERS)]
+TEXT = "\n".join(page.read_text() for page in PAGES)
+README = PAGES[0].read_text()
+NAMED = ("--name", "python -m tuner")
 BLOCK = re.compile(r"<!-- (file|after): (.*?) -->\n```python\n(.*?)```", re.DOTALL)
-BLOCKS = BLOCK.findall(README)
+BLOCKS = BLOCK.findall(TEXT)
 FILES = {name: text for kind, name, text in BLOCKS if kind == "file"}
 
 
@@ -34,7 +38,7 @@ def run(folder: Path, *command: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the README's files, in which its commands have run."""
+    """A folder with the pages' files, in which their commands have run."""
     path = tmp_path_factory.mktemp("readme")
     for name, text in FILES.items():
         (path / name).write_text(text)
@@ -47,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_python_block_is_one_that_runs() -> None:
-    assert README.count("```python") == len(BLOCKS) > 4
+    assert TEXT.count("```python") == len(BLOCKS) > 4
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name != "mine.py"])
@@ -63,15 +67,29 @@ def test_a_block_after_a_command_runs(folder: Path, text: str) -> None:
     assert run(folder, sys.executable, "-c", text)
 
 
-def test_the_users_file_is_short() -> None:
-    assert len(FILES["mine.py"].splitlines()) <= 27
+def test_a_users_file_is_short() -> None:
+    assert len(FILES["mine.py"].splitlines()) == 8
+    assert len(FILES["function.py"].splitlines()) <= 27
+
+
+def test_what_the_readme_says_first_fits_a_screen() -> None:
+    first = README.partition("## ")[0]
+    assert len(first.splitlines()) <= 60
+    (picture,) = re.findall(r"!\[.+\]\((.+)\)", first)
+    assert (ROOT / picture).is_file()
+
+
+def test_the_page_of_the_command_line_is_what_typer_says_of_it() -> None:
+    """`make docs/cli.md` writes it."""
+    made = run(ROOT, sys.executable, "-m", "typer", "tuner.cli.app", "utils", "docs", *NAMED)
+    assert (ROOT / "docs" / "cli.md").read_text() == made
 
 
 def test_every_command_and_option_exists() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     options = {name for command in commands.values() for p in command.params for name in p.opts}
-    assert set(re.findall(r"python -m tuner (\w+)", README)) <= set(commands)
-    ours = re.sub(r"^ray .*?( -- |$)", "", README, flags=re.MULTILINE)  # Ray's tools have their own
+    assert set(re.findall(r"python -m tuner (\w+)", TEXT)) <= set(commands)
+    ours = re.sub(r"^ray .*?( -- |$)", "", TEXT, flags=re.MULTILINE)  # Ray's tools have their own
     assert set(re.findall(r"--[a-z][a-z-]*", ours)) <= {*options, "--help"}
 
 

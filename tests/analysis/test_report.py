@@ -139,7 +139,7 @@ def test_a_study_without_a_complete_trial_has_a_report(tmp_path: Path) -> None:
         return [Step(1, {"val_accuracy": float("nan")})]
 
     saved(tmp_path / "study", curve, trials=3)
-    assert "No trial is COMPLETE" in write_report([tmp_path / "study"]).read_text()
+    assert "No trial has a value" in write_report([tmp_path / "study"]).read_text()
 
 
 def test_no_study_no_report(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tuner.engines.duties import NODES_S, WARM_UP_S, Deadlines, Places
 from tuner.engines.ray_tune.flights import Flights
 from tuner.engines.ray_tune.homes import Homes
 from tuner.engines.ray_tune.parked import ParkingPlace
-from tuner.engines.ray_tune.worker import SetAside
+from tuner.engines.ray_tune.worker import Said
 from tuner.engines.trainer import Send, Trainer
 from tuner.testing.engines import cells
 from tuner.testing.scripted import ScriptedStudy
@@ -44,6 +44,22 @@ def test_a_cell_is_late_after_its_limit_and_a_first_one_after_the_imports_too() 
     clock.now = 10.5 + WARM_UP_S
     assert deadlines.is_late(cold)
     assert deadlines.why == "the trial ran longer than its trial_timeout of 10 s"
+
+
+def test_a_first_cell_has_its_limit_from_when_its_worker_is_warm() -> None:
+    clock = Clock()
+    deadlines = Deadlines(10.0, clock)
+    [cell] = cells(1)
+    deadlines.begin(cell, warm=False)
+    clock.now = 50.0
+    deadlines.warmed(cell)
+    assert deadlines.seconds(cell) == 0.0
+    clock.now = 60.5
+    assert deadlines.is_late(cell)
+    deadlines.pause(cell)
+    deadlines.begin(cell, warm=False)
+    deadlines.warmed(cell)
+    assert deadlines.seconds(cell) == 10.5
 
 
 def test_a_pause_does_not_count_and_what_was_trained_before_it_does() -> None:
@@ -126,7 +142,7 @@ def test_a_paused_cell_that_is_asked_for_at_once_waits_for_its_home_to_set_it_as
     assert study.report(flight.cell, 1, {"v": 0.0}, 0.0) is Decision.PAUSE
     flights.set_aside(flight)
     assert flights.next() is None  # another slot is free, and the study gives the cell out
-    flights.end("first", SetAside.KEPT)
+    flights.end("first", Said.KEPT)
     again = flights.next()
     assert again is not None
     assert (again.cell.start, again.home) == (1, "a")

@@ -51,7 +51,9 @@ def trained(name: str, **params: Any) -> list[dict[str, float]]:
     tried = experiment(name)
     chosen = {k: v for k, v in params.items() if isinstance(v, str)}.items()
     point = next(point for point in points(name) if chosen <= point.items()) | params
-    outcome, reports = run(tried.objective, point, epochs=last_epoch(tried, point))
+    outcome, reports = run(
+        tried.objective, point, metric=tried.metric, epochs=last_epoch(tried, point)
+    )
     assert outcome.error is None
     return reports.metrics
 
@@ -200,7 +202,8 @@ def test_beale_has_its_minimum_at_three_and_a_half() -> None:
 
 
 def test_lbfgsb_reaches_the_minimum_from_four_four() -> None:
-    outcome, reports = run(experiment("beale_lbfgsb").objective, {"x0": 4.0, "y0": 4.0})
+    tried = experiment("beale_lbfgsb")
+    outcome, reports = run(tried.objective, {"x0": 4.0, "y0": 4.0}, metric=tried.metric)
     assert outcome.ending is Ending.FINISHED
     assert reports.metrics[0] == {"x": 4.0, "y": 4.0, "f": beale(4.0, 4.0)}
     assert len(reports.epochs) <= 80

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from tuner.errors import SearchSpaceError
-from tuner.experiment.experiment import GRID, Experiment
+from tuner.experiment.experiment import Experiment
+from tuner.samplers.registry import GRID
 from tuner.search_space.axes import Axis, Constant, NotOnAxis, nearest
 from tuner.search_space.space import SearchSpace
 from tuner.search_space.values import Value
@@ -120,7 +121,7 @@ def _best_of(path: Path, space: SearchSpace) -> Mapping[str, Any]:
 
     best = load(path).best_params
     if not best:
-        raise SearchSpaceError(f"{path}: the study has no COMPLETE trial", field="enqueue")
+        raise SearchSpaceError(f"{path}: no trial of the study has a value", field="enqueue")
     return {name: value for name, value in best.items() if name in space}
 
 

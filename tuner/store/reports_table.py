@@ -32,6 +32,8 @@ from tuner.trial.cells import CellKey, Decision
 
 ROWS_A_PART = 50_000
 MOST_PARTS = 99_999
+UNKNOWN_RUNG = -1
+"""The rung of a report of an earlier version, which did not keep it: it follows from the epoch."""
 NEVER_A_METRIC = {*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST} - {"learning_rate"}
 
 
@@ -40,7 +42,7 @@ class Report:
     """One report as the study took it, `at` a time in seconds since the Unix epoch.
 
     `order` counts all reports of the study, from 0. `rung` is the rung that it was judged at, if
-    at one, and `why` the scheduler's reason.
+    at one (UNKNOWN_RUNG where that was not kept), and `why` the scheduler's reason.
     """
 
     trial: int
@@ -68,7 +70,7 @@ class Report:
     def from_json(cls, content: Mapping[str, Any]) -> Report:
         """Raises Damaged for what tuner cannot have written."""
         try:
-            report = cls(**content)
+            report = cls(**{"rung": UNKNOWN_RUNG, **content})
             at = 0.0 if report.at is None else report.at
             numbers = [report.time_s, at, *report.metrics.values()]
             real = all(isinstance(float(number), float) for number in numbers)
@@ -334,8 +336,9 @@ def _schema(metrics: list[str]) -> pa.Schema:
 def _table(rows: list[Report], metrics: list[str]) -> pa.Table:
     columns: dict[str, list[Any]] = {
         name: [getattr(row, name) for row in rows]
-        for name in (*REPORT_COLUMNS_FIRST, "decision", "order", "rung", "why")
+        for name in (*REPORT_COLUMNS_FIRST, "decision", "order", "why")
     }
+    columns["rung"] = [None if row.rung == UNKNOWN_RUNG else row.rung for row in rows]
     for name in (*metrics, "learning_rate"):
         columns[name] = [row.metrics.get(name) for row in rows]
     columns["at"] = [microseconds(row.at) for row in rows]
@@ -346,7 +349,7 @@ def _table(rows: list[Report], metrics: list[str]) -> pa.Table:
 def _rows(table: pa.Table) -> Iterator[Report]:
     fixed = {*REPORT_COLUMNS_FIRST, "decision", "order"}
     for row in table.to_pylist():
-        at, rung, why = row.pop("at", None), row.pop("rung", None), row.pop("why", None)
+        at, rung, why = row.pop("at", None), row.pop("rung", UNKNOWN_RUNG), row.pop("why", None)
         metrics = {k: v for k, v in row.items() if k not in fixed and v is not None}
         seconds = None if at is None else at.timestamp()
         known = {name: row[name] for name in fixed}

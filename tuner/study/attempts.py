@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tuner.errors import StudyError
 from tuner.study.entries import Asked, Opened, Told
-from tuner.study.record import Record
+from tuner.study.record import CellResult, Record
+from tuner.study.running_cell import OpenCell
 from tuner.trial.cells import CellKey, Ending, Outcome, State
 
 if TYPE_CHECKING:
@@ -58,10 +59,31 @@ def end_paused(study: Study, record: Record) -> None:
         end_cell(study, open_cell.cell.key, Outcome(Ending.FINISHED, duration_s=open_cell.time_s))
 
 
+def lay_aside(study: Study) -> None:
+    """Let paused trials read STOPPED, since no run goes on with them.
+
+    To the ledger they stay paused: a resume takes them up where they stand.
+    """
+    for record in study.records:
+        if not record.set_aside:
+            continue
+        for fold in sorted(record.paused):
+            open_cell = study.open[CellKey(record.trial, fold)]
+            open_cell.end = State.STOPPED
+            ended = Outcome(Ending.FINISHED, duration_s=open_cell.time_s)
+            study.apply(Told(open_cell.cell.key, result_of(study, open_cell, ended)))
+        study.recorder.finish(record.trial, record.cells)
+
+
+def result_of(study: Study, open_cell: OpenCell, outcome: Outcome) -> CellResult:
+    """What a cell's end makes of it, now."""
+    return open_cell.result(outcome, study.experiment, study.sign, study.clock())
+
+
 def end_cell(study: Study, key: CellKey, outcome: Outcome) -> None:
     """Decide what a cell's end makes of it, keep that, apply it, and see to its trial."""
     open_cell, record = study.open[key], study.records[key.trial]
-    result = open_cell.result(outcome, study.experiment, study.sign, study.clock())
+    result = result_of(study, open_cell, outcome)
     if study.falls_behind(record, key.fold, result):
         result = replace(result, falls_behind=True)
     study.recorder.sync()  # first: the ledger must promise no report that a power cut takes

@@ -7,6 +7,7 @@ cells that have not ended, each from where it was last paused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,9 +15,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tuner.store.ledger import FOLD, broken_ledger
 from tuner.store.optuna_internals import trial_id
-from tuner.store.reports_table import Report
+from tuner.store.reports_table import UNKNOWN_RUNG, Report
 from tuner.study import attempts
-from tuner.study.entries import Entry
 from tuner.study.history import Reports, entries
 from tuner.study.record import Record
 from tuner.study.study import Study
@@ -39,9 +39,10 @@ def restore(study: Study) -> None:
 
 def replay(study: Study, last: Mapping[int, FrozenTrial], reports: Reports) -> None:
     """Apply what happened, as the last attempts and the reports tell it. Nothing is written."""
-    rungs = any(row.rung for folds in reports.values() for rows in folds.values() for row in rows)
     for entry in entries(study, last, reports):
-        study.apply(entry if rungs else _with_rung(study, entry))
+        if isinstance(entry, Report) and entry.rung == UNKNOWN_RUNG:
+            entry = _with_rung(study, entry)
+        study.apply(entry)
 
 
 def check_whole(last: Mapping[int, FrozenTrial], reported: set[int]) -> None:
@@ -88,11 +89,11 @@ def _is_complete(attempt: FrozenTrial, fold: int) -> bool:
     return form is not None and form["state"] == State.COMPLETE
 
 
-def _with_rung(study: Study, entry: Entry) -> Entry:
-    """A report of a study that did not keep its rungs: they follow from its epochs alone."""
-    value = entry.metrics.get(study.experiment.metric) if isinstance(entry, Report) else None
-    if not isinstance(entry, Report) or value is None or not study.scheduler.has_rungs:
-        return entry
+def _with_rung(study: Study, entry: Report) -> Report:
+    """A report of a version that did not keep its rung: it follows from its epoch alone."""
+    value = entry.metrics.get(study.experiment.metric, math.nan)
+    if not math.isfinite(value) or not study.scheduler.has_rungs:
+        return replace(entry, rung=None)
     cell = study.open[entry.key].cell
     verdict = study.scheduler.judge(cell, entry.epoch, study.sign * value, study.board)
     return replace(entry, rung=verdict.rung)

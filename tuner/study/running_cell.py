@@ -16,8 +16,9 @@ class OpenCell:
     """`values` holds the searched metric by epoch; `end` is set once the study ended the cell.
 
     `opened_at` is when it was first given out, in seconds since the Unix epoch; `time_s` is its
-    last report's. `why` says what ended it, where that is a metric's value. `ahead_s` is by how
-    much an epoch took longer than when it was trained again: its seconds go on from the first time.
+    last report's, and `began_at` when its training began, by the first report. `why` says what
+    ended it, where that is a metric's value. `ahead_s` is by how much an epoch took longer than
+    when it was trained again: its seconds go on from the first time.
     """
 
     cell: Cell
@@ -30,9 +31,15 @@ class OpenCell:
     end: State | None = None
     why: str | None = None
     ahead_s: float = 0.0
+    began_at: float | None = None
+    paused: bool = False
 
-    def take(self, epoch: int, metrics: Mapping[str, float], time_s: float) -> None:
-        """Note that a report came."""
+    def take(
+        self, epoch: int, metrics: Mapping[str, float], time_s: float, at: float | None
+    ) -> None:
+        """Note that a report came, `at` seconds since the Unix epoch."""
+        if self.began_at is None and at is not None:
+            self.began_at = max(self.opened_at, at - time_s)
         self.epochs = epoch
         self.time_s = time_s
         self.metrics.update(dict.fromkeys(metrics))
@@ -48,8 +55,11 @@ class OpenCell:
             epoch = best_epoch(self.values, sign) if takes_best else max(self.values)
             value = self.values[epoch]
         duration = outcome.duration_s
-        if self.cell.start:  # those of the epochs before it was paused count too
+        # A cell may wait for its worker before its work begins.
+        began = max(self.opened_at, now - duration) if duration > 0 else self.opened_at
+        if self.paused:  # it trained in legs, and what lies between them is none of its seconds
             duration = max(duration, self.time_s)
+            began = self.opened_at if self.began_at is None else self.began_at
         return CellResult(
             state=state,
             attempt=self.cell.attempt,
@@ -60,8 +70,7 @@ class OpenCell:
             peak_rss_mb=None if math.isnan(outcome.peak_rss_mb) else outcome.peak_rss_mb,
             host=outcome.host,
             error=error,
-            # A cell may wait for its worker before its work begins.
-            started_at=max(self.opened_at, now - duration) if duration > 0 else self.opened_at,
+            started_at=began,
             best_epoch=epoch,
             trained_by=outcome.trained_by,
         )

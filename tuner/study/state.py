@@ -178,7 +178,9 @@ class StudyState:
             return
         curve = record.curves.setdefault(cell.fold, {})
         rung = self.board.last_rung(cell.key)
-        self.open[cell.key] = OpenCell(cell, entry.at, curve, epochs=cell.start, rung=rung)
+        self.open[cell.key] = OpenCell(
+            cell, entry.at, curve, epochs=cell.start, rung=rung, paused=cell.start > 0
+        )
 
     def _go_on(self, entry: Promoted) -> None:
         record = self.records[entry.trial]
@@ -192,7 +194,7 @@ class StudyState:
     def _take(self, entry: Report) -> None:
         self.order = max(self.order, entry.order + 1)
         open_cell, record = self.open[entry.key], self.records[entry.trial]
-        open_cell.take(entry.epoch, entry.metrics, entry.time_s)
+        open_cell.take(entry.epoch, entry.metrics, entry.time_s, entry.at)
         self.followers.note(entry)
         metric = self.experiment.metric
         value = entry.metrics.get(metric)
@@ -218,6 +220,7 @@ class StudyState:
             return
         open_cell.rung = entry.rung or open_cell.rung
         if entry.decision == Decision.PAUSE and record.shared_with is None:
+            open_cell.paused = True
             record.held[entry.fold] = entry.epoch
             record.running.discard(entry.fold)
             record.paused.add(entry.fold)
