@@ -185,7 +185,8 @@ def test_the_sample_for_a_fit_spans_all_ages_and_seldom_changes() -> None:
     changes = sum(one != other for one, other in itertools.pairwise(samples))
     assert 0 < changes < 45
     ages = [point.place for point in samples[-1]]
-    assert min(ages) < 60 and max(ages) > 840
+    assert min(ages) < 60
+    assert max(ages) > 840
 
 
 def test_normal_scores_follow_ranks_and_infinite_losses_are_the_worst() -> None:

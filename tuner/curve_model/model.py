@@ -51,7 +51,7 @@ class CurveModel:
         places = sorted({point.place for point in [*points, *sample]})
         units = columns.points([curves[place].params for place in places])
         self._absent = absent or as_told(columns, units)
-        self._lacking = np.isnan(units).any(0)
+        self._lacking = [bool(np.isnan(column).any()) for column in units.T]
         rows = columns.rows(units, self._lacking)
 
         def told(points: Sequence[Point]) -> tuple[bytes, bytes]:

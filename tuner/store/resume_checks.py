@@ -10,7 +10,7 @@ from typing import Any
 
 from tuner.data.datasets import Dataset
 from tuner.errors import StudyError
-from tuner.experiment.experiment import FREE_FIELDS, Experiment
+from tuner.experiment.experiment import FREE_FIELDS, GRID, Experiment
 from tuner.experiment.loading import Loaded
 from tuner.experiment.settle import settle
 from tuner.options import options_of
@@ -48,6 +48,7 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
                 way_out="start a new study instead",
             )
     overrides = dict(overrides)
+    first = overrides.pop("first", loaded.experiment.first)
     if overrides.get("engine") == "auto":  # which it was is decided
         del overrides["engine"]
     for name, given in overrides.items():
@@ -60,7 +61,22 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
             )
     free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
     settled = replace(loaded.experiment, **{**stored, **free})
-    return replace(settled, space=kept.settled_space(like=declared))
+    settled = replace(settled, space=kept.settled_space(like=declared), first=first)
+    _check_first(settled, kept)
+    return settled
+
+
+def _check_first(settled: Experiment, kept: StudyFile) -> None:
+    """Raises StudyError where the points to try first are not those that the study began with."""
+    if settled.sampler == GRID:
+        return
+    own = [SearchSpace(settled.space).encode(point) for point in settled.first]
+    if list(kept.enqueued[: len(own)]) != own:
+        raise StudyError(
+            f"a resumed study cannot change it to {list(settled.first)}: it began with others",
+            field="first",
+            way_out="start a new study instead",
+        )
 
 
 def _objects(
