@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import SearchSpaceError
-from tuner.experiment.experiment import GRID, Experiment
+from tuner.experiment.experiment import Experiment
+from tuner.samplers.registry import GRID
 from tuner.search_space.axes import nearest
 from tuner.search_space.points import checked_point
 from tuner.search_space.space import SearchSpace

@@ -10,13 +10,14 @@ from typing import Any
 
 from tuner.data.datasets import Dataset
 from tuner.errors import StudyError
-from tuner.experiment.experiment import FREE_FIELDS, GRID, Experiment
+from tuner.experiment.experiment import FREE_FIELDS, Experiment
 from tuner.experiment.loading import Loaded
 from tuner.experiment.settle import settle
-from tuner.options import options_of
+from tuner.options import names_of, options_of
+from tuner.registry import is_place, said
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import shown_url
-from tuner.store.study_json import FUNCTION, StudyFile, said
+from tuner.store.study_json import FUNCTION, StudyFile
 
 STORAGE = "TUNER_STORAGE"
 """Where the environment may hold the ledger's URL: the words of a command are seen by everybody."""
@@ -82,14 +83,26 @@ def _check_first(settled: Experiment, kept: StudyFile) -> None:
 def _objects(
     stored: Mapping[str, Any], experiment: Experiment, overrides: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The objects that the study began with, by field: given again, or in the experiment's file."""
+    """The objects that the study began with, by field: given again, or in the experiment's file.
+
+    Raises StudyError for one that is in neither.
+    """
     found = {}
     for one, rule in options_of(Experiment):
-        if rule.objects:
-            for given in (overrides.get(one.name), getattr(experiment, one.name)):
-                if not isinstance(given, str | None) and said(given) == stored[one.name]:
-                    found[one.name] = given
-                    break
+        if not rule.objects:
+            continue
+        began = stored[one.name]
+        for given in (overrides.get(one.name), getattr(experiment, one.name)):
+            if not isinstance(given, str | None) and said(given) == began:
+                found[one.name] = given
+                break
+        else:
+            if not is_place(began) and began not in (names_of(rule) or ()):
+                raise StudyError(
+                    f"the study began with {began}, an object or a name that is not to be had now",
+                    field=one.name,
+                    way_out="give it again, as the experiment's file did",
+                )
     return found
 
 
