@@ -15,6 +15,7 @@ from tuner.experiment.loading import Loaded
 from tuner.experiment.settle import settle
 from tuner.options import names_of, options_of
 from tuner.registry import is_place, said
+from tuner.samplers.registry import GRID
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import shown_url
 from tuner.store.study_json import FUNCTION, StudyFile
