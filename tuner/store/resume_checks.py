@@ -15,6 +15,7 @@ from tuner.experiment.loading import Loaded
 from tuner.experiment.settle import settle
 from tuner.options import names_of, options_of
 from tuner.registry import is_place, said
+from tuner.samplers.registry import GRID
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import shown_url
 from tuner.store.study_json import FUNCTION, StudyFile
@@ -49,6 +50,7 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
                 way_out="start a new study instead",
             )
     overrides = dict(overrides)
+    first = overrides.pop("first", loaded.experiment.first)
     if overrides.get("engine") == "auto":  # which it was is decided
         del overrides["engine"]
     for name, given in overrides.items():
@@ -61,7 +63,22 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
             )
     free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
     settled = replace(loaded.experiment, **{**stored, **free})
-    return replace(settled, space=kept.settled_space(like=declared))
+    settled = replace(settled, space=kept.settled_space(like=declared), first=first)
+    _check_first(settled, kept)
+    return settled
+
+
+def _check_first(settled: Experiment, kept: StudyFile) -> None:
+    """Raises StudyError where the points to try first are not those that the study began with."""
+    if settled.sampler == GRID:
+        return
+    own = [SearchSpace(settled.space).encode(point) for point in settled.first]
+    if list(kept.enqueued[: len(own)]) != own:
+        raise StudyError(
+            f"a resumed study cannot change it to {list(settled.first)}: it began with others",
+            field="first",
+            way_out="start a new study instead",
+        )
 
 
 def _objects(
