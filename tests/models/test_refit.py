@@ -25,7 +25,7 @@ from tuner.models.refit import REFIT_FILE, _trained_epochs, refit
 from tuner.models.scores import probabilities
 from tuner.results.results import Results, load
 from tuner.search_space.axes import Categorical, Float, Int
-from tuner.store.study_json import describe, write_study_json
+from tuner.store.study_json import describe
 from tuner.trial.cells import Cell
 from tuner.trial.trial import Trial
 
@@ -82,8 +82,7 @@ def study(
     dataset = None if settled.dataset is None else load_dataset(settled.dataset)
     path = folder / settled.name
     path.mkdir(parents=True)
-    content = describe(Loaded(declared, source), settled, dataset)
-    write_study_json(path, {"name": path.name, "enqueued": [], "storage": None, **content})
+    describe(Loaded(declared, source), settled, dataset, name=path.name).write(path)
     simulate(settled, curve, folder=path)
     return path
 
@@ -277,7 +276,7 @@ def test_a_study_without_a_complete_trial_or_without_data(tmp_path: Path) -> Non
         yield
 
     path = study(tmp_path, curve=fails_all)
-    with pytest.raises(StudyError, match=r"trial: .* has no COMPLETE trial to refit; name one"):
+    with pytest.raises(StudyError, match=r"trial: .* has a value to choose it by; name one"):
         refit(path)
     bare = replace(EXPERIMENT, name="bare", dataset=None)
     with pytest.raises(StudyError, match="bare has no dataset, so there is no model to refit"):

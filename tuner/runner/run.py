@@ -16,6 +16,7 @@ from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded
 from tuner.experiment.settle import cells_per_trial
+from tuner.registry import said
 from tuner.runner.display import Display
 from tuner.runner.enqueue import Given
 from tuner.runner.finished import Finished, Interrupted
@@ -31,7 +32,7 @@ from tuner.runner.resolve import (
     resources_of,
     splits_of,
 )
-from tuner.samplers.registry import caveat, check_sampler
+from tuner.samplers.registry import check_sampler
 from tuner.search_space.set_option import set_axes
 from tuner.search_space.space import SearchSpace
 from tuner.store.copying import mirrored
@@ -39,9 +40,10 @@ from tuner.store.damage import reading
 from tuner.store.database_lock import ledger_locked
 from tuner.store.folder import locked
 from tuner.store.layout import FILES_FOLDER, JOURNAL_FILE, REPORT_LOG_FILE
-from tuner.store.ledger import Ledger, journal_storage, url_storage
+from tuner.store.ledger import Ledger, journal_storage, shown_url, url_storage
 from tuner.store.log import cut_unfinished
-from tuner.store.study_json import check_dataset, describe, write_study_json
+from tuner.store.resume_checks import check_dataset
+from tuner.store.study_json import StoredExperiment, StudyFile, describe
 from tuner.store.tables import Recorder
 from tuner.store.tensorboard import EventFiles
 from tuner.store.write_errors import writing
@@ -131,27 +133,45 @@ class Opened:
         splits = splits_of(self.settled)
         job = Job(self.settled, self.loaded.source, splits, self.dataset, files)
         engine = choose(job, self.runtime)
-        why = self.place.content.setdefault("engine_because", engine.why)
-        return replace(engine, why=why)
+        kept = self.place.kept
+        return replace(engine, why=kept.engine_because) if kept and kept.engine_because else engine
 
     def keep(self, engine: Chosen) -> Study:
         """Write study.json, and open the study that it describes."""
         path = self.place.path
         self.display.line(f"engine: {engine}")
-        self.settled = replace(self.settled, engine=engine.name, lanes=engine.lanes)
-        described = describe(self.loaded, self.settled, self.dataset)
-        if not self.place.new:
-            described = {"experiment": described["experiment"]}
+        if self.settled.engine == "auto":
+            self.settled = replace(self.settled, engine=engine.name)
+        self.settled = replace(self.settled, lanes=engine.lanes)
+        described = self._described(engine.why)
         for name in (JOURNAL_FILE, REPORT_LOG_FILE):
             if cut := cut_unfinished(path / name):
                 self.display.line(f"{path / name}: cut {cut} bytes that the last run left")
         with writing(path):
-            write_study_json(path, {**self.place.content, **described})
+            described.write(path)
             self.study = open_study(self.settled, self.place)
             if (store := self.study.recorder.store) is not None:
                 for line in lost_reports(self.study.records, store):
                     self.display.line(line)
         return self.study
+
+    def _described(self, why: str) -> StudyFile:
+        """What study.json says from now on: a resume changes its experiment alone."""
+        place, kept = self.place, self.place.kept
+        if kept is not None:
+            changed = StoredExperiment.of(self.settled).model_dump()
+            return kept.model_copy(
+                update={"experiment": kept.experiment.model_copy(update=changed)}
+            )
+        return describe(
+            self.loaded,
+            self.settled,
+            self.dataset,
+            name=place.name,
+            enqueued=place.enqueued,
+            storage=None if place.storage is None else shown_url(place.storage),
+            engine_because=why,
+        )
 
     def drive(self, study: Study, engine: Chosen) -> None:
         """Run the study on its engine, and leave its tables whole however that ends."""
@@ -190,11 +210,11 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
         overrides = {**overrides, "space": space}
     place = find_place(request, loaded, overrides, display.line)
     settled = place.settled
-    check_sampler(settled.sampler)
+    note = check_sampler(settled.sampler, SearchSpace(settled.space))
     display.line(headline(settled, place.path))
     for line in notes(settled):
         display.line(line)
-    if note := caveat(settled.sampler, SearchSpace(settled.space)):
+    if note is not None:
         display.line(note)
     made = place.make()
     job: Opened | None = None
@@ -213,8 +233,8 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
             if dataset is not None and dataset.done:
                 display.line(f"data: {'; '.join(dataset.done)}")
-            if not place.new:
-                check_dataset(place.content, dataset)
+            if place.kept is not None:
+                check_dataset(place.kept, dataset)
             check_data(settled, dataset)
             job = Opened(place, loaded, settled, runtime, dataset, display)
             yield job
@@ -238,8 +258,8 @@ def open_study(settled: Experiment, place: Place) -> Study:
         events = None
         if settled.tensorboard:
             events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
-        recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
-        study = Study(settled, ledger, recorder=recorder, enqueued=place.content["enqueued"])
+        recorder = Recorder(path, SearchSpace(settled.space), said(settled.engine), events)
+        study = Study(settled, ledger, recorder=recorder, enqueued=place.enqueued)
         restore(study)
         study.save()
     return study

@@ -23,6 +23,7 @@ from tuner.clock import steady_time
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import last_epoch, scheduler_of
+from tuner.registry import said
 from tuner.schedulers.contract import GO_ON, Pausing, Verdict
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
@@ -68,7 +69,7 @@ class Study(StudyState):
         space = SearchSpace(experiment.space)
         followers = Followers(leaders(experiment, points or ()), space, finite=finite)
         super().__init__(experiment, followers, windowed=self.proposals.windowed)
-        self.recorder = recorder or Recorder(None, self.space, experiment.engine)
+        self.recorder = recorder or Recorder(None, self.space, said(experiment.engine))
         self.total = self.proposals.total
         self.clock = clock
         self.on_change = on_change
@@ -343,14 +344,11 @@ class Study(StudyState):
     def best(self) -> Record | None:
         """The best trial, the earliest of equals; None if there is none.
 
-        In a search it is the best of all that reported, stopped and paused ones too; where every
-        point gets all its epochs, the best COMPLETE one.
+        It is the best of all that have a value on all of their folds, stopped and paused ones too.
         """
-        states = {State.COMPLETE}
-        if self.experiment.mode == "search":
-            states |= {State.STOPPED, State.RUNNING}
         with self._lock:
-            valued = [(r.value, r) for r in self.records if r.state in states]
+            whole = [r for r in self.records if sum(map(bool, r.curves.values())) == self.cells]
+            valued = [(r.value, r) for r in whole]
             known = [(self.sign * value, r.trial, r) for value, r in valued if value is not None]
             return min(known, default=(0.0, 0, None))[2]
 
