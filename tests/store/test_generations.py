@@ -211,9 +211,7 @@ def test_a_study_that_another_driver_runs_is_refused_until_it_lets_go(
         with monkeypatch.context() as patched:
             now = time.time()
             patched.setattr(time, "time", lambda now=now, jump=jump: now + jump)
-            with pytest.raises(
-                StudyError, match=r"run by process \d+ on .*; wait for it, or \d\d"
-            ):
+            with pytest.raises(StudyError, match=r"run by process \d+ on .*; wait for it, or \d\d"):
                 machine("b").resumes()
     one.puts(held=False)
     assert machine("b").resumes().lines == ["a"]
