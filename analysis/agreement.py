@@ -58,6 +58,6 @@ def disagreement(tables: Tables) -> str | None:
     return (
         f"At epoch {worst['rung']:.0f} trials rank otherwise than at their end: the rank "
         f"correlation of the {worst['trials']:.0f} that got there is {worst['correlation']:.2f}. "
-        f"Good points may start slowly: judge later (--min-epochs {later}), in several brackets "
-        "(--scheduler hyperband), or not at all (--scheduler none)."
+        f"Good points may start slowly: judge later (min_epochs {later}), in several brackets "
+        "(scheduler hyperband), or not at all (scheduler none)."
     )

@@ -40,7 +40,7 @@ def test_curves_that_cross_are_said_with_the_way_out(tmp_path: Path) -> None:
     assert line is not None
     assert line.startswith("At epoch 3 trials rank otherwise than at their end: the rank corr")
     assert "is -1.00" in line
-    assert "--min-epochs 9" in line
+    assert "min_epochs 9" in line
     assert line in report(load(tmp_path / "more"))
 
 
