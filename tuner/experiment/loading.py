@@ -82,6 +82,18 @@ def load_source(source: Source) -> Experiment:
     return _experiment(_module(source), source)
 
 
+def digest(source: Source) -> str:
+    """The SHA-256 of the file that an experiment came from, found without running anything; ""
+    where there is none."""
+    file = Path(source.where)
+    if source.kind == "object":
+        return ""
+    if source.kind == "module":
+        module = sys.modules.get(source.where)
+        file = Path(getattr(module, "__file__", None) or "")
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+
+
 def known() -> dict[str, str]:
     """The experiments in search_spaces/ with the first line of their docstring, not imported."""
     found = {}

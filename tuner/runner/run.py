@@ -14,7 +14,7 @@ from tuner.data.datasets import Dataset
 from tuner.data.datasets import load as load_dataset
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.loading import Loaded
+from tuner.experiment.loading import Loaded, digest
 from tuner.experiment.settle import cells_per_trial
 from tuner.registry import said
 from tuner.runner.display import Display
@@ -42,7 +42,7 @@ from tuner.store.folder import locked
 from tuner.store.layout import FILES_FOLDER, JOURNAL_FILE, REPORT_LOG_FILE
 from tuner.store.ledger import Ledger, journal_storage, shown_url, url_storage
 from tuner.store.log import cut_unfinished
-from tuner.store.resume_checks import check_dataset
+from tuner.store.resume_checks import check_dataset, file_change
 from tuner.store.study_json import StoredExperiment, StudyFile, describe
 from tuner.store.tables import Recorder
 from tuner.store.tensorboard import EventFiles
@@ -160,9 +160,11 @@ class Opened:
         place, kept = self.place, self.place.kept
         if kept is not None:
             changed = StoredExperiment.of(self.settled).model_dump()
-            return kept.model_copy(
-                update={"experiment": kept.experiment.model_copy(update=changed)}
-            )
+            experiment = kept.experiment.model_copy(update=changed)
+            if changed_file := file_change(kept, self.loaded.source):
+                self.display.line(changed_file)
+            now = {"source_sha256": digest(self.loaded.source)}
+            return kept.model_copy(update={"experiment": experiment, **now})
         return describe(
             self.loaded,
             self.settled,
