@@ -83,9 +83,11 @@ class Network:
             try:
                 with warnings.catch_warnings(), np.errstate(all="ignore"):
                     warnings.simplefilter("ignore")
-                    network.partial_fit(self.x, self.y, self.classes)
+                    network.partial_fit(self.x, self.y, classes=self.classes)
                     probabilities = network.predict_proba(self.x_val)
-            except ValueError:  # scikit-learn refuses weights that are not finite
+            except ValueError as error:  # scikit-learn refuses such weights
+                if "non-finite" not in str(error):
+                    raise
                 yield float("nan")
                 return
             if not np.isfinite(probabilities).all():
