@@ -239,7 +239,12 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
                 check_dataset(place.kept, dataset)
             check_data(settled, dataset)
             job = Opened(place, loaded, settled, runtime, dataset, display)
-            yield job
+            try:
+                yield job
+            except BaseException:
+                if job.study is not None and not job.begun and job.study.abort is None:
+                    job.study.ledger.forget()  # while its lock is held
+                raise
     except BaseException as error:
         if made is not None and not (job is not None and job.begun):
             place.remove(made)  # a mistake, or Ctrl-C, leaves no half-made study behind
@@ -257,11 +262,16 @@ def open_study(settled: Experiment, place: Place) -> Study:
     with reading(path, writes=True):
         backend = journal_storage(path) if storage is None else url_storage(storage)
         ledger = Ledger(place.name, settled.direction, backend, new=place.new)
-        events = None
-        if settled.tensorboard:
-            events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
-        recorder = Recorder(path, SearchSpace(settled.space), said(settled.engine), events)
-        study = Study(settled, ledger, recorder=recorder, enqueued=place.enqueued)
-        restore(study)
-        study.save()
+        try:
+            events = None
+            if settled.tensorboard:
+                events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
+            recorder = Recorder(path, SearchSpace(settled.space), said(settled.engine), events)
+            study = Study(settled, ledger, recorder=recorder, enqueued=place.enqueued)
+            restore(study)
+            study.save()
+        except BaseException:
+            if place.new:
+                ledger.forget()
+            raise
     return study
