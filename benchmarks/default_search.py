@@ -110,8 +110,10 @@ class OnTable(PerTrialSampler):
     So it learns from where a curve was really measured, not from where it would have been.
     """
 
-    def __init__(self, sampler: PerTrialSampler, task: Task) -> None:
+    def __init__(self, name: str, task: Task) -> None:
         super().__init__(seed=0)
+        sampler = open_sampler(name)
+        assert isinstance(sampler, PerTrialSampler)  # one of ours
         self._sampler = sampler
         self._task = task
 
@@ -149,12 +151,11 @@ def search_ours(task: Task, given: Mapping[str, str], seed: int, watch: Watch) -
         trials=1_000_000,
         time_limit=limit,
         seed=seed,
-        **given,  # type: ignore[arg-type]
+        **{**given, "sampler": OnTable(given.get("sampler", default_of("sampler")), task)},  # type: ignore[arg-type]
     )
     clock = VirtualClock()
     study = WatchedStudy(settle(experiment, {}), Ledger("curves", "minimize"), clock=clock)
     study.watch = watch
-    study.proposals._sampler = OnTable(study.proposals._sampler, task)
     task.start()
 
     def curve(cell: Cell) -> Iterator[Step]:

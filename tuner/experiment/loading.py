@@ -25,6 +25,7 @@ from typing import Any
 from tuner.errors import ExperimentError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.imports import ROOT, import_ours, theirs_first
+from tuner.import_lines import without_import_lines
 from tuner.tracebacks import failure_text
 
 PACKAGE = "search_spaces"
@@ -165,7 +166,8 @@ def _module(source: Source) -> ModuleType:
     try:
         if source.where.startswith(f"{PACKAGE}."):
             return import_ours(source.where)
-        return importlib.import_module(source.where)
+        with without_import_lines():
+            return importlib.import_module(source.where)
     except ModuleNotFoundError as error:
         if error.name and f"{source.where}.".startswith(f"{error.name}."):
             raise ExperimentError(
@@ -192,7 +194,7 @@ def _import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # pickle and dataclasses look their module up while it loads
     try:
-        with theirs_first(path.parent):
+        with theirs_first(path.parent), without_import_lines():
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever a user's file raises
         del sys.modules[name]

@@ -203,8 +203,7 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
     All is undone in reverse. A run that fails before its first trial was asked for leaves nothing
     behind of what it wrote.
     """
-    # An experiment's file may import TensorFlow, here as in the workers: no noise of its start.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # inherited by the workers
     overrides = {**request.overrides, **absolute_data(request.overrides.get("dataset"))}
     loaded = load_asked(request.experiment, overrides)
     if request.sets:
