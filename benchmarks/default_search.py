@@ -154,7 +154,9 @@ def search_ours(task: Task, given: Mapping[str, str], seed: int, watch: Watch) -
     clock = VirtualClock()
     study = WatchedStudy(settle(experiment, {}), Ledger("curves", "minimize"), clock=clock)
     study.watch = watch
-    study.proposals._sampler = OnTable(study.proposals._sampler, task)
+    sampler = study.proposals._sampler
+    assert isinstance(sampler, PerTrialSampler)  # all of OURS are tuner's own
+    study.proposals._sampler = OnTable(sampler, task)
     task.start()
 
     def curve(cell: Cell) -> Iterator[Step]:

@@ -89,7 +89,7 @@ def make_study(folder: Path) -> None:
     """A study of 12 trials, simulated, with all of its files."""
     settled = settle(EXPERIMENT, {})
     loaded = Loaded(EXPERIMENT, Source("object", __name__))
-    content = {"name": folder.name, "enqueued": [], "storage": None}
+    content: dict[str, Any] = {"name": folder.name, "enqueued": [], "storage": None}
     write_study_json(folder, {**content, **describe(loaded, settled, None)})
     clock = VirtualClock()
     recorder = Recorder(folder, SearchSpace(settled.space), settled.engine)
@@ -270,7 +270,8 @@ def command(*arguments: str) -> Callable[[Path], None]:
         given = [argument.replace("STUDY", str(folder)) for argument in arguments]
         code = run_command(given)
         if code == 2:
-            raise TunerError(sys.stderr.getvalue().strip())  # type: ignore[attr-defined]
+            assert isinstance(sys.stderr, io.StringIO)
+            raise TunerError(sys.stderr.getvalue().strip())
 
     return run
 

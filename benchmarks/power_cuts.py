@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -147,11 +146,11 @@ def cuts(folder: Path, place: Path, chance: random.Random) -> Iterator[Cut]:
 
     with (
         patch.object(tuner.files, "Timer", _Never),
-        patch.object(tuner.files.os, "fsync", fsync),
-        patch.object(tuner.files.os, "replace", replace),
+        patch.object(os, "fsync", fsync),
+        patch.object(os, "replace", replace),
     ):
         loaded = Loaded(EXPERIMENT, Source("object", __name__))
-        content = {"name": "cut", "enqueued": [], "storage": None}
+        content: dict[str, Any] = {"name": "cut", "enqueued": [], "storage": None}
         write_study_json(folder, {**content, **describe(loaded, SETTLED, None)})
         with _opened(folder) as study:
             run_simulated(study, curve, workers=2, clock=study.clock)  # type: ignore[arg-type]
@@ -235,4 +234,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -40,7 +41,7 @@ def make_study(folder: Path) -> None:
     """A study of 12 trials, some stopped, some diverged, simulated with all of its files."""
     settled = brain_experiment(eta=2, trials=12, seed=3, dataset=None)
     loaded = Loaded(settled, Source("object", __name__))
-    content = {"name": folder.name, "enqueued": [], "storage": None}
+    content: dict[str, Any] = {"name": folder.name, "enqueued": [], "storage": None}
     write_study_json(folder, {**content, **describe(loaded, settled, None)})
     clock = VirtualClock()
     recorder = Recorder(folder, SearchSpace(settled.space), settled.engine)

@@ -19,7 +19,8 @@ from tuner.engines.simulated import VirtualClock, run
 from tuner.errors import ResultsError, StudyError
 from tuner.experiment.loading import Loaded, Source
 from tuner.store.folder import new_study_path
-from tuner.store.mirror import MARK_FILE, Mirror, local_copy, mirrored
+from tuner.store.layout import MARK_FILE
+from tuner.store.mirror import Mirror, local_copy, mirrored
 from tuner.store.study_json import describe, write_study_json
 
 
