@@ -23,7 +23,7 @@ def compare(
 
     <by>                    the group
     studies, trials, complete     int64, how many; trials in any state, and COMPLETE ones
-    best                    float64, mean over the studies of their best COMPLETE value
+    best                    float64, mean over the studies of their best trial's value
     best_low, best_high     float64, its interval over studies; NaN with fewer than two: one search
                             says nothing of how another would have ended
     median                  float64, of all COMPLETE trials' values

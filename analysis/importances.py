@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from analysis.loading import Tables, the_study
+from analysis.summaries import ranked
 from tuner.errors import ResultsError
 from tuner.results.results import row_params
 from tuner.search_space.space import SearchSpace
@@ -25,8 +26,9 @@ def importance(tables: Tables, evaluator: str = "fanova", *, seed: int = 0) -> p
 
     "fanova": Hutter, Hoos, Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter
     Importance", ICML 2014; "ped_anova": Watanabe, Bansal, Hutter, "PED-ANOVA", IJCAI 2023. Both
-    take the COMPLETE trials of one study, and the parameters that all of these have; constants
-    are left out. Raises ResultsError for an unknown evaluator, fewer than two COMPLETE trials, or
+    take the trials of one study that have a rank (STOPPED ones by the value that they came to: few
+    are COMPLETE where trials are promoted), and the parameters that all of these have; constants
+    are left out. Raises ResultsError for an unknown evaluator, fewer than two such trials, or
     values that are all the same.
     """
     import optuna
@@ -40,11 +42,11 @@ def importance(tables: Tables, evaluator: str = "fanova", *, seed: int = 0) -> p
         raise ResultsError(f"evaluator {evaluator!r} is not one of {', '.join(EVALUATORS)}")
     study = the_study(tables.studies)
     space = SearchSpace.from_json(json.loads(study["space"]))
-    complete = tables.trials[tables.trials["state"] == "COMPLETE"]
-    if complete["value"].nunique() < 2:
+    of = tables.trials[ranked(tables)]
+    if of["value"].nunique() < 2:
         raise ResultsError(
-            f"{study['study']} has {len(complete)} COMPLETE trials of "
-            f"{complete['value'].nunique()} different values; importance needs two"
+            f"{study['study']} has {len(of)} trials of {of['value'].nunique()} different values; "
+            "importance needs two"
         )
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # no line for each study made
@@ -52,7 +54,7 @@ def importance(tables: Tables, evaluator: str = "fanova", *, seed: int = 0) -> p
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         direction: Literal["maximize", "minimize"] = study["direction"]
         told = optuna.create_study(direction=direction)
-        for row in complete.to_dict("records"):
+        for row in of.to_dict("records"):
             params = row_params(space, row)
             distributions = space.distributions(params)
             told.add_trial(

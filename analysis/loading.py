@@ -13,6 +13,7 @@ study:
     direction       string: maximize or minimize, what the best of the metric is
     value_rule      string: a trial's value is that of its `last` or its `best` epoch
     sampler, scheduler, engine   string
+    has_rungs, pauses            bool: whether the scheduler judges at rungs, and pauses trials
     eta, min_epochs int64, of the scheduler
     epochs          float64, the most a trial may train where the experiment says so, else NaN
     folds, repeats  int64, what a cross-validation takes
@@ -31,6 +32,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -41,7 +43,6 @@ from analysis.places import Place, find
 from tuner.errors import ResultsError
 from tuner.store.layout import (
     ADDED_COLUMNS,
-    FORMAT,
     PARAM_PREFIX,
     REPORT_COLUMNS_FIRST,
     REPORT_COLUMNS_LAST,
@@ -50,7 +51,7 @@ from tuner.store.layout import (
     TRIAL_COLUMNS,
     TRIALS_FILE,
 )
-from tuner.store.study_upgrades import upgraded
+from tuner.store.study_json import StudyFile
 
 Source = str | os.PathLike[str]
 
@@ -115,10 +116,10 @@ def the_study(studies: pd.DataFrame) -> pd.Series:
 
 class _Study(NamedTuple):
     place: Place
-    content: dict[str, Any]
+    file: StudyFile
 
 
-_TEXT, _WHOLE, _REAL = "string", "int64", "float64"
+_TEXT, _WHOLE, _REAL, _TRUTH = "string", "int64", "float64", "bool"
 _EXPERIMENT_COLUMNS = {
     "mode": _TEXT,
     "metric": _TEXT,
@@ -139,6 +140,8 @@ _STUDY_COLUMNS = {
     "study": _TEXT,
     "path": _TEXT,
     **{"value_rule" if k == "value" else k: v for k, v in _EXPERIMENT_COLUMNS.items()},
+    "has_rungs": _TRUTH,
+    "pauses": _TRUTH,
     "cells": _WHOLE,
     "dataset": _TEXT,
     "fingerprint": _TEXT,
@@ -152,44 +155,40 @@ _STUDY_COLUMNS = {
 }
 
 
-def _read_json(place: Place) -> dict[str, Any]:
+def _read_json(place: Place) -> StudyFile:
     try:
-        content = json.loads(place.read(STUDY_FILE))
-    except (OSError, ValueError) as error:
+        text = place.read(STUDY_FILE)
+    except OSError as error:
         raise ResultsError(f"{place}/{STUDY_FILE} cannot be read: {_line(error)}") from None
-    content = upgraded(content) if isinstance(content, dict) else {}
-    found = content.get("format")
-    if found != FORMAT:
-        raise ResultsError(
-            f"{place}/{STUDY_FILE} has format {found!r}, and {FORMAT} can be read; "
-            "open it with the tuner that wrote it"
-        )
-    return content
+    return StudyFile.parse(text, f"{place}/{STUDY_FILE}", place.name)
 
 
 def _row(name: str, study: _Study) -> dict[str, Any]:
-    content = study.content
+    file = study.file
+    experiment = file.experiment
+    data = None if file.dataset is None else file.dataset.model_dump()
     try:
-        experiment = content["experiment"]
-        row = {column: experiment[column] for column in _EXPERIMENT_COLUMNS}
-        data = content["dataset"] or {}
         return {
-            **row,
+            **{column: getattr(experiment, column) for column in _EXPERIMENT_COLUMNS},
             "study": name,
             "path": str(study.place),
-            "value_rule": row["value"],
-            "epochs": _longest(row["epochs"], content["space"].get("epochs", {})),
-            "seed": str(row["seed"]),
-            "cells": row["folds"] * row["repeats"] if row["mode"] == "cv" else 1,
-            "dataset": data.get("name"),
-            "fingerprint": data.get("fingerprint"),
-            "created_at": pd.Timestamp(content["created_at"]),
-            "command": content["command"],
-            "description": experiment.get("description", ""),
-            **{key: json.dumps(content[key]) for key in ("source", "space", "versions")},
-            "data": json.dumps(data),
+            "value_rule": experiment.value,
+            "has_rungs": file.scheduler.has_rungs,
+            "pauses": file.scheduler.pauses,
+            "epochs": _longest(experiment.epochs, file.space.get("epochs", {})),
+            "seed": str(experiment.seed),
+            "cells": experiment.cells,
+            "dataset": data and data["name"],
+            "fingerprint": data and data["fingerprint"],
+            "created_at": pd.Timestamp(file.created_at),
+            "command": file.command,
+            "description": experiment.description,
+            "source": json.dumps(asdict(file.source)),
+            "space": json.dumps(file.space),
+            "versions": json.dumps(file.versions),
+            "data": json.dumps(data or {}),
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise ResultsError(
             f"{study.place}/{STUDY_FILE} is none that tuner wrote: {type(error).__name__} {error}"
         ) from None
@@ -206,7 +205,7 @@ def _unique_names(studies: list[_Study]) -> dict[str, _Study]:
     named: dict[str, _Study] = {}
     shared: dict[str, list[_Study]] = {}
     for study in studies:
-        shared.setdefault(str(study.content.get("name", study.place.name)), []).append(study)
+        shared.setdefault(study.file.name, []).append(study)
     for name, group in shared.items():
         parts = 1
         names = [name] if len(group) == 1 else [s.place.tail(parts) for s in group]

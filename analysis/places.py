@@ -36,9 +36,9 @@ class Place:
         """The last components of the path; the whole of it where it has no more."""
         return "/".join(self.path.strip("/").split("/")[-parts:])
 
-    def read(self, name: str) -> str:
-        """A file's text."""
-        return str(self.fs.cat_file(f"{self.path}/{name}").decode())
+    def read(self, name: str) -> bytes:
+        """A file's bytes."""
+        return bytes(self.fs.cat_file(f"{self.path}/{name}"))
 
     def open(self, name: str) -> Any:
         """A file to read bytes from, that can seek."""

@@ -30,6 +30,7 @@ from analysis.styles import (
     styled,
     text_of,
 )
+from analysis.summaries import ranked
 from tuner.errors import ResultsError
 from tuner.store.layout import PARAM_PREFIX
 
@@ -40,7 +41,7 @@ CELLS = 60
 
 
 def history(tables: Tables) -> go.Figure:
-    """Values by trial, coloured by state, with the best COMPLETE so far as a line."""
+    """Values by trial, coloured by state, with the best so far as a line."""
     study = the_study(tables.studies)
     trials = tables.trials[tables.trials["value"].notna()]
     figure = go.Figure()
@@ -49,7 +50,7 @@ def history(tables: Tables) -> go.Figure:
             x=group["trial"], y=group["value"], mode="markers", name=state,
             marker_color=STATE_COLOURS[str(state)],
         )  # fmt: skip
-    done = trials[trials["state"] == "COMPLETE"].sort_values("trial")
+    done = trials[ranked(tables)[trials.index]].sort_values("trial")
     if len(done):
         best = (
             done["value"].cummax() if study["direction"] == "maximize" else done["value"].cummin()
@@ -221,12 +222,7 @@ def importances(tables: Tables) -> go.Figure:
 
 def rungs(study: pd.Series) -> list[int]:
     """The epochs at which the study's scheduler judged; none without one, or without an end."""
-    if study["scheduler"] not in (
-        "asha",
-        "asha_stopping",
-        "hyperband",
-        "rung_gp",
-    ) or not np.isfinite(study["epochs"]):
+    if not study["has_rungs"] or not np.isfinite(study["epochs"]):
         return []
     found = []
     rung = int(study["min_epochs"])

@@ -24,11 +24,12 @@ from analysis.plots import (
     varied,
 )
 from analysis.styles import BLUE, ORANGE, STATE_COLOURS, styled, text_of
+from analysis.summaries import overview, ranked
 from tuner.errors import ResultsError
 from tuner.store.layout import PARAM_PREFIX
 
 IMPORTANCE_TRIALS = 10
-"""COMPLETE trials from which a report dares to speak of importance."""
+"""Trials with a value from which a report dares to speak of importance."""
 
 
 def folds(tables: Tables) -> go.Figure:
@@ -53,7 +54,8 @@ def folds(tables: Tables) -> go.Figure:
 def timeline(tables: Tables) -> go.Figure:
     """When each training ran, in rows of ones that follow one another: how busy the slots were.
 
-    A bar a trial, or a fold of it in a cross-validation; trials that shared a training have none.
+    A bar a trial, or a fold of it in a cross-validation, and from each pause to the next one;
+    trials that shared a training have none.
     """
     cells = _spans(tables).sort_values(["begin", "trial", "fold"])
     frees: list[float] = []
@@ -78,12 +80,21 @@ def timeline(tables: Tables) -> go.Figure:
 
 
 def _spans(tables: Tables) -> pd.DataFrame:
-    """When each cell that reported ran: columns trial, fold, state, begin, seconds."""
+    """When each cell that reported ran, a row a leg: columns trial, fold, state, begin, seconds.
+
+    A leg goes from one pause to the next: between them nobody trained it.
+    """
     trials = tables.trials[tables.trials["shared_with"].isna()].set_index("trial")
     reports = tables.reports[tables.reports["trial"].isin(trials.index)]
-    began = reports["at"] - pd.to_timedelta(reports["time_s"], unit="s")
-    cells = reports.assign(began=began).groupby(["trial", "fold"])
-    spans = pd.DataFrame({"began": cells["began"].min(), "ended": cells["at"].max()})
+    reports = reports.sort_values(["trial", "fold", "epoch"])
+    cells = [reports["trial"], reports["fold"]]
+    begins = (reports["decision"] == "PAUSE").groupby(cells).shift(fill_value=False)
+    leg = begins.groupby(cells).cumsum()
+    before = reports["time_s"].groupby(cells).shift(fill_value=0.0)  # trained in earlier legs
+    trained = reports["time_s"] - before.groupby([*cells, leg]).transform("first")
+    began = reports["at"] - pd.to_timedelta(trained, unit="s")
+    legs = reports.assign(began=began, leg=leg).groupby(["trial", "fold", "leg"])
+    spans = pd.DataFrame({"began": legs["began"].min(), "ended": legs["at"].max()})
     spans = spans.dropna().reset_index()
     return pd.DataFrame(
         {
@@ -159,18 +170,14 @@ def suited(tables: Tables) -> list[go.Figure]:
         figures.append(heatmap(tables, *widest))
     if study["mode"] == "search" and len(numbers) >= 2 and len(valued) > 3:
         figures.append(contour(tables, *numbers[:2]))
-    complete = trials[trials["state"] == "COMPLETE"]
-    if len(complete) >= IMPORTANCE_TRIALS and complete["value"].nunique() > 1 and varied(complete):
+    of = trials[ranked(tables)]
+    if len(of) >= IMPORTANCE_TRIALS and of["value"].nunique() > 1 and varied(of):
         figures.append(importances(tables))
     if names and study["mode"] != "cv":
         figures += [slices(tables), parallel(tables)]
-    if len(complete) and {"loss", "val_loss"} <= set(tables.reports):
-        by = (
-            complete["value"].idxmax()
-            if study["direction"] == "maximize"
-            else complete["value"].idxmin()
-        )
-        figures.append(train_and_validation(tables, int(complete.loc[by, "trial"])))
+    if len(of) and {"loss", "val_loss"} <= set(tables.reports):
+        best = int(overview(tables)["best_trial"].iloc[0])
+        figures.append(train_and_validation(tables, best))
     if tables.reports["at"].notna().any():
         figures.append(timeline(tables))
     return figures

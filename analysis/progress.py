@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.loading import Tables
+from analysis.summaries import ranked
 
 
 def curves(tables: Tables) -> pd.DataFrame:
@@ -32,14 +33,14 @@ def curves(tables: Tables) -> pd.DataFrame:
 
 
 def best_so_far(tables: Tables) -> pd.DataFrame:
-    """The best COMPLETE value so far: one row a trial that ended, in the order they ended.
+    """The best value so far: one row a trial that ended, in the order they ended.
 
     study      string
     trial      int64
     trials     int64, that had ended by then, this one among them
     epochs     int64, trained by then in trials that had ended
     seconds    float64, since the study's first trial began
-    best       float64, NaN before a trial was COMPLETE
+    best       float64, NaN before any trial had a rank (`summary`)
     """
     columns = ["study", "trial", "trials", "epochs", "seconds", "best"]
     frames = [_progress(tables.only(name)) for name in tables.studies["study"]]
@@ -52,12 +53,9 @@ def _progress(tables: Tables) -> pd.DataFrame:
     since = (trials["started_at"] - trials["started_at"].min()).dt.total_seconds()
     rows = trials.assign(seconds=since + trials["duration_s"].fillna(0.0))
     rows = rows.sort_values(["seconds", "trial"])
-    complete = rows["value"].where(rows["state"] == "COMPLETE")
-    best = (
-        complete.cummax()
-        if tables.studies["direction"].iloc[0] == "maximize"
-        else complete.cummin()
-    )
+    values = rows["value"].where(ranked(tables).reindex(rows.index))
+    rising = tables.studies["direction"].iloc[0] == "maximize"
+    best = values.cummax() if rising else values.cummin()
     own = rows["epochs"].where(rows["shared_with"].isna(), 0)
     return rows.assign(
         trials=np.arange(1, len(rows) + 1), epochs=own.cumsum().astype("int64"), best=best.ffill()

@@ -30,6 +30,7 @@ from tuner.search_space.space import SearchSpace
 from tuner.search_space.values import point_text
 from tuner.store.layout import REPORT_COLUMNS_FIRST, REPORT_COLUMNS_LAST
 from tuner.store.ledger import Ledger
+from tuner.store.study_json import StudyFile
 from tuner.study.record import Record
 from tuner.study.study import Study
 from tuner.trial.cells import Cell, State
@@ -67,13 +68,7 @@ def record(results: Results) -> Recorded:
 
     Raises ResultsError if none is COMPLETE: a stopped curve does not say how it would have ended.
     """
-    fields = {
-        name: value
-        for name, value in results.study["experiment"].items()
-        if name in Experiment.__dataclass_fields__ and name != "dataset"
-    }
-    space = SearchSpace.from_json(results.study["space"])
-    experiment = Experiment(**{**fields, "space": space, "objective": _never, "dataset": None})
+    experiment = _experiment(results.study)
     ended = results.trials[results.trials["state"].isin(["COMPLETE", "DIVERGED"])]
     if not (ended["state"] == "COMPLETE").any():
         raise ResultsError(f"{results.path} has no COMPLETE trial whose curve could be replayed")
@@ -111,7 +106,7 @@ def simulate(
 
     Columns: `scheduler`, `sampler` (strings), `eta`, `workers`, `seed` (int64), `trial` (int64, in
     the order of the simulation), `state` (string), `epochs` (int64, spent so far by all workers),
-    `time_s` (float64, virtual seconds since the start), `regret` (float64, of the best COMPLETE
+    `time_s` (float64, virtual seconds since the start), `regret` (float64, of the best
     trial so far against the table's best; NaN before there is one). `sampler` "random" takes every
     recorded point in a random order; any other proposes among the recorded values of the axes.
     """
@@ -188,12 +183,7 @@ def decide_again(results: Results) -> pd.DataFrame:
 
     Columns: those of the reports table, and `again` (string): what the scheduler decides now.
     """
-    fields = dict(results.study["experiment"])
-    space = SearchSpace.from_json(results.study["space"])
-    fields = {n: v for n, v in fields.items() if n in Experiment.__dataclass_fields__}
-    experiment = Experiment(
-        **{**fields, "space": space, "objective": _never, "dataset": None, "mode": "search"}
-    )
+    experiment = replace(_experiment(results.study), mode="search")
     scheduler = scheduler_of(experiment)
     board = Board()
     sign = -1.0 if experiment.direction == "maximize" else 1.0
@@ -208,6 +198,12 @@ def decide_again(results: Results) -> pd.DataFrame:
         board.note(cell.key, row.epoch, loss, verdict.rung)
         again.append(str(verdict.decision))
     return reports.assign(again=again)
+
+
+def _experiment(study: StudyFile) -> Experiment:
+    """What a study ran, but for its training function and its data."""
+    options = study.experiment.options() | {"objective": _never, "dataset": None}
+    return Experiment(study.experiment.name, study.settled_space(), **options)
 
 
 # ------------------------------------------------------------------------- one simulated run

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from analysis.replay import ONE_EPOCH, bands, record, simulate, summarise
 from tuner.errors import ExperimentError
-from tuner.experiment.experiment import SAMPLERS
 from tuner.files import put_bytes
 from tuner.results.results import load
-from tuner.schedulers.registry import SCHEDULERS
+from tuner.samplers.registry import known_samplers
+from tuner.schedulers.registry import REGISTRY
 from tuner.store.damage import reading
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"]
@@ -40,11 +40,12 @@ def show_simulation(
     Raises ExperimentError for an unknown name or a number below its least.
     """
     for name in schedulers:
-        if name not in (*SCHEDULERS, ONE_EPOCH):
-            known = ", ".join((*SCHEDULERS, ONE_EPOCH))
-            raise ExperimentError(f"scheduler {name!r} is not one of {known}")
-    if sampler not in SAMPLERS:
-        raise ExperimentError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}")
+        if name not in (*REGISTRY.names(), ONE_EPOCH):
+            known = ", ".join((*REGISTRY.names(), ONE_EPOCH))
+            raise ExperimentError(f"{name!r} is not one of {known}", field="scheduler")
+    if sampler not in known_samplers():
+        known = ", ".join(known_samplers())
+        raise ExperimentError(f"{sampler!r} is not one of {known}", field="sampler")
     least = {"workers": min(workers), "seeds": seeds, "top": top, "min-epochs": min_epochs}
     for name, value in {**least, "eta": min(etas) - 1}.items():
         if value < 1:
@@ -66,7 +67,7 @@ def show_simulation(
                     top=top,
                 )
                 for scheduler, eta, count in product(schedulers, etas, workers)
-                if eta == etas[0] or scheduler in ("asha", "asha_stopping", "hyperband")
+                if eta == etas[0] or (scheduler != ONE_EPOCH and REGISTRY.find(scheduler).has_rungs)
             ],
             ignore_index=True,
         )
@@ -106,7 +107,7 @@ def _plot(frame: pd.DataFrame) -> str:
     figure.update_layout(
         title="Regret against epochs spent: median, a tenth to nine tenths of the seeds",
         xaxis_title="epochs spent",
-        yaxis_title="regret of the best COMPLETE trial",
+        yaxis_title="regret of the best trial",
         template="plotly_white",
     )
     html: str = figure.to_html(include_plotlyjs=True, full_html=True)

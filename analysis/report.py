@@ -201,7 +201,7 @@ def _space(study: pd.Series) -> Table:
 def _how(tables: Tables) -> Table:
     study, total = the_study(tables.studies), overview(tables).iloc[0]
     judge = study["scheduler"]
-    if judge in ("asha", "asha_stopping", "hyperband", "rung_gp"):
+    if study["has_rungs"]:
         judge += f" (eta {study['eta']}, from epoch {study['min_epochs']})"
     states = [
         f"{total[state]} {state}"

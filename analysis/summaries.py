@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.loading import Tables, params_of, the_study
 from tuner.errors import ResultsError
 from tuner.store.layout import PARAM_PREFIX
+from tuner.store.ranking import may_be_best
 from tuner.trial.cells import State
 
 BEST = {"maximize": "max", "minimize": "min"}
@@ -23,7 +24,7 @@ def summary(tables: Tables) -> pd.DataFrame:
 
     study            string
     rank             Int64, dense: 1 for the best value, equals share it, none is left out; null
-                     but for COMPLETE trials
+                     without a value on all folds (a STOPPED trial may have one)
     trial            int64
     state            string
     value, value_std float64
@@ -51,7 +52,7 @@ def overview(tables: Tables) -> pd.DataFrame:
     metric, direction   string
     trials        int64
     COMPLETE, STOPPED, DIVERGED, FAILED, RUNNING   int64, trials in each state
-    best_trial    Int64, the earliest of equals; null if none is COMPLETE
+    best_trial    Int64, the earliest of equals; null if none has a rank
     best          float64, its value
     epochs        int64, trained
     epochs_saved  int64, that ending trials early saved
@@ -144,13 +145,18 @@ def best_first(values: pd.Series, direction: str, method: str) -> pd.Series:
     return values.rank(method=method, ascending=direction == "minimize")
 
 
+def ranked(tables: Tables) -> pd.Series:
+    """Whether each trial has a rank: a value on all of its folds. Bool, as the trials' index."""
+    cells = tables.trials["study"].map(tables.studies.set_index("study")["cells"])
+    return may_be_best(tables.trials, tables.reports, cells, by=("study", "trial"))
+
+
 def _ranks(tables: Tables) -> pd.Series:
     minimized = tables.trials["study"].map(tables.studies.set_index("study")["direction"])
-    complete = tables.trials["state"] == "COMPLETE"
     losses = (
         tables.trials["value"]
         .where(minimized == "minimize", -tables.trials["value"])
-        .where(complete)
+        .where(ranked(tables))
     )
     return losses.groupby(tables.trials["study"]).rank(method="dense").astype("Int64")
 

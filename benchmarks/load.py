@@ -29,7 +29,7 @@ from tuner.experiment.settle import settle
 from tuner.search_space.axes import Float
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
-from tuner.store.study_json import describe, write_study_json
+from tuner.store.study_json import describe
 from tuner.store.tables import Recorder
 from tuner.study.study import Study
 from tuner.trial.cells import Cell
@@ -64,7 +64,7 @@ def write_ours(folder: Path, trials: int, epochs: int) -> None:
     run(study, curve, workers=4, clock=clock)
     recorder.close(study.records)
     loaded = Loaded(settled, Source("object", "benchmarks"))
-    write_study_json(folder, {"name": "load", **describe(loaded, settled, None)})
+    describe(loaded, settled, None, name="load").write(folder)
 
 
 def write_ray_tunes(folder: Path, trials: int, epochs: int) -> None:

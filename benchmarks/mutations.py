@@ -47,7 +47,7 @@ from tuner.search_space.axes import Categorical, Float, Int
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger, journal_storage
 from tuner.store.log import decode, encode
-from tuner.store.study_json import describe, write_study_json
+from tuner.store.study_json import describe
 from tuner.store.tables import Recorder
 from tuner.study.study import Study
 from tuner.trial.cells import Cell
@@ -89,8 +89,7 @@ def make_study(folder: Path) -> None:
     """A study of 12 trials, simulated, with all of its files."""
     settled = settle(EXPERIMENT, {})
     loaded = Loaded(EXPERIMENT, Source("object", __name__))
-    content: dict[str, Any] = {"name": folder.name, "enqueued": [], "storage": None}
-    write_study_json(folder, {**content, **describe(loaded, settled, None)})
+    describe(loaded, settled, None, name=folder.name).write(folder)
     clock = VirtualClock()
     recorder = Recorder(folder, SearchSpace(settled.space), settled.engine)
     ledger = Ledger(folder.name, settled.direction, journal_storage(folder), new=True)
@@ -232,19 +231,18 @@ MUTATIONS: tuple[Mutation, ...] = (
 
 def resume(folder: Path) -> None:
     """What `run --resume` does with the folder before and after the training."""
-    from tuner.runner.place import Place, reopened
+    from tuner.runner.place import reopened
     from tuner.runner.run import open_study
     from tuner.store.database_lock import ledger_locked
     from tuner.store.folder import locked
-    from tuner.store.study_json import study_name
     from tuner.store.write_errors import writing
 
     loaded = Loaded(EXPERIMENT, Source("object", __name__))
-    content, settled, storage = reopened(folder, loaded, {}, None)
-    name = study_name(content, folder)
-    with locked(folder), ledger_locked(storage, name), writing(folder):
-        write_study_json(folder, content)
-        study = open_study(settled, Place(folder, None, settled, content, storage, new=False))
+    place = reopened(folder, None, loaded, {}, None)
+    with locked(folder), ledger_locked(place.storage, place.name), writing(folder):
+        assert place.kept is not None
+        place.kept.write(folder)
+        study = open_study(place.settled, place)
         study.recorder.close(study.records)
         study.ledger.disconnect()
 

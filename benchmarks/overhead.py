@@ -12,6 +12,7 @@ its last.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -150,7 +151,13 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        main()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("row", nargs="*", help="one row only: contender, kind and trials")
+    row = parser.parse_args().row
+    if row:
+        contender, kind, trials = row
+        print(json.dumps(_row(contender, kind, int(trials))))
     else:
-        print(json.dumps(_row(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
+        main()

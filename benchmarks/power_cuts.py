@@ -34,7 +34,7 @@ from tuner.experiment.settle import settle
 from tuner.results.results import load
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger, journal_storage
-from tuner.store.study_json import describe, write_study_json
+from tuner.store.study_json import describe
 from tuner.store.tables import Recorder
 from tuner.study.restore import restore
 from tuner.study.study import Study
@@ -150,8 +150,7 @@ def cuts(folder: Path, place: Path, chance: random.Random) -> Iterator[Cut]:
         patch.object(os, "replace", replace),
     ):
         loaded = Loaded(EXPERIMENT, Source("object", __name__))
-        content: dict[str, Any] = {"name": "cut", "enqueued": [], "storage": None}
-        write_study_json(folder, {**content, **describe(loaded, SETTLED, None)})
+        describe(loaded, SETTLED, None, name="cut").write(folder)
         with _opened(folder) as study:
             run_simulated(study, curve, workers=2, clock=study.clock)  # type: ignore[arg-type]
     for descriptor in disk.held:

@@ -29,7 +29,7 @@ RULES = ("none", "forgiving", "aggressive")
 def raced(results: Results, rule: str, workers: int) -> tuple[int, Any]:
     """Epochs trained and the winner, the recorded cells raced by `rule`."""
     declared = load("initializers").experiment
-    settled = settle(declared, {"fold_racing": rule, "seed": results.study["experiment"]["seed"]})
+    settled = settle(declared, {"fold_racing": rule, "seed": results.study.experiment.seed})
     rows = results.reports.sort_values("epoch").groupby(["trial", "fold"])
     cells = {key: frame[["epoch", "val_accuracy"]].to_numpy() for key, frame in rows}
 

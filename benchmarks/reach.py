@@ -8,6 +8,8 @@ with the same `model.fit` goes the same way, lanes aside.
 
 from __future__ import annotations
 
+import argparse
+
 from benchmarks.ordinary_searches import SEARCHES
 from tuner.data.datasets import load
 from tuner.data.splits import Splits, cell_data
@@ -20,6 +22,7 @@ from tuner.trial.trial import Trial
 
 def main() -> None:
     """A row a search."""
+    argparse.ArgumentParser(prog="reach.py", description=__doc__).parse_args()
     from tuner.training.process import limit_threads, warm_up
 
     limit_threads(1)

@@ -23,8 +23,9 @@ KERAS = (
     "search_spaces/",
 )
 SCHEMA = (
+    "tuner.store.ranking.",
     "tuner.store.layout.",
-    "tuner.store.study_upgrades.",
+    "tuner.store.study_json.",
     "tuner.errors.",
     "tuner.files.",
     "tuner.shown.",
@@ -36,7 +37,7 @@ SCHEMA = (
 )
 SEARCH_SPACES = sorted((ROOT / "search_spaces").glob("*.py"))
 IMPORTS = (ast.Import, ast.ImportFrom)
-HEAVY = ("tensorflow", "keras", "ray", "pandas", "optuna", "sklearn", "scipy")
+HEAVY = ("tensorflow", "keras", "ray", "pandas", "optuna", "sklearn", "scipy", "tuner.store")
 
 
 def names_of(node: ast.Import | ast.ImportFrom) -> list[str]:

@@ -13,7 +13,8 @@ from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.settle import scheduler_of
 from tuner.registry import Registry
 from tuner.schedulers.asha_stopping import AshaStopping
-from tuner.store.study_json import describe, resumed
+from tuner.store.resume_checks import resumed
+from tuner.store.study_json import describe
 from tuner.trial.cells import State
 
 OURS = {"asha_stopping": "tuner.schedulers.asha_stopping:AshaStopping"}
@@ -77,8 +78,8 @@ def test_a_scheduler_is_a_name_an_object_or_a_factory() -> None:
 def test_study_json_keeps_what_an_object_says_of_itself_and_a_resume_needs_it_again() -> None:
     settled = experiment(scheduler=AshaStopping(eta=4))
     loaded = Loaded(settled, Source("object", "tests"))
-    content = {"name": "brain", **describe(loaded, settled, None)}
-    assert content["experiment"]["scheduler"] == repr(AshaStopping(eta=4))
+    content = describe(loaded, settled, None, name="brain")
+    assert content.experiment.scheduler == repr(AshaStopping(eta=4))
     assert resumed(loaded, content, {}).scheduler == AshaStopping(eta=4)
     other = Loaded(experiment(scheduler=AshaStopping(eta=2)), Source("object", "tests"))
     again = resumed(other, content, {"scheduler": AshaStopping(eta=4)})

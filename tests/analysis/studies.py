@@ -9,7 +9,7 @@ from tests.brain import experiment, half_diverging, simulate
 from tuner.engines.simulated import Curve
 from tuner.experiment.loading import Loaded, Source
 from tuner.results.results import Results, load
-from tuner.store.study_json import describe, write_study_json
+from tuner.store.study_json import describe
 
 
 def saved(path: Path, curve: Curve = half_diverging, *, workers: int = 3, **fields: Any) -> Results:
@@ -18,5 +18,5 @@ def saved(path: Path, curve: Curve = half_diverging, *, workers: int = 3, **fiel
     settled = experiment(**fields)
     simulate(settled, curve, folder=path, workers=workers).ledger.disconnect()
     loaded = Loaded(settled, Source("object", "tests"))
-    write_study_json(path, {"name": path.name, **describe(loaded, settled, None)})
+    describe(loaded, settled, None, name=path.name).write(path)
     return load(path)

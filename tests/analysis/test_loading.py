@@ -124,8 +124,7 @@ def test_what_cannot_be_loaded_is_told_in_a_line(results: Path, tmp_path: Path) 
     future = broken("future")
     form = json.loads((future / "study.json").read_text())
     (future / "study.json").write_text(json.dumps({**form, "format": 99}))
-    with pytest.raises(ResultsError, match="has format 99, and 2 can be read"):
-        analysis.load(future)
+    assert len(analysis.load(future).studies) == 1  # of a later version, and still to be read
     (future / "study.json").write_text(json.dumps({"format": 1}))
-    with pytest.raises(ResultsError, match="is none that tuner wrote: KeyError 'experiment'"):
+    with pytest.raises(ResultsError, match=r"study\.json: experiment is missing"):
         analysis.load(future)

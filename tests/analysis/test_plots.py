@@ -6,6 +6,7 @@ import shutil
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -42,6 +43,8 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     saved(root / "search", with_losses, space=SPACE, scheduler="asha_stopping", trials=40, seed=1)
     grid = {"x": Float(0, 1, grid=[0.1, 0.2, 0.3]), "k": Int(1, 2, grid=[1, 2]), "epochs": 3}
     saved(root / "grid", with_losses, space=grid, mode="grid")
+    promoted: dict[str, Any] = {"space": SPACE, "scheduler": "asha", "sampler": "random"}
+    saved(root / "promotion", with_losses, **promoted, trials=12, seed=1)
     saved(root / "cv", with_losses, space=grid, mode="cv", folds=3, dataset="digits")
     return root
 
@@ -114,7 +117,7 @@ def test_folds_are_boxed_by_configuration_the_best_first(studies: Path) -> None:
     assert all(len(box.y) == 3 for box in boxes)
 
 
-@pytest.mark.parametrize("name", ["search", "grid", "cv"])
+@pytest.mark.parametrize("name", ["search", "promotion", "grid", "cv"])
 def test_the_timeline_has_a_slot_a_worker_and_no_two_bars_overlap(studies: Path, name: str) -> None:
     search = analysis.load(studies / name)
     slots: dict[str, list[tuple[float, float]]] = {}
@@ -122,8 +125,13 @@ def test_the_timeline_has_a_slot_a_worker_and_no_two_bars_overlap(studies: Path,
         for base, length, slot in zip(trace.base, trace.x, trace.y, strict=True):
             slots.setdefault(slot, []).append((base, base + length))
     assert len(slots) == 3  # as many as there were workers
-    cells = search.reports.groupby(["trial", "fold"]).ngroups
-    assert sum(len(bars) for bars in slots.values()) == cells
+    reports = search.reports.sort_values("epoch").groupby(["trial", "fold"])
+    cells, ends = reports.ngroups, reports["decision"].last()
+    paused = (search.reports["decision"] == "PAUSE").sum() - (ends == "PAUSE").sum()
+    assert (name == "promotion") == (paused > 0)
+    assert sum(len(bars) for bars in slots.values()) == cells + paused  # a bar from pause to pause
+    trained = sum(end - begin for bars in slots.values() for begin, end in bars)
+    assert trained == pytest.approx(len(search.reports))  # an epoch takes a virtual second
     for bars in slots.values():
         bars.sort()
         assert all(a[1] <= b[0] + 1e-3 for a, b in pairwise(bars))

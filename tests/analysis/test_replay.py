@@ -115,7 +115,7 @@ def test_the_command_prints_a_table_and_writes_a_plot(table: Results, tmp_path: 
     assert text.count("one-epoch") == 1
     assert "asha eta 2, 4 workers" in (tmp_path / "plot.html").read_text()
     changes: list[tuple[dict[str, Any], str]] = [
-        ({"schedulers": ["x"]}, "scheduler 'x' is not one of .*asha, asha_stopping, median"),
+        ({"schedulers": ["x"]}, "scheduler: 'x' is not one of .*asha, asha_stopping, median"),
         ({"workers": [0]}, "workers: it must be at least 1"),
         ({"etas": [1]}, "eta: it must be at least 2"),
     ]

@@ -52,10 +52,11 @@ def cv(tmp_path_factory: pytest.TempPathFactory) -> Tables:
 def test_the_leaderboard_ranks_densely_and_knows_what_was_saved(asha: Tables) -> None:
     board = analysis.summary(asha)
     assert len(board) == 30
-    complete = board[board["state"] == "COMPLETE"]
-    assert complete["value"].is_monotonic_decreasing
-    assert complete["rank"].tolist() == list(range(1, len(complete) + 1))
-    assert board["rank"].isna().tolist() == (board["state"] != "COMPLETE").tolist()
+    valued = board[board["value"].notna()]
+    assert set(valued["state"]) == {"COMPLETE", "STOPPED"}
+    assert valued["value"].is_monotonic_decreasing
+    assert valued["rank"].tolist() == valued["value"].rank(method="dense", ascending=False).tolist()
+    assert board["rank"].isna().tolist() == board["value"].isna().tolist()
     early = board["state"].isin(["STOPPED", "DIVERGED"])
     assert (board["epochs"] + board["epochs_saved"] == 9).all()
     assert (board["epochs_saved"] > 0).tolist() == early.tolist()
@@ -73,7 +74,7 @@ def test_the_overview_adds_up(asha: Tables) -> None:
     assert row[states].sum() == row["trials"] == 30
     assert row["epochs"] == len(asha.reports)
     assert row["epochs"] + row["epochs_saved"] == 30 * 9
-    best = asha.trials[asha.trials["state"] == "COMPLETE"].nlargest(1, "value").iloc[0]
+    best = asha.trials.nlargest(1, "value").iloc[0]  # a STOPPED one may be it
     assert (row["best_trial"], row["best"]) == (best["trial"], best["value"])
     assert row["work_s"] == pytest.approx(row["epochs"])  # an epoch takes a virtual second
     assert row["work_s"] / 3 <= row["wall_s"] < row["work_s"]
@@ -189,7 +190,29 @@ def test_importance_finds_the_parameter_that_matters(tmp_path: Path, evaluator: 
         analysis.importance(tables, "shap")
 
 
+def test_importance_reads_the_stopped_trials_too(tmp_path: Path) -> None:
+    space = {"x": Float(0, 1), "k": Categorical(["a", "b"]), "epochs": Int(1, 27)}
+    saved(tmp_path / "s", rising, space=space, sampler="random", scheduler="asha", trials=30)
+    tables = analysis.load(tmp_path)
+    assert (tables.trials["state"] == "COMPLETE").sum() < 3
+    shares = analysis.importance(tables).set_index("param")["importance"]
+    assert shares["x"] > 3 * shares["k"]
+
+
+def test_a_trial_without_all_its_folds_has_no_rank(tmp_path: Path) -> None:
+    def curve(cell: Cell) -> list[Step]:
+        return [Step(1, {"val_accuracy": 1.0 - cell.params["x"] * (cell.fold + 1)})]
+
+    space = {"x": Float(0, 1, grid=[0.1, 0.2, 0.4]), "epochs": 1}
+    racing = {"mode": "cv", "folds": 3, "fold_racing": "aggressive", "dataset": "digits"}
+    saved(tmp_path / "s", curve, space=space, workers=1, **racing)
+    tables = analysis.load(tmp_path)
+    assert tables.trials["state"].tolist() == ["COMPLETE", "STOPPED", "STOPPED"]
+    assert tables.trials["value"].notna().all()
+    assert analysis.summary(tables)["rank"].isna().tolist() == [False, True, True]
+
+
 def test_importance_needs_two_values(tmp_path: Path) -> None:
     saved(tmp_path / "s", rising, trials=1, scheduler="none")
-    with pytest.raises(ResultsError, match="has 1 COMPLETE trials of 1 different values"):
+    with pytest.raises(ResultsError, match="has 1 trials of 1 different values"):
         analysis.importance(analysis.load(tmp_path))

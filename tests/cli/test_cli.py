@@ -12,9 +12,10 @@ from tests.brain import experiment, rising, simulate
 from tuner.cli.app import run_command
 from tuner.engines.simulated import Step
 from tuner.experiment.loading import Loaded, Source
+from tuner.results.results import load
 from tuner.store.folder import locked
 from tuner.store.layout import STUDY_FILE
-from tuner.store.study_json import describe, write_study_json
+from tuner.store.study_json import describe
 from tuner.trial.cells import Cell
 
 PARABOLA = """
@@ -49,8 +50,7 @@ def study(here: Path) -> Path:
     settled = experiment(trials=8, retries=0)
     simulate(settled, curve, folder=path)
     loaded = Loaded(settled, Source("object", "tests.brain"))
-    content = {"name": "brain", "enqueued": [], "storage": None, **describe(loaded, settled, None)}
-    write_study_json(path, content)
+    describe(loaded, settled, None, name="brain").write(path)
     return path
 
 
@@ -137,9 +137,13 @@ def test_show_a_study_a_trial_and_csv(study: Path, capsys: pytest.CaptureFixture
     assert "brain: search by tpe + asha, maximize val_accuracy" in out
     assert "1 FAILED" in out
     assert "ending trials early saved" in out
+    values = load(study).trials["value"]
+    first = out.splitlines()[2].split()
+    assert first[:2] == [str(values.idxmax()), "STOPPED"]  # the best stands first
     assert run_command(["show", str(study), "0"]) == 0
     out = capsys.readouterr().out
     assert "trial 0 of brain: STOPPED" in out
+    assert "PAUSE at epoch 1: rung 1: waits to be among the best" in out
     assert "▁" in out
     assert run_command(["show", str(study), "3"]) == 0
     assert "ValueError: no luck" in capsys.readouterr().out

@@ -40,6 +40,22 @@ def test_a_cell_is_late_after_its_limit_and_a_first_one_after_the_imports_too() 
     assert deadlines.why == "the trial ran longer than its trial_timeout of 10 s"
 
 
+def test_a_first_cell_has_its_limit_from_when_its_worker_is_warm() -> None:
+    clock = Clock()
+    deadlines = Deadlines(10.0, clock)
+    [cell] = cells(1)
+    deadlines.begin(cell, warm=False)
+    clock.now = 50.0
+    deadlines.warmed(cell)
+    assert deadlines.seconds(cell) == 0.0
+    clock.now = 60.5
+    assert deadlines.is_late(cell)
+    deadlines.pause(cell)
+    deadlines.begin(cell, warm=False)
+    deadlines.warmed(cell)
+    assert deadlines.seconds(cell) == 10.5
+
+
 def test_a_pause_does_not_count_and_what_was_trained_before_it_does() -> None:
     clock = Clock()
     deadlines = Deadlines(10.0, clock)

@@ -25,7 +25,7 @@ from tuner.models.refit import REFIT_FILE, _trained_epochs, refit
 from tuner.models.scores import probabilities
 from tuner.results.results import Results, load
 from tuner.search_space.axes import Categorical, Float, Int
-from tuner.store.study_json import describe, write_study_json
+from tuner.store.study_json import describe
 from tuner.trial.cells import Cell
 from tuner.trial.trial import Trial
 
@@ -82,8 +82,7 @@ def study(
     dataset = None if settled.dataset is None else load_dataset(settled.dataset)
     path = folder / settled.name
     path.mkdir(parents=True)
-    content = describe(Loaded(declared, source), settled, dataset)
-    write_study_json(path, {"name": path.name, "enqueued": [], "storage": None, **content})
+    describe(Loaded(declared, source), settled, dataset, name=path.name).write(path)
     simulate(settled, curve, folder=path)
     return path
 
@@ -171,9 +170,10 @@ def test_refit_ends_where_the_trial_ended_or_was_best(
 def test_refit_trains_to_the_epoch_of_the_trials_value(
     state: str, value: str, best_epoch: int, trains: int | None
 ) -> None:
+    settled = settle(EXPERIMENT, {"value": value})
     results = Results(
         path=Path(),
-        study={"experiment": {"value": value}},
+        study=describe(Loaded(EXPERIMENT, SOURCE), settled, None, name="refitted"),
         trials=pd.DataFrame({"trial": [0], "state": [state], "best_epoch": [best_epoch]}),
         reports=pd.DataFrame({"trial": [0] * 9, "fold": 0, "epoch": range(1, 10)}),
     )
@@ -277,7 +277,7 @@ def test_a_study_without_a_complete_trial_or_without_data(tmp_path: Path) -> Non
         yield
 
     path = study(tmp_path, curve=fails_all)
-    with pytest.raises(StudyError, match=r"trial: .* has no COMPLETE trial to refit; name one"):
+    with pytest.raises(StudyError, match=r"trial: .* has a value to choose it by; name one"):
         refit(path)
     bare = replace(EXPERIMENT, name="bare", dataset=None)
     with pytest.raises(StudyError, match="bare has no dataset, so there is no model to refit"):

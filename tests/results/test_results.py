@@ -18,13 +18,8 @@ from tuner.results.results import Results, load
 from tuner.search_space.axes import Categorical, Float
 from tuner.store.folder import existing_study_path, new_study_path, study_path
 from tuner.store.ledger import Ledger, shown_url, url_storage
-from tuner.store.study_json import (
-    describe,
-    read_study_json,
-    resumed,
-    resumed_storage,
-    write_study_json,
-)
+from tuner.store.resume_checks import resumed, resumed_storage
+from tuner.store.study_json import StudyFile, describe
 from tuner.study.record import Record
 from tuner.study.restore import restore
 from tuner.study.study import Study
@@ -41,7 +36,7 @@ def finished(path: Path, **fields: object) -> Results:
     settled = experiment(**fields)
     simulate(settled, lambda cell: rising(_with_x(cell)), folder=path)
     loaded = Loaded(settled, Source("object", "tests"))
-    write_study_json(path, {"name": path.name, **describe(loaded, settled, None)})
+    describe(loaded, settled, None, name=path.name).write(path)
     return load(path)
 
 
@@ -87,9 +82,10 @@ def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
 
 def test_new_studies_take_the_first_free_name_and_resume_takes_the_newest(tmp_path: Path) -> None:
     assert new_study_path(tmp_path, "e", None).name == "e"
+    kept = describe(Loaded(experiment(), Source("object", "tests")), experiment(), None, name="e")
     for name, created in [("e", "2026-01-03"), ("e-2", "2026-01-01"), ("e-4", "2026-01-02")]:
         (tmp_path / name).mkdir()
-        write_study_json(tmp_path / name, {"created_at": created})
+        kept.model_copy(update={"created_at": created}).write(tmp_path / name)
     assert new_study_path(tmp_path, "e", None).name == "e-3"
     assert existing_study_path(tmp_path, "e", None).name == "e"
     assert existing_study_path(tmp_path, "e", "e-4").name == "e-4"
@@ -105,7 +101,12 @@ def test_new_studies_take_the_first_free_name_and_resume_takes_the_newest(tmp_pa
         (None, "is no study folder"),
         ("{", "cannot be read"),
         ("[]", "has format None"),
-        (json.dumps({"format": 99}), "has format 99, this tuner reads format 2"),
+        ('{"format": true}', "has format True, and should have a number from 1"),
+        (json.dumps({"format": 3}), "experiment is missing; the file is not whole"),
+        (
+            json.dumps({"format": 99}),
+            r"is missing; .* \(its format 99 is later than 3, this tuner's\)",
+        ),
     ],
 )
 def test_a_broken_study_json_is_said_in_a_line(
@@ -114,7 +115,7 @@ def test_a_broken_study_json_is_said_in_a_line(
     if text is not None:
         (tmp_path / "study.json").write_text(text)
     with pytest.raises(ResultsError, match=message):
-        read_study_json(tmp_path)
+        StudyFile.read(tmp_path)
 
 
 def test_a_broken_table_is_said_in_a_line(tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_a_storages_password_is_shown_nowhere() -> None:
     with pytest.raises(StudyError, match=r"storage: it is not a database URL") as refused:
         shown_url("no:such:secret")
     assert "secret" not in str(refused.value)
-    content = {"storage": shown_url(url)}
+    content = shown_url(url)
     assert resumed_storage(content, url) == url
     with pytest.raises(StudyError, match=r"storage: the .* is postgresql.*; give its password too"):
         resumed_storage(content, None)
@@ -155,7 +156,7 @@ def test_resume_takes_everything_from_study_json_but_what_is_free() -> None:
     settled = experiment(sampler="random", seed=9, eta=4)
     declared = experiment()
     loaded = Loaded(declared, Source("object", "tests"))
-    content = json.loads(json.dumps(describe(Loaded(declared, loaded.source), settled, None)))
+    content = describe(Loaded(declared, loaded.source), settled, None, name="brain")
     again = resumed(loaded, content, {"trials": 99, "concurrency": 3, "seed": 9})
     assert (again.sampler, again.seed, again.eta) == ("random", 9, 4)
     assert (again.trials, again.concurrency) == (99, 3)
@@ -168,7 +169,7 @@ def test_the_tables_can_be_read_from_the_start(tmp_path: Path) -> None:
     study = open_study(experiment(), tmp_path)
     study.recorder.close(study.records)
     loaded = Loaded(study.experiment, Source("object", "tests"))
-    write_study_json(tmp_path, {"name": "s", **describe(loaded, study.experiment, None)})
+    describe(loaded, study.experiment, None, name="s").write(tmp_path)
     results = load(tmp_path)
     assert results.trials.empty
     assert results.reports.empty

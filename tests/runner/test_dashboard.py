@@ -12,10 +12,10 @@ from tests.brain import experiment, simulate
 from tuner.cli.app import run_command
 from tuner.engines.simulated import Step
 from tuner.errors import StudyError
+from tuner.experiment.loading import Loaded, Source
 from tuner.runner.dashboard import watched_storage
 from tuner.search_space.axes import Float
-from tuner.store.layout import FORMAT
-from tuner.store.study_json import write_study_json
+from tuner.store.study_json import StudyFile, describe
 
 
 @pytest.fixture
@@ -23,7 +23,8 @@ def study_dir(tmp_path: Path) -> Path:
     settled = experiment(space={"x": Float(0, 1)}, scheduler="none", trials=3)
     folder = tmp_path / "searched"
     folder.mkdir()
-    write_study_json(folder, {"format": FORMAT, "name": "searched", "storage": None})
+    loaded = Loaded(settled, Source("object", "tests"))
+    describe(loaded, settled, None, name="searched").write(folder)
     simulate(settled, lambda cell: [Step(1, {"val_accuracy": cell.params["x"]})], folder=folder)
     return folder
 
@@ -58,8 +59,8 @@ def test_a_folder_without_a_ledger_is_refused(study_dir: Path) -> None:
 
 def test_a_database_is_shown_as_it_is(study_dir: Path, tmp_path: Path) -> None:
     file = tmp_path / "other.db"
-    stored = {"format": FORMAT, "name": "searched", "storage": f"sqlite:///{file}"}
-    write_study_json(study_dir, stored)
+    kept = StudyFile.read(study_dir)
+    kept.model_copy(update={"storage": f"sqlite:///{file}"}).write(study_dir)
     with pytest.raises(StudyError, match=r"ledger, sqlite:.*other\.db, is missing"):
         watched_storage(study_dir, None)
     assert not file.exists()

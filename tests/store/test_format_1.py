@@ -44,7 +44,7 @@ def test_it_is_shown_loaded_and_reported(study: Path, capsys: pytest.CaptureFixt
     assert "1 COMPLETE" in out
     assert "4 STOPPED" in out
     results = tuner.load(study)
-    assert results.study["experiment"]["mode"] == "search"
+    assert results.study.experiment.mode == "search"
     assert len(results.trials) == 5
     assert set(results.best_params) == {"x", "kind", "epochs"}
     assert run_command(["report", str(study)]) == 0
@@ -60,9 +60,7 @@ def test_it_is_gone_on_with_in_todays_format(
     assert run_command([*resume, "--concurrency", "1"]) == 0, capsys.readouterr().err
     results = tuner.load(study)
     assert (
-        results.study["format"]
-        == FORMAT
-        == json.loads((study / "study.json").read_text())["format"]
+        results.study.format == FORMAT == json.loads((study / "study.json").read_text())["format"]
     )
     assert len(results.trials) == 6
     for name in ("state", "value", "param_x", "epochs"):

@@ -21,7 +21,7 @@ from tuner.experiment.loading import Loaded, Source
 from tuner.store.folder import new_study_path
 from tuner.store.layout import MARK_FILE
 from tuner.store.mirror import Mirror, local_copy, mirrored
-from tuner.store.study_json import describe, write_study_json
+from tuner.store.study_json import describe
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +48,7 @@ def begin(mirror: Mirror, **fields: Any) -> Path:
     path = new_study_path(mirror.folder, "brain", None)
     path.mkdir(parents=True)
     one = settled(**fields)
-    content = describe(Loaded(one, Source("object", "tests")), one, None)
-    write_study_json(path, {"name": path.name, **content})
+    describe(Loaded(one, Source("object", "tests")), one, None, name=path.name).write(path)
     return path
 
 

@@ -11,7 +11,8 @@ import pytest
 from analysis.report import write_report
 from tests.runner.test_repair import make_study
 from tuner.errors import StudyError
-from tuner.store.study_json import read_study_json, resumed_storage
+from tuner.store.resume_checks import resumed_storage
+from tuner.store.study_json import StudyFile
 
 SECRET = "s3cr/et@word"
 URL = f"postgresql://me:{SECRET}@host/db?sslpassword={SECRET}"
@@ -26,7 +27,7 @@ def test_no_file_holds_the_password(
     monkeypatch.setattr(sys, "argv", ["tuner", "run", "mine.py", *typed])
     monkeypatch.setenv("TUNER_STORAGE", URL)
     make_study(study)
-    assert "--storage" in read_study_json(study)["command"]
+    assert "--storage" in StudyFile.read(study).command
     content = json.loads((study / "study.json").read_text())
     # As earlier versions wrote it: then the report must not show it either.
     earlier = json.dumps({**content, "command": f"python -m tuner run x {' '.join(typed)}"})
@@ -38,7 +39,7 @@ def test_no_file_holds_the_password(
 
 
 def test_the_environment_gives_the_password_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    stored = {"storage": "postgresql://me:***@host/db"}
+    stored = "postgresql://me:***@host/db"
     with pytest.raises(StudyError, match=r"give its password too, best .* as TUNER_STORAGE"):
         resumed_storage(stored, None)
     monkeypatch.setenv("TUNER_STORAGE", "postgresql://me:other@elsewhere/db")
@@ -46,4 +47,4 @@ def test_the_environment_gives_the_password_again(monkeypatch: pytest.MonkeyPatc
         resumed_storage(stored, None)
     monkeypatch.setenv("TUNER_STORAGE", "postgresql://me:right@host/db")
     assert resumed_storage(stored, None) == "postgresql://me:right@host/db"
-    assert resumed_storage({"storage": None}, None) is None
+    assert resumed_storage(None, None) is None

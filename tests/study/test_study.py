@@ -331,6 +331,25 @@ def test_the_best_trial_of_a_search_may_be_a_stopped_one_by_its_best_epoch() -> 
     assert SPACE["epochs"].high == study.records[0].epochs
 
 
+@pytest.mark.parametrize("scheduler", ["asha", "asha_stopping", "rung_gp"])
+def test_in_cv_epochs_are_a_schedulers_budget_and_a_stopped_trial_may_be_the_best(
+    scheduler: str,
+) -> None:
+    def slow(cell: Cell) -> Iterator[Step]:
+        top = 1.0 - (cell.params["x"] - 0.3) ** 2 + 0.01 * cell.fold
+        for epoch in range(1, (cell.epochs or 0) + 1):
+            yield Step(epoch, {"val_accuracy": top * (1 - 0.9**epoch)})
+
+    space = {"x": Float(0, 1), "epochs": Int(1, 27)}
+    fields = {"mode": "cv", "folds": 3, "sampler": "random", "space": space, "trials": 8}
+    study = simulate(experiment(scheduler=scheduler, **fields), slow, workers=3)
+    assert {record.params["epochs"] for record in study.records} == {27}
+    best = study.best()
+    assert best is not None
+    assert best.value == max(r.value for r in study.records if r.value is not None)
+    assert len(best.cells) == 3
+
+
 def test_what_a_function_returns_is_a_report_that_nothing_can_stop() -> None:
     study = open_study(experiment(scheduler="asha_stopping", eta=2, retries=0))
     for value in (0.9, 0.1):

@@ -33,6 +33,7 @@ def main() -> None:
 
 def run_command(arguments: list[str]) -> int:
     """Run one command line; its exit code."""
+    Terminated.came = False
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = app(arguments, standalone_mode=False)
@@ -54,4 +55,5 @@ def _complain(message: str, notes: list[str]) -> int:
 
 
 def _terminate(signum: int, frame: object) -> None:
+    Terminated.came = True
     raise Terminated

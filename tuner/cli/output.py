@@ -11,6 +11,9 @@ WIDE = 200
 class Terminated(KeyboardInterrupt):
     """SIGTERM ends a run as Ctrl-C does: a SystemExit inside Ray's wait would skip the rest."""
 
+    came = False
+    """Whether it did: Ray raises a KeyboardInterrupt of its own in this one's place."""
+
 
 def console() -> Console:
     """Standard output; where that is no terminal, wide and without colour."""

@@ -73,10 +73,10 @@ def run(
         finished = run_study(request, Display(shown))
     except Interrupted as interrupt:
         print(f"tuner: {interrupt.said(_resuming(interrupt.study))}", file=sys.stderr)
-        raise typer.Exit(_code_of(interrupt)) from None
-    except KeyboardInterrupt as interrupt:
+        raise typer.Exit(_exit_code()) from None
+    except KeyboardInterrupt:
         print("tuner: interrupted; nothing had begun", file=sys.stderr)
-        raise typer.Exit(_code_of(interrupt)) from None
+        raise typer.Exit(_exit_code()) from None
     if as_json:
         print(json.dumps(finished.summary()))
     elif shown is not None:
@@ -88,6 +88,5 @@ def _resuming(study: str) -> str:
     return f"--study {study} --resume"
 
 
-def _code_of(interrupt: KeyboardInterrupt) -> int:
-    terminated = isinstance(interrupt, Terminated) or isinstance(interrupt.__context__, Terminated)
-    return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
+def _exit_code() -> int:
+    return 128 + (signal.SIGTERM if Terminated.came else signal.SIGINT)

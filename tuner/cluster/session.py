@@ -53,6 +53,8 @@ LOCAL_ENVIRONMENT = {
     # With a token there Ray's start makes no file in HOME. The same for the whole process, since
     # Ray keeps the first that it sees. RAY_AUTH_MODE is left to Ray, which reads it on import.
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    # What a trial's process has started ends with it, whatever ended that.
+    "RAY_process_group_cleanup_enabled": "1",
     # Workers of the empty runtime environment, which Tune's never are.
     "RAY_prestart_worker_first_driver": "0",
     # The raylet and its store start at once, and if one is the first by a hair, it waits so long.

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
 
 WARM_UP_S = 60.0
-"""What a worker's first cell may take beyond its time limit: it imports TensorFlow first."""
+"""What a worker may take beyond a cell's time limit until it is warm: it imports TensorFlow, and
+loads the user's file."""
+FIRST_S = 4.0
+"""What the first call of lanes may take beyond the time limit: their program is compiled."""
 NODES_S = 3.0
 """How often to look whether nodes of a cluster came or went."""
 
@@ -22,6 +25,7 @@ NODES_S = 3.0
 @dataclass
 class _Time:
     began: float
+    before_s: float
     warm_up_s: float
 
 
@@ -48,7 +52,12 @@ class Deadlines:
         if cell.key not in self._running:
             before = self._trained.pop(cell.key, 0.0)
             warm_up_s = 0.0 if warm else WARM_UP_S
-            self._running[cell.key] = _Time(self.clock() - before, warm_up_s)
+            self._running[cell.key] = _Time(self.clock(), before, warm_up_s)
+
+    def warmed(self, cell: Cell) -> None:
+        """The worker of a cell has imported what it needs: the cell's time begins now."""
+        before = self._running[cell.key].before_s if cell.key in self._running else 0.0
+        self._running[cell.key] = _Time(self.clock(), before, 0.0)
 
     def pause(self, cell: Cell) -> None:
         """A cell is set aside."""
@@ -63,7 +72,7 @@ class Deadlines:
     def seconds(self, cell: Cell) -> float:
         """How long a cell has trained; 0 for one that has not begun."""
         running = self._running.get(cell.key)
-        return 0.0 if running is None else self.clock() - running.began
+        return 0.0 if running is None else self.clock() - running.began + running.before_s
 
     def is_late(self, cell: Cell) -> bool:
         """Whether a cell has trained longer than it may."""

@@ -15,6 +15,7 @@ from enum import Enum, auto
 from tuner.tracebacks import failure_text
 from tuner.training.globals_internals import set_aside
 from tuner.training.output import Captured, captured
+from tuner.training.started import Started
 from tuner.trial.cells import Cell, Decision, Ending, Outcome, Reported
 from tuner.trial.trial import TrialStopped
 
@@ -25,9 +26,11 @@ Send = Callable[[int, dict[str, float], float], Decision]
 """Carries a report (epoch, metrics, seconds trained) to the study, and its decision back."""
 
 
-class Parking(Enum):
-    """What else is said between a worker and a training that is paused."""
+class Beside(Enum):
+    """What else is said between a worker and its trainer."""
 
+    WARM_UP = auto()
+    WARM = auto()
     PARKED = auto()
     GIVEN_UP = auto()
 
@@ -35,21 +38,34 @@ class Parking(Enum):
 class Trainer:
     """Trains the cells that it is given, one after another, on a thread of its own."""
 
-    def __init__(self, train: Callable[[Cell, Send], Outcome], host: Callable[[], str]) -> None:
-        """`train(cell, send)` carries a cell out; `host` says at which address."""
+    def __init__(
+        self,
+        train: Callable[[Cell, Send], Outcome],
+        host: Callable[[], str],
+        warm_up: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`train(cell, send)` carries a cell out; `host` says at which address; `warm_up` is what
+        can be done ahead of the first cell."""
         self._carry_out = train
         self._host = host
-        self._inbox: queue.SimpleQueue[Cell | Decision | Parking | None] = queue.SimpleQueue()
-        self._outbox: queue.SimpleQueue[Reported | Outcome | Parking] = queue.SimpleQueue()
+        self._warm_up = warm_up
+        self._inbox: queue.SimpleQueue[Cell | Decision | Beside | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[Reported | Outcome | Beside] = queue.SimpleQueue()
         self._said = Captured()
+        self._started = Started()
         self._thread = threading.Thread(target=self._run, name="training", daemon=True)
         self._thread.start()
+
+    def warm_up(self) -> None:
+        """Import ahead of the first cell what it needs."""
+        self._inbox.put(Beside.WARM_UP)
+        self._hear()
 
     def say(self, what: Cell | Decision) -> Reported | Outcome:
         """Give it a cell, or the decision on its last report; what it reports next, or its end."""
         self._inbox.put(what)
         said = self._hear()
-        assert not isinstance(said, Parking)
+        assert not isinstance(said, Beside)
         return said
 
     def park(self) -> None:
@@ -59,14 +75,14 @@ class Trainer:
 
     def give_up(self) -> None:
         """End the training that is parked, whatever it holds, by an exception from its report."""
-        self._inbox.put(Parking.GIVEN_UP)
+        self._inbox.put(Beside.GIVEN_UP)
         self._hear()
 
     def close(self) -> None:
         """End the thread, which has no training."""
         self._inbox.put(None)
 
-    def _hear(self) -> Reported | Outcome | Parking:
+    def _hear(self) -> Reported | Outcome | Beside:
         while True:
             try:
                 return self._outbox.get(timeout=ALIVE_S)
@@ -81,15 +97,21 @@ class Trainer:
             cell = self._inbox.get()
             if cell is None:
                 return
+            if cell is Beside.WARM_UP:
+                self._warm_up()
+                self._outbox.put(Beside.WARM)
+                continue
             assert isinstance(cell, Cell)
             try:
                 outcome = self._train(cell)
             except BaseException as error:  # noqa: BLE001  # it ends this cell, not the worker
                 outcome = Outcome(Ending.RAISED, failure_text(error))
+            self._started.end()
             self._outbox.put(replace(outcome, host=self._host()))
             clear_worker()  # while the driver finds the next cell
 
     def _train(self, cell: Cell) -> Outcome:
+        self._started = Started()
         with captured() as self._said:
             outcome = self._carry_out(cell, self._send)
         return replace(outcome, log=self._said.text)
@@ -99,10 +121,10 @@ class Trainer:
         self._outbox.put((epoch, metrics, time_s))
         answer = self._inbox.get()
         if answer is Decision.PAUSE:
-            with self._said.set_aside(), set_aside():
-                self._outbox.put(Parking.PARKED)
+            with self._said.set_aside(), self._started.set_aside(), set_aside():
+                self._outbox.put(Beside.PARKED)
                 answer = self._inbox.get()
-            if answer is Parking.GIVEN_UP:
+            if answer is Beside.GIVEN_UP:
                 raise TrialStopped
             return Decision.STOP if answer is Decision.STOP else Decision.PAUSE
         assert isinstance(answer, Decision)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.errors import ExperimentError, ResultsError, StudyError
-from tuner.experiment.loading import Source, load_source
+from tuner.experiment.loading import load_source
 from tuner.files import put_bytes
 from tuner.models.trust import Ask, check_trust
-from tuner.store.study_json import read_study_json
+from tuner.store.study_json import StudyFile
 
 if TYPE_CHECKING:
     import keras
@@ -72,7 +72,7 @@ def save_model(study: Path, model: keras.Model) -> None:
 
 def load_model(study: Path, *, trust: bool = False, ask: Ask | None = None) -> keras.Model:
     """A study's refitted model, not compiled. Raises StudyError if safe mode refuses it."""
-    source = Source(**read_study_json(study)["source"])
+    source = StudyFile.read(study).source
     file = study / MODEL_FILE
     if not file.is_file():
         raise StudyError(f"{study} holds no {MODEL_FILE} yet; run `tuner refit {study}` first")

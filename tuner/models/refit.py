@@ -20,7 +20,7 @@ from tuner.data.datasets import load as load_dataset
 from tuner.data.splits import SEED_LIMIT, Data, Part, Splits, cell_data
 from tuner.errors import ExperimentError, SearchSpaceError, StudyError, TunerError
 from tuner.experiment.experiment import Experiment, KerasModel
-from tuner.experiment.loading import Loaded, Source
+from tuner.experiment.loading import Loaded
 from tuner.experiment.loading import load as load_experiment
 from tuner.experiment.settle import last_epoch
 from tuner.files import put_bytes
@@ -31,7 +31,8 @@ from tuner.results.results import Results
 from tuner.results.results import load as load_results
 from tuner.search_space.space import SearchSpace
 from tuner.store.layout import FILES_FOLDER
-from tuner.store.study_json import check_dataset
+from tuner.store.resume_checks import check_dataset
+from tuner.store.study_json import FUNCTION, StudyFile, stored_dataset
 from tuner.tracebacks import failure_text
 from tuner.trial.cells import Cell, Decision
 from tuner.trial.trial import Trial, TrialStopped
@@ -89,7 +90,7 @@ def refit(
     _check("seed", seed, 0)
     results = load_results(path)
     if experiment is None:
-        check_trust(Source(**results.study["source"]), results.path, trust=trust, ask=ask)
+        check_trust(results.study.source, results.path, trust=trust, ask=ask)
     settled = _settled(results.study, experiment, data)
     number = _trial_number(results, trial)
     point = _point(results, number, params or {}, epochs)
@@ -154,9 +155,9 @@ def _check(name: str, value: int | None, least: int) -> None:
         raise StudyError(f"{name} {value} must be a whole number of at least {least}, below 2**32")
 
 
-def _settled(study: Mapping[str, Any], given: Experiment | None, data: str | None) -> Experiment:
+def _settled(study: StudyFile, given: Experiment | None, data: str | None) -> Experiment:
     """The experiment that the study ran, with its fields and space as stored."""
-    source = Source(**study["source"])
+    source = study.source
     if given is not None:
         loaded = Loaded(given, source)
     elif source.kind == "object":
@@ -167,14 +168,13 @@ def _settled(study: Mapping[str, Any], given: Experiment | None, data: str | Non
     else:
         file = source.kind == "file"
         loaded = load_experiment(source.where if file else f"{source.where}:{source.attribute}")
-    stored = {name: value for name, value in study["experiment"].items() if name != "name"}
-    if stored["dataset"] == "function":
+    stored = study.experiment.options()
+    if stored["dataset"] == FUNCTION:
         stored["dataset"] = loaded.data or loaded.experiment.dataset
     if data is not None:
         stored["dataset"] = data
     declared = SearchSpace(loaded.experiment.space)
-    space = SearchSpace.from_json(study["space"], like=declared)
-    return replace(loaded.experiment, **stored, space=space)
+    return replace(loaded.experiment, **stored, space=study.settled_space(like=declared))
 
 
 def _trial_number(results: Results, trial: int | None) -> int:
@@ -182,7 +182,9 @@ def _trial_number(results: Results, trial: int | None) -> int:
         return trial
     if results.best is None:
         raise StudyError(
-            f"{results.path} has no COMPLETE trial to refit", field="trial", way_out="name one"
+            f"no trial of {results.path} has a value to choose it by",
+            field="trial",
+            way_out="name one",
         )
     return int(results.best["trial"])
 
@@ -212,20 +214,20 @@ def _trained_epochs(results: Results, number: int, limit: int | None) -> int | N
 
     None for a trial that has no value, or was stopped and counts by its last one: it trains all.
     """
-    study = results.study["experiment"]
+    study = results.study.experiment
     row = results.trials[results.trials["trial"] == number].iloc[0]
     chosen_epoch = row.get("best_epoch")
     if chosen_epoch is not None and chosen_epoch == chosen_epoch:  # else null: folds differ in it
-        whole = study["value"] != "best" and row["state"] != "COMPLETE"
+        whole = study.value != "best" and row["state"] != "COMPLETE"
         return None if whole or (limit and chosen_epoch >= limit) else int(chosen_epoch)
     reports = results.reports[results.reports["trial"] == number]
     if row["state"] != "COMPLETE" or reports.empty:
         return None
     by_fold = reports.groupby("fold")
     last = by_fold["epoch"].max()
-    if study["value"] == "best":
-        values = by_fold[study["metric"]]
-        rows = values.idxmin() if study["direction"] == "minimize" else values.idxmax()
+    if study.value == "best":
+        values = by_fold[study.metric]
+        rows = values.idxmin() if study.direction == "minimize" else values.idxmax()
         chosen = reports.loc[rows, "epoch"]
     else:
         chosen = last
@@ -292,22 +294,15 @@ def _trained(settled: Experiment, trial: Trial) -> keras.Model:
 # ------------------------------------------------------------------------------- the files
 
 
-def _write(done: Refit, study: Mapping[str, Any], dataset: Dataset) -> None:
+def _write(done: Refit, study: StudyFile, dataset: Dataset) -> None:
     content = {
         "trial": done.trial,
         "params": done.params,
         "epochs": done.epochs,
         "seed": done.seed,
         "metrics": done.metrics,
-        "dataset": {
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "train": len(dataset.x_train),
-            "test": len(dataset.x_test),
-            "labels": None if dataset.classes is None else list(dataset.classes),
-            "done": list(dataset.done),
-        },
-        "versions": study["versions"],
+        "dataset": stored_dataset(dataset).model_dump(),
+        "versions": study.versions,
         "created_at": datetime.now(UTC).isoformat(),
     }
     put_bytes(done.path / REFIT_FILE, json.dumps(content, indent=2).encode() + b"\n")

@@ -14,7 +14,8 @@ from tuner.errors import ResultsError
 from tuner.search_space.space import SearchSpace
 from tuner.store.damage import reading
 from tuner.store.layout import PARAM_PREFIX, REPORTS_FOLDER, TRIALS_FILE
-from tuner.store.study_json import read_study_json
+from tuner.store.ranking import may_be_best
+from tuner.store.study_json import StudyFile
 from tuner.store.uris import is_uri
 
 
@@ -22,12 +23,12 @@ from tuner.store.uris import is_uri
 class Results:
     """A study's results.
 
-    `study` is study.json; `trials` has one row a trial and `reports` one row a report, with the
-    columns of `tuner.store.layout` (times in seconds, memory in MB).
+    `study` is study.json, field by field; `trials` has one row a trial and `reports` one row a
+    report, with the columns of `tuner.store.layout` (times in seconds, memory in MB).
     """
 
     path: Path
-    study: dict[str, Any]
+    study: StudyFile
     trials: pd.DataFrame
     reports: pd.DataFrame
 
@@ -35,19 +36,23 @@ class Results:
     def best(self) -> pd.Series | None:
         """The row of the best trial (the earliest of equals); None if there is none.
 
-        As a run itself says it: in a search the best of all that have a value, stopped ones too;
-        where every point gets all its epochs, the best COMPLETE one.
+        As a run itself says it: the best of all that have a value on all of their folds, stopped
+        ones too.
         """
         with reading(self.path):
-            experiment = self.study["experiment"]
-            states = ["COMPLETE"]
-            if experiment["mode"] == "search":
-                states += ["STOPPED", "RUNNING"]
-            of = self.trials[self.trials["state"].isin(states) & self.trials["value"].notna()]
-            if of.empty:
-                return None
-            rising = experiment["direction"] == "minimize"
-            return of.sort_values(["value", "trial"], ascending=[rising, True]).iloc[0]
+            of = self.ranked()
+            return of.iloc[0] if of["ranks"].any() else None
+
+    def ranked(self) -> pd.DataFrame:
+        """The trials, the best first; behind those that rank (bool `ranks`) the others."""
+        experiment = self.study.experiment
+        cells = pd.Series(experiment.cells, index=self.trials.index)
+        ranks = may_be_best(self.trials, self.reports, cells)
+        return self.trials.assign(ranks=ranks).sort_values(
+            ["ranks", "value", "trial"],
+            ascending=[False, experiment.direction == "minimize", True],
+            na_position="last",
+        )
 
     @property
     def best_params(self) -> dict[str, Any]:
@@ -63,7 +68,7 @@ class Results:
                 raise ResultsError(
                     f"{self.path} has no trial {trial}; it has 0 to {len(self.trials) - 1}"
                 )
-            return row_params(SearchSpace.from_json(self.study["space"]), rows.iloc[0])
+            return row_params(self.study.settled_space(), rows.iloc[0])
 
 
 def load(path: str | Path) -> Results:
@@ -77,7 +82,7 @@ def load(path: str | Path) -> Results:
 
         folder = local_copy(str(path))
     with reading(folder):
-        study = read_study_json(folder)
+        study = StudyFile.read(folder)
         return Results(
             path=folder,
             study=study,

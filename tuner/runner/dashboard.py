@@ -21,7 +21,8 @@ from tuner.runner.guarded import guarded
 from tuner.store.damage import reading
 from tuner.store.layout import JOURNAL_FILE
 from tuner.store.ledger import shown_url, unreachable
-from tuner.store.study_json import read_study_json, resumed_storage
+from tuner.store.resume_checks import resumed_storage
+from tuner.store.study_json import StudyFile
 
 
 class _ReadOnly(JournalFileBackend):
@@ -37,7 +38,7 @@ def watched_storage(study_dir: Path, storage: str | None) -> BaseStorage:
     Raises ResultsError where no study is, and StudyError where its ledger cannot be opened.
     """
     with reading(study_dir):
-        url = resumed_storage(read_study_json(study_dir), storage)
+        url = resumed_storage(StudyFile.read(study_dir).storage, storage)
         if url is not None:
             return _watched_database(url)
         journal = study_dir / JOURNAL_FILE

@@ -120,7 +120,7 @@ def _best_of(path: Path, space: SearchSpace) -> Mapping[str, Any]:
 
     best = load(path).best_params
     if not best:
-        raise SearchSpaceError(f"{path}: the study has no COMPLETE trial", field="enqueue")
+        raise SearchSpaceError(f"{path}: no trial of the study has a value", field="enqueue")
     return {name: value for name, value in best.items() if name in space}
 
 

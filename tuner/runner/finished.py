@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.experiment.settle import last_epoch
 from tuner.runner.display import Display, params_text
 from tuner.store.layout import REPORTS_FOLDER, TRIALS_FILE
+from tuner.study.record import Record
 from tuner.study.study import Study
 from tuner.trial.cells import State
 
@@ -81,6 +82,8 @@ class Finished:
             else {
                 "trial": best.trial,
                 "value": best.value,
+                "state": str(best.state),
+                "epoch": best.best_epoch,
                 "params": self.study.space.encode(best.params),
             },
             "epochs_trained": trained,
@@ -100,10 +103,10 @@ class Finished:
         best = self.study.best()
         states = ", ".join(f"{n} {state}" for state, n in sorted(self.study.counts().items()))
         if best is None:
-            display.line("no trial is COMPLETE, so there is no best one")
+            display.line("no trial has a value on all of its folds, so there is no best one")
         else:
             metric = self.study.experiment.metric
-            display.line(f"best: trial {best.trial}, {metric} {best.value:.4f}")
+            display.line(f"best: trial {best.trial}, {metric} {best.value:.4f}{_when(best)}")
             display.line(f"  {params_text(best.params)}")
         display.line(f"{len(self.study.records)} trials in {self.seconds:.0f} s: {states}")
         trained, saved = self.epochs
@@ -132,3 +135,9 @@ class Finished:
         display.line("\n  import pandas as pd")
         display.line(f'  trials = pd.read_parquet("{self.place}/{TRIALS_FILE}")')
         display.line(f'  reports = pd.read_parquet("{self.place}/{REPORTS_FOLDER}")')
+
+
+def _when(best: Record) -> str:
+    """The epoch of a trial's value, and whether it was stopped there."""
+    epoch = "" if best.best_epoch is None else f" at epoch {best.best_epoch}"
+    return f"{epoch}; it was stopped early" if best.state is State.STOPPED else epoch

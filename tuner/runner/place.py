@@ -24,7 +24,8 @@ from tuner.store.folder import (
 )
 from tuner.store.ledger import shown_url
 from tuner.store.mirror import Mirror
-from tuner.store.study_json import STORAGE, read_study_json, resumed, resumed_storage, study_name
+from tuner.store.resume_checks import STORAGE, resumed, resumed_storage
+from tuner.store.study_json import StudyFile
 from tuner.store.uris import is_uri
 
 
@@ -32,21 +33,23 @@ from tuner.store.uris import is_uri
 class Place:
     """A study's folder, and its copy at a URI (`mirror`) where it has one.
 
-    `content` is what study.json said, or is going to say, before the run; `storage` the URL of the
-    ledger, with its password.
+    `kept` is what study.json said before the run, None where the study is new. `name` is the
+    study's in its ledger, kept when its folder is renamed; `enqueued` are the points that it tries
+    first; `storage` is the URL of the ledger, with its password.
     """
 
     path: Path
     mirror: Mirror | None
     settled: Experiment
-    content: dict[str, Any]
+    name: str
+    enqueued: list[dict[str, Any]]
     storage: str | None
-    new: bool
+    kept: StudyFile | None = None
 
     @property
-    def name(self) -> str:
-        """The study's name in its ledger."""
-        return study_name(self.content, self.path)
+    def new(self) -> bool:
+        """Whether the study has not begun."""
+        return self.kept is None
 
     @property
     def shown(self) -> str:
@@ -80,9 +83,9 @@ def find_place(
         path = new_study_path(results, name, request.study)
         points = first_points(settled, request.enqueue, say)
         storage = request.storage or os.environ.get(STORAGE) or None
-        shown = None if storage is None else shown_url(storage)
-        content = {"name": path.name, "enqueued": points, "storage": shown}
-        return Place(path, mirror, settled, content, storage, new=True)
+        if storage is not None:
+            shown_url(storage)  # refuses one that is no URL
+        return Place(path, mirror, settled, path.name, points, storage)
     if request.enqueue is not None:
         raise StudyError(
             "points are queued when a study is new, and this one has begun",
@@ -92,15 +95,20 @@ def find_place(
     path = existing_study_path(results, name, request.study)
     if mirror is not None:
         mirror.fetch(path)
-    content, settled, storage = reopened(path, loaded, overrides, request.storage)
-    return Place(path, mirror, settled, content, storage, new=False)
+    return reopened(path, mirror, loaded, overrides, request.storage)
 
 
 def reopened(
-    path: Path, loaded: Loaded, overrides: Mapping[str, Any], storage: str | None
-) -> tuple[dict[str, Any], Experiment, str | None]:
-    """What a study's folder says that it goes on with: study.json, experiment, ledger's URL."""
+    path: Path,
+    mirror: Mirror | None,
+    loaded: Loaded,
+    overrides: Mapping[str, Any],
+    storage: str | None,
+) -> Place:
+    """The place of a study that goes on, as its folder says. Raises ResultsError, StudyError."""
     with reading(path):
-        content = read_study_json(path)
-        study_name(content, path)
-        return content, resumed(loaded, content, overrides), resumed_storage(content, storage)
+        kept = StudyFile.read(path)
+        kept.check_format(path)
+        settled = resumed(loaded, kept, overrides)
+        url = resumed_storage(kept.storage, storage)
+        return Place(path, mirror, settled, kept.name, kept.enqueued, url, kept)

@@ -29,7 +29,8 @@ from tuner.store.ledger import Ledger, journal_storage, url_storage
 from tuner.store.log import Damaged, cut_unfinished, lines
 from tuner.store.parquet import put_parquet, read_parquet
 from tuner.store.reports_table import ReportStore, read_entry, read_part
-from tuner.store.study_json import read_study_json, resumed_storage, study_name
+from tuner.store.resume_checks import resumed_storage
+from tuner.store.study_json import StudyFile
 from tuner.store.trials_table import trials_table
 from tuner.study.attempts import lay_aside
 from tuner.study.record import Record
@@ -51,12 +52,12 @@ def repair(study_dir: Path, storage: str | None = None) -> list[str]:
     changes anything.
     """
     with reading(study_dir):
-        content = read_study_json(study_dir)
-        url = resumed_storage(content, storage)
+        kept = StudyFile.read(study_dir)
+        kept.check_format(study_dir)
+        url = resumed_storage(kept.storage, storage)
     if url is None and not (study_dir / JOURNAL_FILE).is_file():
         raise ResultsError(f"{study_dir} has no {JOURNAL_FILE}, of which its tables are made")
-    experiment = _experiment(content, study_dir)
-    name = study_name(content, study_dir)
+    experiment, name = _experiment(kept, study_dir), kept.name
     with locked(study_dir), ledger_locked(url, name), _keeping(study_dir), reading(study_dir):
         said = []
         if url is None and (cut := cut_unfinished(study_dir / JOURNAL_FILE)):
@@ -142,15 +143,15 @@ def _copy(file: Path, copy: Path) -> None:
         shutil.copyfileobj(old, new)
 
 
-def _experiment(content: dict[str, Any], study_dir: Path) -> Experiment:
+def _experiment(kept: StudyFile, study_dir: Path) -> Experiment:
     """What study.json says of the experiment; its function is not there, and not needed."""
 
     def not_here(trial: Any) -> None:
         raise ResultsError("a repair trains nothing")
 
     try:
-        stored = {**content["experiment"], "dataset": None, "objective": not_here}
-        return Experiment(**{**stored, "space": SearchSpace.from_json(content["space"])})
+        stored = kept.experiment.options() | {"dataset": None, "objective": not_here}
+        return Experiment(kept.experiment.name, kept.settled_space(), **stored)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultsError(
             f"{study_dir / STUDY_FILE} is none that tuner wrote: {type(error).__name__} {error}"

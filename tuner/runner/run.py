@@ -38,10 +38,11 @@ from tuner.store.damage import reading
 from tuner.store.database_lock import ledger_locked
 from tuner.store.folder import locked
 from tuner.store.layout import FILES_FOLDER, JOURNAL_FILE, REPORT_LOG_FILE
-from tuner.store.ledger import Ledger, journal_storage, url_storage
+from tuner.store.ledger import Ledger, journal_storage, shown_url, url_storage
 from tuner.store.log import cut_unfinished
 from tuner.store.mirror import mirrored
-from tuner.store.study_json import check_dataset, describe, write_study_json
+from tuner.store.resume_checks import check_dataset
+from tuner.store.study_json import StoredExperiment, StudyFile, describe
 from tuner.store.tables import Recorder
 from tuner.store.tensorboard import EventFiles
 from tuner.store.write_errors import writing
@@ -131,27 +132,43 @@ class Opened:
         splits = splits_of(self.settled)
         job = Job(self.settled, self.loaded.source, splits, self.dataset, files)
         engine = choose(job, self.runtime)
-        why = self.place.content.setdefault("engine_because", engine.why)
-        return replace(engine, why=why)
+        kept = self.place.kept
+        return replace(engine, why=kept.engine_because) if kept and kept.engine_because else engine
 
     def keep(self, engine: Chosen) -> Study:
         """Write study.json, and open the study that it describes."""
         path = self.place.path
         self.display.line(f"engine: {engine}")
         self.settled = replace(self.settled, engine=engine.name, lanes=engine.lanes)
-        described = describe(self.loaded, self.settled, self.dataset)
-        if not self.place.new:
-            described = {"experiment": described["experiment"]}
+        described = self._described(engine.why)
         for name in (JOURNAL_FILE, REPORT_LOG_FILE):
             if cut := cut_unfinished(path / name):
                 self.display.line(f"{path / name}: cut {cut} bytes that the last run left")
         with writing(path):
-            write_study_json(path, {**self.place.content, **described})
+            described.write(path)
             self.study = open_study(self.settled, self.place)
             if (store := self.study.recorder.store) is not None:
                 for line in lost_reports(self.study.records, store):
                     self.display.line(line)
         return self.study
+
+    def _described(self, why: str) -> StudyFile:
+        """What study.json says from now on: a resume changes its experiment alone."""
+        place, kept = self.place, self.place.kept
+        if kept is not None:
+            changed = StoredExperiment.of(self.settled).model_dump()
+            return kept.model_copy(
+                update={"experiment": kept.experiment.model_copy(update=changed)}
+            )
+        return describe(
+            self.loaded,
+            self.settled,
+            self.dataset,
+            name=place.name,
+            enqueued=place.enqueued,
+            storage=None if place.storage is None else shown_url(place.storage),
+            engine_because=why,
+        )
 
     def drive(self, study: Study, engine: Chosen) -> None:
         """Run the study on its engine, and leave its tables whole however that ends."""
@@ -213,8 +230,8 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
             if dataset is not None and dataset.done:
                 display.line(f"data: {'; '.join(dataset.done)}")
-            if not place.new:
-                check_dataset(place.content, dataset)
+            if place.kept is not None:
+                check_dataset(place.kept, dataset)
             check_data(settled, dataset)
             job = Opened(place, loaded, settled, runtime, dataset, display)
             yield job
@@ -239,7 +256,7 @@ def open_study(settled: Experiment, place: Place) -> Study:
         if settled.tensorboard:
             events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
         recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
-        study = Study(settled, ledger, recorder=recorder, enqueued=place.content["enqueued"])
+        study = Study(settled, ledger, recorder=recorder, enqueued=place.enqueued)
         restore(study)
         study.save()
     return study

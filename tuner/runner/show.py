@@ -27,11 +27,11 @@ def show_study(path: str | Path, top: int, console: Console) -> None:
 
 
 def _show_study(results: Results, top: int, console: Console) -> None:
-    experiment = results.study["experiment"]
+    experiment = results.study.experiment
     _print(
         console,
-        f"{results.study['name']}: {experiment['mode']} by {experiment['sampler']} + "
-        f"{experiment['scheduler']}, {experiment['direction']} {experiment['metric']}",
+        f"{results.study.name}: {experiment.mode} by {experiment.sampler} + "
+        f"{experiment.scheduler}, {experiment.direction} {experiment.metric}",
     )
     if results.trials.empty:
         console.print("no trial yet")
@@ -62,8 +62,8 @@ def show_trial(path: str | Path, trial: int, console: Console) -> None:
 def _show_trial(results: Results, trial: int, console: Console) -> None:
     params = results.params(trial)
     row = results.trials[results.trials["trial"] == trial].iloc[0]
-    metric = results.study["experiment"]["metric"]
-    _print(console, f"trial {trial} of {results.study['name']}: {row['state']}")
+    metric = results.study.experiment.metric
+    _print(console, f"trial {trial} of {results.study.name}: {row['state']}")
     _print(
         console, f"  {metric} {_number(row['value'])}, attempt {row['attempt']}, seed {row['seed']}"
     )
@@ -71,6 +71,8 @@ def _show_trial(results: Results, trial: int, console: Console) -> None:
     for name, value in params.items():
         _print(console, f"  {name} = {value}")
     reports = results.reports[results.reports["trial"] == trial]
+    if reason := last_reason(reports):
+        _print(console, f"  {reason}")
     if metric in reports:
         for fold, rows in reports.groupby("fold"):
             values = rows.sort_values("epoch")[metric].dropna()
@@ -79,6 +81,15 @@ def _show_trial(results: Results, trial: int, console: Console) -> None:
                 _print(console, f"  {metric}, fold {fold}: {sparkline(list(values))} {ends}")
     if row["error"] is not None and not pd.isna(row["error"]):
         _print(console, f"\n{row['error']}")
+
+
+def last_reason(reports: pd.DataFrame) -> str | None:
+    """The last decision of which the reports keep a reason, in a line; None where none does."""
+    if "why" not in reports or not reports["why"].fillna("").any():
+        return None
+    last = reports[reports["why"].fillna("") != ""].sort_values("order").iloc[-1]
+    fold = f", fold {last['fold']}" if reports["fold"].nunique() > 1 else ""
+    return f"{last['decision']} at epoch {last['epoch']}{fold}: {last['why']}"
 
 
 def sparkline(values: Sequence[float], width: int = 60) -> str:
@@ -104,22 +115,15 @@ def _print(console: Console, text: str) -> None:
 
 def saved_epochs(results: Results) -> int:
     """Epochs that STOPPED and DIVERGED trials did not train, of those their budget allowed."""
-    trials, experiment = results.trials, results.study["experiment"]
-    if PARAM_PREFIX + "epochs" not in trials:
-        return 0
-    cells = experiment["folds"] * experiment["repeats"] if experiment["mode"] == "cv" else 1
-    ended = trials[trials["state"].isin(["STOPPED", "DIVERGED"])]
-    return int((ended[PARAM_PREFIX + "epochs"] * cells - ended["epochs"]).sum())
+    trials, experiment = results.trials, results.study.experiment
+    own = trials["state"].isin(["STOPPED", "DIVERGED"]) & trials["shared_with"].isna()
+    ended = trials[own]
+    limit = ended.get(PARAM_PREFIX + "epochs", pd.Series(experiment.epochs, ended.index))
+    return int((limit.astype("float64") * experiment.cells - ended["epochs"]).sum())
 
 
 def _leaderboard(results: Results, top: int) -> Table:
-    rising = results.study["experiment"]["direction"] == "minimize"
-    best_first = results.trials.sort_values(
-        ["value", "trial"], ascending=[rising, True], na_position="last"
-    )
-    # COMPLETE trials rank; a stopped one's value is that of fewer epochs.
-    rank = best_first["state"].map(lambda state: state != "COMPLETE")
-    shown = best_first.loc[rank.sort_values(kind="stable").index].head(top)
+    shown = results.ranked().head(top)
     params = [name for name in shown.columns if name.startswith(PARAM_PREFIX)]
     table = Table(box=None, pad_edge=False)
     for name in ("trial", "state", "value", "epochs", "seconds"):

@@ -27,7 +27,7 @@ from tuner.store.layout import (
     TRIALS_FILE,
 )
 from tuner.store.links import check_links
-from tuner.store.study_json import read_study_json
+from tuner.store.study_json import StudyFile
 
 RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray's job tool in what it runs."""
@@ -79,7 +79,7 @@ def existing_study_path(results: Path, experiment: str | None, name: str | None)
         raise StudyError(
             f"no study of {experiment!r} in {results} to resume; {_studies_line(results)}"
         )
-    return max(ours, key=lambda path: read_study_json(path)["created_at"])
+    return max(ours, key=lambda path: StudyFile.read(path).created_at)
 
 
 def _numbered(results: Path, experiment: str) -> Iterator[tuple[int, Path]]:

@@ -26,7 +26,7 @@ MARK_FILE = "mirror.json"
 FILES_FOLDER = "files"
 LOGS_FOLDER = "logs"
 TENSORBOARD_FOLDER = "tensorboard"
-FORMAT = 2
+FORMAT = 3
 """The version of this layout, `format` in study.json."""
 
 PARAM_PREFIX = "param_"

@@ -1,213 +1,253 @@
-"""What study.json says of a run, and how a resumed run is checked against it."""
+"""study.json: what a run was asked for. One frozen record, read and written here alone.
+
+What a file holds beside the fields below is kept, and written again by a resume. A file of an
+earlier format is brought to today's as it is read; one of a later format can be looked at as far as
+its fields are known, and not be gone on with: `check_format`.
+"""
 
 from __future__ import annotations
 
 import json
-import os
+import re
 import shlex
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tuner.data.datasets import Dataset
-from tuner.errors import ResultsError, StudyError
-from tuner.experiment.experiment import FREE_FIELDS, Experiment
-from tuner.experiment.loading import Loaded
-from tuner.experiment.settle import settle
+from tuner.errors import ResultsError
+from tuner.experiment.experiment import Experiment
+from tuner.experiment.loading import Loaded, Source
+from tuner.experiment.settle import scheduler_of
 from tuner.files import put_bytes
+from tuner.options import options_of
 from tuner.search_space.space import SearchSpace
 from tuner.shown import redacted
 from tuner.store.layout import FORMAT, STUDY_FILE
-from tuner.store.ledger import shown_url
 from tuner.store.study_upgrades import upgraded
 
 LIBRARIES = ("ray", "optuna", "tensorflow", "keras", "numpy", "scikit-learn", "pandas")
-STORAGE = "TUNER_STORAGE"
-"""Where the environment may hold the ledger's URL: the words of a command are seen by everybody."""
-NAMED = ("sampler", "scheduler", "engine")
-"""Fields that take a name or an object; of an object its repr is stored."""
-_NOT_STORED = ("name", "space", "objective")
+FUNCTION = "function"
+"""What stands for a dataset that a function makes."""
+_NEEDED = ("metric", "direction", "mode", "sampler", "scheduler", "engine", "seed")
+"""Options without which no table can be understood; another that lacks has its default."""
 
 
-def describe(loaded: Loaded, settled: Experiment, dataset: Dataset | None) -> dict[str, Any]:
-    """The content of study.json, but for the study's name."""
-    return {
-        "experiment": {"name": settled.name, **_stored_fields(settled)},
-        "source": asdict(loaded.source),
-        "space": SearchSpace(settled.space).as_json(),
-        "declared_space": SearchSpace(loaded.experiment.space).as_json(),
-        "dataset": None
-        if dataset is None
-        else {
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "train": len(dataset.x_train),
-            "test": len(dataset.x_test),
-            "classes": dataset.n_classes,
-            "labels": None if dataset.classes is None else list(dataset.classes),
-            "done": list(dataset.done),
-        },
-        "versions": {name: version(name) for name in ("tuner", *LIBRARIES)},
-        "python": sys.version.split()[0],
-        "command": shlex.join(["python", "-m", "tuner", *map(redacted, sys.argv[1:])]),
-        "created_at": datetime.now(UTC).isoformat(),
-    }
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow")
 
 
-def _stored_fields(experiment: Experiment) -> dict[str, Any]:
-    stored = {}
-    for field in fields(Experiment):
-        if field.name not in _NOT_STORED:
-            value = getattr(experiment, field.name)
-            if field.name in NAMED and not isinstance(value, str):
-                value = repr(value)  # an object: what it says of itself, options and all
-            stored[field.name] = "function" if callable(value) else value
-    return stored
+class StoredExperiment(_Record, strict=True):
+    """An Experiment's options as they were settled; of an object or a function, what it is called.
 
-
-def resumed(loaded: Loaded, content: Mapping[str, Any], overrides: Mapping[str, Any]) -> Experiment:
-    """The settled experiment that a study goes on with.
-
-    Everything comes from study.json; only trials, limits and resources may change. Raises
-    StudyError naming whatever else differs.
+    Those that somebody reads by name are declared here; the others stand beside them.
     """
-    stored = {name: v for name, v in content["experiment"].items() if name != "name"}
-    if content["declared_space"] != SearchSpace(loaded.experiment.space).as_json():
-        raise StudyError(_space_difference(content["declared_space"], loaded.experiment))
-    if content["experiment"]["name"] != loaded.experiment.name:
-        raise StudyError(
-            f"the study is one of {content['experiment']['name']!r}, "
-            f"not of {loaded.experiment.name!r}"
-        )
-    if stored["dataset"] == "function":
-        stored["dataset"] = loaded.experiment.dataset
-    stored |= _objects(stored, loaded.experiment, overrides)
-    if "space" in overrides:
-        again = settle(loaded.experiment, {**stored, "space": overrides["space"]})
-        if SearchSpace(again.space).as_json() != content["space"]:
-            raise StudyError(
-                "a resumed study cannot change it",
-                field="space",
-                way_out="start a new study instead",
-            )
-    overrides = dict(overrides)
-    if overrides.get("engine") == "auto":  # which it was is decided
-        del overrides["engine"]
-    for name, given in overrides.items():
-        if name not in FREE_FIELDS and name != "space" and given != stored[name]:
-            raise StudyError(
-                f"a resumed study cannot change it from {stored[name]!r} to {given!r}; "
-                "only trials, limits and resources may change",
-                field=name,
-                way_out="start a new study instead",
-            )
-    free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
-    settled = replace(loaded.experiment, **{**stored, **free})
-    space = SearchSpace.from_json(content["space"], like=SearchSpace(loaded.experiment.space))
-    return replace(settled, space=space)
+
+    name: str
+    metric: str
+    direction: str
+    mode: str
+    sampler: str
+    scheduler: str
+    engine: str
+    seed: int
+    value: str | None
+    dataset: str | None
+    validation: str
+    folds: int
+    repeats: int
+    epochs: int | None
+    eta: int
+    min_epochs: int
+    description: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given  # its reader says what it should be
+        options = {one.name: one.default for one, _ in options_of(Experiment)}
+        return {n: v for n, v in options.items() if n not in _NEEDED} | dict(given)
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> Self:
+        """What is kept of an experiment."""
+        stored = {}
+        for one, rule in options_of(Experiment):
+            value = getattr(experiment, one.name)
+            if rule.objects:
+                value = said(value)
+            stored[one.name] = FUNCTION if callable(value) else value
+        return cls.model_validate({"name": experiment.name, **stored})
+
+    def options(self) -> dict[str, Any]:
+        """The options of an Experiment, as they are stored."""
+        known = {one.name for one, _ in options_of(Experiment)}
+        return {name: value for name, value in self.model_dump().items() if name in known}
+
+    @property
+    def cells(self) -> int:
+        """How many cells a trial has."""
+        return self.folds * self.repeats if self.mode == "cv" else 1
 
 
-def _objects(
-    stored: Mapping[str, Any], experiment: Experiment, overrides: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The objects that the study began with, by field: given again, or in the experiment's file."""
-    found = {}
-    for name in NAMED:
-        for given in (overrides.get(name), getattr(experiment, name)):
-            if not isinstance(given, str | None) and repr(given) == stored[name]:
-                found[name] = given
-                break
-    return found
+class StoredDataset(_Record, strict=True):
+    """The data that a study was run on; `train` and `test` count samples."""
+
+    name: str
+    fingerprint: str
+    train: int
+    test: int
+    classes: int | None = None
+    labels: list[Any] | None = None
+    done: list[str] = Field(default_factory=list)
 
 
-def study_name(content: Mapping[str, Any], path: Path) -> str:
-    """The study's name in its ledger, which its folder keeps when it is renamed or moved."""
-    name = content.get("name", path.name)
-    if not isinstance(name, str) or not name:
-        raise ResultsError(f"{path / STUDY_FILE}: name is {name!r}, and should be a text")
-    return name
+class StoredScheduler(_Record, strict=True):
+    """What a scheduler says of itself."""
+
+    has_rungs: bool = False
+    pauses: bool = False
 
 
-def resumed_storage(content: Mapping[str, Any], given: str | None) -> str | None:
-    """The storage URL to resume on. A password is never stored: that URL is given again.
+class StudyFile(_Record):
+    """What study.json says of a run. `source` is data here: reading it runs no code.
 
-    Or it stands in the environment, in TUNER_STORAGE.
+    `space` is the space as it was settled, `declared_space` as the experiment's file has it.
+    `storage` is the ledger's URL without its password; None for the journal in the folder.
     """
-    stored: str | None = content["storage"]
-    if given is None:
-        known = os.environ.get(STORAGE)
-        if stored is not None and known and shown_url(known) == stored:
-            return known
-        if stored is not None and "***" in stored:
-            raise StudyError(
-                f"the study's ledger is {stored}",
-                field="storage",
-                way_out=f"give its password too, best in the environment, as {STORAGE}",
+
+    format: int = FORMAT
+    name: str = Field(min_length=1)
+    enqueued: list[dict[str, Any]] = Field(default_factory=list)
+    storage: str | None = None
+    experiment: StoredExperiment
+    scheduler: StoredScheduler = Field(default_factory=StoredScheduler)
+    source: Source
+    space: dict[str, dict[str, Any]]
+    declared_space: dict[str, dict[str, Any]]
+    dataset: StoredDataset | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    python: str = ""
+    command: str = ""
+    created_at: str
+    engine_because: str = ""
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read a study's file. Raises ResultsError if it is missing or broken."""
+        file = folder / STUDY_FILE
+        try:
+            text = file.read_bytes()
+        except FileNotFoundError:
+            raise ResultsError(f"{folder} is no study folder: it has no {STUDY_FILE}") from None
+        except OSError as error:
+            raise ResultsError(f"{file} cannot be read: {error}") from None
+        return cls.parse(text, str(file), folder.name)
+
+    @classmethod
+    def parse(cls, text: bytes, where: str, name: str) -> Self:
+        """The study of a file's text; `name` is its folder's, where it has none of its own.
+
+        Raises ResultsError naming the field that is wrong.
+        """
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise ResultsError(f"{where} cannot be read: {error}") from None
+        content = upgraded(content) if isinstance(content, dict) else {}
+        found = content.get("format")
+        if type(found) is not int or found < 1:
+            raise ResultsError(
+                f"{where} has format {found!r}, and should have a number from 1; it is not whole, "
+                "or nothing that tuner wrote"
             )
-        if stored is not None and not _is_there(stored):
-            raise StudyError(f"the study's ledger, {shown_url(stored)}, is missing")
-        return stored
-    if stored is None or shown_url(given) != stored:
-        raise StudyError(
-            f"the study's ledger is {stored or 'in its folder'}, not {shown_url(given)}",
-            field="storage",
-        )
-    return given
+        try:
+            return cls.model_validate({"name": name, **content})
+        except ValidationError as error:
+            later = f" (its format {found} is later than {FORMAT}, this tuner's)"
+            raise ResultsError(
+                f"{where}: {_first_fault(error)}{later if found > FORMAT else ''}"
+            ) from None
+
+    def write(self, folder: Path) -> None:
+        """Write study.json whole. Raises ResultsError for a study of a later format."""
+        self.check_format(folder)
+        text = json.dumps(self.model_dump(), indent=2)
+        put_bytes(folder / STUDY_FILE, text.encode() + b"\n")
+
+    def check_format(self, folder: Path) -> None:
+        """Raise ResultsError for a later format, of which this tuner may only look at a study."""
+        if self.format > FORMAT:
+            raise ResultsError(
+                f"{folder / STUDY_FILE} has format {self.format}, and this tuner writes format "
+                f"{FORMAT}: it can show, load and report the study, and not change it; "
+                f"take the tuner that wrote it, {self.versions.get('tuner', 'a later one')}"
+            )
+
+    def settled_space(self, like: SearchSpace | None = None) -> SearchSpace:
+        """The space that was searched; choices that are not data come from `like`."""
+        return SearchSpace.from_json(self.space, like=like)
 
 
-def _is_there(url: str) -> bool:
-    """Whether a database may be there: that of a file is never made by what study.json says."""
-    from sqlalchemy import make_url
-
-    shown_url(url)  # says so where it is not one
-    file = make_url(url).database
-    return not url.startswith("sqlite") or (file is not None and Path(file).is_file())
-
-
-def check_dataset(content: Mapping[str, Any], dataset: Dataset | None) -> None:
-    """Raises StudyError if the data are not those that the study began with."""
-    before = (content["dataset"] or {}).get("fingerprint")
-    now = None if dataset is None else dataset.fingerprint
-    if before != now:
-        raise StudyError(
-            f"the dataset's fingerprint is {now}, the study began with {before}; "
-            "resume with the same data"
-        )
-
-
-def _space_difference(before: Mapping[str, Any], experiment: Experiment) -> str:
-    now = SearchSpace(experiment.space).as_json()
-    name = next(n for n in (*before, *now) if before.get(n) != now.get(n))
-    return (
-        f"a resumed study needs the space that it began with; axis {name!r} was "
-        f"{before.get(name)} and is {now.get(name)}"
+def describe(
+    loaded: Loaded,
+    settled: Experiment,
+    dataset: Dataset | None,
+    *,
+    name: str,
+    enqueued: Sequence[dict[str, Any]] = (),
+    storage: str | None = None,
+    engine_because: str = "",
+) -> StudyFile:
+    """What there is to say of a new study."""
+    scheduler = scheduler_of(settled)
+    return StudyFile(
+        name=name,
+        enqueued=list(enqueued),
+        storage=storage,
+        experiment=StoredExperiment.of(settled),
+        scheduler=StoredScheduler(has_rungs=scheduler.has_rungs, pauses=scheduler.pauses),
+        source=loaded.source,
+        space=SearchSpace(settled.space).as_json(),
+        declared_space=SearchSpace(loaded.experiment.space).as_json(),
+        dataset=None if dataset is None else stored_dataset(dataset),
+        versions={name: version(name) for name in ("tuner", *LIBRARIES)},
+        python=sys.version.split()[0],
+        command=shlex.join(["python", "-m", "tuner", *map(redacted, sys.argv[1:])]),
+        created_at=datetime.now(UTC).isoformat(),
+        engine_because=engine_because,
     )
 
 
-def write_study_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write study.json whole."""
-    text = json.dumps({"format": FORMAT, **content}, indent=2)
-    put_bytes(path / STUDY_FILE, text.encode() + b"\n")
+def stored_dataset(dataset: Dataset) -> StoredDataset:
+    """What is kept of the data."""
+    return StoredDataset(
+        name=dataset.name,
+        fingerprint=dataset.fingerprint,
+        train=len(dataset.x_train),
+        test=len(dataset.x_test),
+        classes=dataset.n_classes,
+        labels=None if dataset.classes is None else list(dataset.classes),
+        done=list(dataset.done),
+    )
 
 
-def read_study_json(path: Path) -> dict[str, Any]:
-    """Read study.json. Raises ResultsError if it is missing, broken or of another version."""
-    file = path / STUDY_FILE
-    try:
-        content = json.loads(file.read_text())
-    except FileNotFoundError:
-        raise ResultsError(f"{path} is no study folder: it has no {STUDY_FILE}") from None
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{file} cannot be read: {error}") from None
-    content = upgraded(content) if isinstance(content, dict) else {}
-    found = content.get("format")
-    if found != FORMAT:
-        raise ResultsError(
-            f"{file} has format {found!r}, this tuner reads format {FORMAT}; "
-            "open it with the tuner that wrote it"
-        )
-    return content
+def said(given: Any) -> str:
+    """A name; or what an object says of itself, without where it lies in memory."""
+    return given if isinstance(given, str) else re.sub(r" at 0x[0-9a-f]+", "", repr(given))
+
+
+def _first_fault(error: ValidationError) -> str:
+    """The first field that is wrong, in a line."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"{field} is missing; the file is not whole, or nothing that tuner wrote"
+    rule = first["msg"].removeprefix("Input ")
+    return f"{field} is {first['input']!r:.80}, and {rule}"

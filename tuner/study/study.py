@@ -343,14 +343,11 @@ class Study(StudyState):
     def best(self) -> Record | None:
         """The best trial, the earliest of equals; None if there is none.
 
-        In a search it is the best of all that reported, stopped and paused ones too; where every
-        point gets all its epochs, the best COMPLETE one.
+        It is the best of all that have a value on all of their folds, stopped and paused ones too.
         """
-        states = {State.COMPLETE}
-        if self.experiment.mode == "search":
-            states |= {State.STOPPED, State.RUNNING}
         with self._lock:
-            valued = [(r.value, r) for r in self.records if r.state in states]
+            whole = [r for r in self.records if sum(map(bool, r.curves.values())) == self.cells]
+            valued = [(r.value, r) for r in whole]
             known = [(self.sign * value, r.trial, r) for value, r in valued if value is not None]
             return min(known, default=(0.0, 0, None))[2]
 

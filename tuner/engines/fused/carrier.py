@@ -11,7 +11,7 @@ from typing import Any
 import ray
 
 from tuner.engines.contract import Ended, Event, Reported
-from tuner.engines.duties import WARM_UP_S, Deadlines, Places
+from tuner.engines.duties import FIRST_S, Deadlines, Places
 from tuner.engines.fused.crew import Crew, Worker
 from tuner.engines.fused.messages import Began, Finished, Message, checkpoint_of
 from tuner.engines.worker_death import NODE_DIED, cause_of_death
@@ -238,7 +238,7 @@ class LaneCarrier:
         if limit_s is None:
             return
         for worker in list(self.crew.workers):
-            allowed = limit_s + (0.0 if worker.calls > 1 else WARM_UP_S)
+            allowed = limit_s + (0.0 if worker.calls > 1 else FIRST_S)
             hangs = (
                 bool(worker.held)
                 and worker.call is not None

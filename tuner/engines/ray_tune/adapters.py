@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 
 from tuner.cluster import ray_internals
 from tuner.engines.ray_tune.flights import Flights
-from tuner.engines.ray_tune.worker import CELL, KEY
+from tuner.engines.ray_tune.worker import CELL, KEY, Said
 from tuner.engines.worker_death import KILLED_FOR_MEMORY, cause_of_death
 from tuner.trial.cells import Decision
 
@@ -81,6 +81,9 @@ class Reports(TrialScheduler):
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
         flight = self._flights.open[trial.trial_id]
+        if result[KEY] is Said.WARM:
+            self._flights.warmed(flight)
+            return str(TrialScheduler.CONTINUE)
         decision = self._flights.attempt(self._flights.study.report, flight.cell, *result[KEY])
         if decision is Decision.STOP:
             ray_internals.actor_of(trial).stop_cell.remote()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING
@@ -51,6 +52,14 @@ class Bench:
         self._set_type_policy = process.kept_type_policy()
         gc.freeze()  # what lives as long as the worker need not be looked at after each trial
         return objective
+
+    def warm_up(self) -> None:
+        """Load the objective ahead of the first cell, so that its time can begin after that.
+
+        What this raises will end the cell, which loads it again.
+        """
+        with suppress(Exception, SystemExit):
+            self.objective  # noqa: B018
 
     @cached_property
     def load_fold(self) -> Callable[[int], Data]:

@@ -15,7 +15,7 @@ from tuner.engines.ask_ahead import ASK_WAIT_S, Proposals
 from tuner.engines.contract import Study
 from tuner.engines.duties import Deadlines, Places
 from tuner.engines.ray_tune.homes import Homes
-from tuner.engines.ray_tune.worker import SetAside
+from tuner.engines.ray_tune.worker import Said
 from tuner.trial.cells import Cell, CellKey, Ending, Outcome
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Flights:
             self.error = self.error or error
             return None
 
-    def end(self, tune_id: str, said: Outcome | SetAside | None) -> None:
+    def end(self, tune_id: str, said: Outcome | Said | None) -> None:
         """Tell the end of a cell, once, unless it is set aside; without `said` its worker died."""
         flight = self.open.pop(tune_id, None)
         if flight is None or self.over:
@@ -111,9 +111,9 @@ class Flights:
             if said is not None:
                 self.homes.park(flight.cell, worker)
             return
+        duration_s = self.deadlines.seconds(flight.cell)
         self.deadlines.end(flight.cell)
         if not isinstance(said, Outcome):
-            duration_s = time.monotonic() - flight.started
             ending = Ending.TIMED_OUT if flight.timed_out else Ending.DIED
             said = Outcome(ending, flight.death, duration_s)
         limit = self.study.experiment.memory_per_trial
@@ -121,6 +121,11 @@ class Flights:
             self.full.add(tune_id)
             self.homes.lose(worker)
         self.attempt(self.study.tell, flight.cell, said)
+
+    def warmed(self, flight: Flight) -> None:
+        """A new worker has imported what it needs, and trains its first cell from now on."""
+        self.warm.add(self.worker_of(flight))
+        self.deadlines.warmed(flight.cell)
 
     def worker_of(self, flight: Flight) -> str:
         """The id of the actor that runs a cell; empty while it has none."""

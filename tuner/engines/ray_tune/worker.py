@@ -30,9 +30,11 @@ KEY = "tuner"
 CELL = "cell"
 
 
-class SetAside(StrEnum):
-    """What a worker says of a cell that it has paused."""
+class Said(StrEnum):
+    """What a worker says beside reports and outcomes: that it has imported what it needs, before
+    its first cell; and that it has set a cell aside."""
 
+    WARM = "warm"
     KEPT = "kept"
 
 
@@ -46,6 +48,7 @@ class CellWorker(tune.Trainable):
         shipped = ray.get(self.shipped)
         self._cell: Cell = config[CELL]
         self._new = True
+        self._warm = False
         self._decision = Decision.CONTINUE
         self._last: Reported = (0, {}, 0.0)
         self._bench = Bench(shipped, self._load_dataset)
@@ -67,14 +70,18 @@ class CellWorker(tune.Trainable):
         self._decision = Decision.PAUSE
 
     def step(self) -> dict[str, Any]:
-        """The next report, (epoch, metrics, time_s), or what Tune is done with: the Outcome, or
-        that the cell is set aside."""
+        """The next report, (epoch, metrics, time_s), that the worker is warm, or what Tune is done
+        with: the Outcome, or that the cell is set aside."""
         decision, self._decision = self._decision, Decision.CONTINUE
+        if not self._warm:
+            self._warm = True
+            self._trainer.warm_up()
+            return {KEY: Said.WARM}
         if self._new:
             said = self._begin()
         elif decision is Decision.PAUSE:
             self._set_aside()
-            return {KEY: SetAside.KEPT, "done": True}
+            return {KEY: Said.KEPT, "done": True}
         else:
             said = self._trainer.say(decision)
         if isinstance(said, Outcome):
@@ -105,7 +112,8 @@ class CellWorker(tune.Trainable):
         self._trainer = self._idle.pop() if self._idle else self._new_trainer()
 
     def _new_trainer(self) -> Trainer:
-        return Trainer(self._bench.train, lambda: self._bench.host)
+        bench = self._bench
+        return Trainer(bench.train, lambda: bench.host, bench.warm_up)
 
     def _load_dataset(self) -> Dataset | None:
         return None if self.dataset is None else ray.get(self.dataset)

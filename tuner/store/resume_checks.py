@@ -1,0 +1,133 @@
+"""What a resumed study may change, held against what study.json says of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tuner.data.datasets import Dataset
+from tuner.errors import StudyError
+from tuner.experiment.experiment import FREE_FIELDS, Experiment
+from tuner.experiment.loading import Loaded
+from tuner.experiment.settle import settle
+from tuner.options import options_of
+from tuner.search_space.space import SearchSpace
+from tuner.store.ledger import shown_url
+from tuner.store.study_json import FUNCTION, StudyFile, said
+
+STORAGE = "TUNER_STORAGE"
+"""Where the environment may hold the ledger's URL: the words of a command are seen by everybody."""
+
+
+def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Experiment:
+    """The settled experiment that a study goes on with.
+
+    Everything comes from study.json; only trials, limits and resources may change. Raises
+    StudyError naming whatever else differs.
+    """
+    declared = SearchSpace(loaded.experiment.space)
+    if kept.declared_space != declared.as_json():
+        raise StudyError(_space_difference(kept.declared_space, declared))
+    if kept.experiment.name != loaded.experiment.name:
+        raise StudyError(
+            f"the study is one of {kept.experiment.name!r}, not of {loaded.experiment.name!r}"
+        )
+    stored = kept.experiment.options()
+    if stored["dataset"] == FUNCTION:
+        stored["dataset"] = loaded.experiment.dataset
+    stored |= _objects(stored, loaded.experiment, overrides)
+    if "space" in overrides:
+        again = settle(loaded.experiment, {**stored, "space": overrides["space"]})
+        if SearchSpace(again.space).as_json() != kept.space:
+            raise StudyError(
+                "a resumed study cannot change it",
+                field="space",
+                way_out="start a new study instead",
+            )
+    overrides = dict(overrides)
+    if overrides.get("engine") == "auto":  # which it was is decided
+        del overrides["engine"]
+    for name, given in overrides.items():
+        if name not in FREE_FIELDS and name != "space" and given != stored[name]:
+            raise StudyError(
+                f"a resumed study cannot change it from {stored[name]!r} to {given!r}; "
+                "only trials, limits and resources may change",
+                field=name,
+                way_out="start a new study instead",
+            )
+    free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
+    settled = replace(loaded.experiment, **{**stored, **free})
+    return replace(settled, space=kept.settled_space(like=declared))
+
+
+def _objects(
+    stored: Mapping[str, Any], experiment: Experiment, overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The objects that the study began with, by field: given again, or in the experiment's file."""
+    found = {}
+    for one, rule in options_of(Experiment):
+        if rule.objects:
+            for given in (overrides.get(one.name), getattr(experiment, one.name)):
+                if not isinstance(given, str | None) and said(given) == stored[one.name]:
+                    found[one.name] = given
+                    break
+    return found
+
+
+def resumed_storage(kept: str | None, given: str | None) -> str | None:
+    """The storage URL to resume on, where study.json has kept one, and one may be given again.
+
+    A password is never kept: that URL is given again, or stands in the environment, in
+    TUNER_STORAGE. Raises StudyError where it is another, or not there.
+    """
+    if given is None:
+        known = os.environ.get(STORAGE)
+        if kept is not None and known and shown_url(known) == kept:
+            return known
+        if kept is not None and "***" in kept:
+            raise StudyError(
+                f"the study's ledger is {kept}",
+                field="storage",
+                way_out=f"give its password too, best in the environment, as {STORAGE}",
+            )
+        if kept is not None and not _is_there(kept):
+            raise StudyError(f"the study's ledger, {shown_url(kept)}, is missing")
+        return kept
+    if kept is None or shown_url(given) != kept:
+        raise StudyError(
+            f"the study's ledger is {kept or 'in its folder'}, not {shown_url(given)}",
+            field="storage",
+        )
+    return given
+
+
+def _is_there(url: str) -> bool:
+    """Whether a database may be there: that of a file is never made by what study.json says."""
+    from sqlalchemy import make_url
+
+    shown_url(url)  # says so where it is not one
+    file = make_url(url).database
+    return not url.startswith("sqlite") or (file is not None and Path(file).is_file())
+
+
+def check_dataset(kept: StudyFile, dataset: Dataset | None) -> None:
+    """Raises StudyError if the data are not those that the study began with."""
+    before = None if kept.dataset is None else kept.dataset.fingerprint
+    now = None if dataset is None else dataset.fingerprint
+    if before != now:
+        raise StudyError(
+            f"the dataset's fingerprint is {now}, the study began with {before}; "
+            "resume with the same data"
+        )
+
+
+def _space_difference(before: Mapping[str, Any], declared: SearchSpace) -> str:
+    now = declared.as_json()
+    name = next(n for n in (*before, *now) if before.get(n) != now.get(n))
+    return (
+        f"a resumed study needs the space that it began with; axis {name!r} was "
+        f"{before.get(name)} and is {now.get(name)}"
+    )
