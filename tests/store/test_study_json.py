@@ -13,7 +13,7 @@ import tuner
 from tests.brain import experiment
 from tests.runner.test_repair import make_study
 from tuner.cli.app import run_command
-from tuner.errors import ResultsError
+from tuner.errors import ResultsError, StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded, Source
 from tuner.options import options_of
@@ -123,6 +123,16 @@ def test_the_code_that_a_study_names_is_data(study: Path, tmp_path: Path) -> Non
     for command in (["show"], ["show", "0"], ["report"], ["repair"]):
         assert run_command([command[0], str(study), *command[1:]]) == 0
     assert tuner.load(study).study.source == Source("file", str(tmp_path / "theirs.py"))
+
+
+def test_a_resumed_study_keeps_the_points_that_it_tried_first() -> None:
+    declared = experiment(first=[{"x": 0.25}])
+    loaded = Loaded(declared, Source("object", "tests"))
+    kept = describe(loaded, declared, None, name="s", enqueued=[{"x": 0.25}, {"x": 0.5}])
+    assert resumed(loaded, kept, {}).first == declared.first
+    assert resumed(loaded, kept, {"first": [{"x": 0.25}]}).first == declared.first
+    with pytest.raises(StudyError, match=r"first: a resumed study cannot change it .* began"):
+        resumed(loaded, kept, {"first": [{"x": 0.75}]})
 
 
 def test_an_object_is_known_again_by_what_it_says_of_itself() -> None:

@@ -10,6 +10,7 @@ from tests.brain import experiment, open_study, rising
 from tuner.engines.simulated import VirtualClock, run
 from tuner.errors import EngineError
 from tuner.experiment.settle import cells_per_trial
+from tuner.registry import said
 from tuner.search_space.space import SearchSpace
 from tuner.store.reports_table import Report
 from tuner.store.tables import Recorder
@@ -23,7 +24,7 @@ def with_events(folder: Path, **fields: Any) -> Study:
     settled = experiment(**fields)
     study = open_study(settled)
     events = EventFiles(folder, metric=settled.metric, cells=cells_per_trial(settled))
-    study.recorder = Recorder(None, SearchSpace(settled.space), settled.engine, events)
+    study.recorder = Recorder(None, SearchSpace(settled.space), said(settled.engine), events)
     run(study, rising, workers=2, clock=VirtualClock())
     study.recorder.close(study.records)
     return study

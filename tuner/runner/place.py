@@ -71,7 +71,7 @@ def find_place(
     request: Request, loaded: Loaded, overrides: dict[str, Any], say: Callable[[str], None]
 ) -> Place:
     """The place of a new study, or of the one to go on with. Nothing is written there yet."""
-    mirror = Mirror(request.results) if is_uri(request.results) else None
+    mirror = Mirror(request.results, say) if is_uri(request.results) else None
     if mirror is None:
         check_place(Path(request.results))
     else:

@@ -78,7 +78,7 @@ def repair(study_dir: Path, storage: str | None = None) -> list[str]:
             records = study.records
             said += lost_reports(records, store)
             reported = _write_reports(records, store)
-        table = trials_table(records, SearchSpace(experiment.space), experiment.engine)
+        table = trials_table(records, SearchSpace(experiment.space), kept.experiment.engine)
         if not _readable(study_dir / TRIALS_FILE):
             said.append(f"{TRIALS_FILE}: was missing or broken, and is made anew")
         put_parquet(study_dir / TRIALS_FILE, table)
@@ -150,7 +150,7 @@ def _experiment(kept: StudyFile, study_dir: Path) -> Experiment:
         raise ResultsError("a repair trains nothing")
 
     try:
-        stored = kept.experiment.options() | {"dataset": None, "objective": not_here}
+        stored = kept.experiment.without_code() | {"dataset": None, "objective": not_here}
         return Experiment(kept.experiment.name, kept.settled_space(), **stored)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultsError(

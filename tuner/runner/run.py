@@ -16,6 +16,7 @@ from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded
 from tuner.experiment.settle import cells_per_trial
+from tuner.registry import said
 from tuner.runner.display import Display
 from tuner.runner.enqueue import Given
 from tuner.runner.finished import Finished, Interrupted
@@ -31,16 +32,16 @@ from tuner.runner.resolve import (
     resources_of,
     splits_of,
 )
-from tuner.samplers.registry import caveat, check_sampler
+from tuner.samplers.registry import check_sampler
 from tuner.search_space.set_option import set_axes
 from tuner.search_space.space import SearchSpace
+from tuner.store.copying import mirrored
 from tuner.store.damage import reading
 from tuner.store.database_lock import ledger_locked
 from tuner.store.folder import locked
 from tuner.store.layout import FILES_FOLDER, JOURNAL_FILE, REPORT_LOG_FILE
 from tuner.store.ledger import Ledger, journal_storage, shown_url, url_storage
 from tuner.store.log import cut_unfinished
-from tuner.store.mirror import mirrored
 from tuner.store.resume_checks import check_dataset
 from tuner.store.study_json import StoredExperiment, StudyFile, describe
 from tuner.store.tables import Recorder
@@ -139,7 +140,9 @@ class Opened:
         """Write study.json, and open the study that it describes."""
         path = self.place.path
         self.display.line(f"engine: {engine}")
-        self.settled = replace(self.settled, engine=engine.name, lanes=engine.lanes)
+        if self.settled.engine == "auto":
+            self.settled = replace(self.settled, engine=engine.name)
+        self.settled = replace(self.settled, lanes=engine.lanes)
         described = self._described(engine.why)
         for name in (JOURNAL_FILE, REPORT_LOG_FILE):
             if cut := cut_unfinished(path / name):
@@ -207,24 +210,24 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
         overrides = {**overrides, "space": space}
     place = find_place(request, loaded, overrides, display.line)
     settled = place.settled
-    check_sampler(settled.sampler)
+    note = check_sampler(settled.sampler, SearchSpace(settled.space))
     display.line(headline(settled, place.path))
     for line in notes(settled):
         display.line(line)
-    if note := caveat(settled.sampler, SearchSpace(settled.space)):
+    if note is not None:
         display.line(note)
     made = place.make()
     job: Opened | None = None
 
     def give_up(error: StudyError) -> None:
         if job is not None and job.study is not None:
-            job.study.give_up(error)  # the database's lock was lost
+            job.study.give_up(error)  # another driver may have the study
 
     try:
         with (
             connect(*resources_of(settled), address=request.address) as runtime,
             locked(place.path),
-            mirrored(place.mirror, place.path),
+            mirrored(place.mirror, place.path, give_up),
             ledger_locked(place.storage, place.name, give_up),
         ):
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
@@ -255,7 +258,7 @@ def open_study(settled: Experiment, place: Place) -> Study:
         events = None
         if settled.tensorboard:
             events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
-        recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
+        recorder = Recorder(path, SearchSpace(settled.space), said(settled.engine), events)
         study = Study(settled, ledger, recorder=recorder, enqueued=place.enqueued)
         restore(study)
         study.save()

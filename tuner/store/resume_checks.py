@@ -13,10 +13,12 @@ from tuner.errors import StudyError
 from tuner.experiment.experiment import FREE_FIELDS, Experiment
 from tuner.experiment.loading import Loaded
 from tuner.experiment.settle import settle
-from tuner.options import options_of
+from tuner.options import names_of, options_of
+from tuner.registry import is_place, said
+from tuner.samplers.registry import GRID
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import shown_url
-from tuner.store.study_json import FUNCTION, StudyFile, said
+from tuner.store.study_json import FUNCTION, StudyFile
 
 STORAGE = "TUNER_STORAGE"
 """Where the environment may hold the ledger's URL: the words of a command are seen by everybody."""
@@ -48,6 +50,7 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
                 way_out="start a new study instead",
             )
     overrides = dict(overrides)
+    first = overrides.pop("first", loaded.experiment.first)
     if overrides.get("engine") == "auto":  # which it was is decided
         del overrides["engine"]
     for name, given in overrides.items():
@@ -60,20 +63,47 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
             )
     free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
     settled = replace(loaded.experiment, **{**stored, **free})
-    return replace(settled, space=kept.settled_space(like=declared))
+    settled = replace(settled, space=kept.settled_space(like=declared), first=first)
+    _check_first(settled, kept)
+    return settled
+
+
+def _check_first(settled: Experiment, kept: StudyFile) -> None:
+    """Raises StudyError where the points to try first are not those that the study began with."""
+    if settled.sampler == GRID:
+        return
+    own = [SearchSpace(settled.space).encode(point) for point in settled.first]
+    if list(kept.enqueued[: len(own)]) != own:
+        raise StudyError(
+            f"a resumed study cannot change it to {list(settled.first)}: it began with others",
+            field="first",
+            way_out="start a new study instead",
+        )
 
 
 def _objects(
     stored: Mapping[str, Any], experiment: Experiment, overrides: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The objects that the study began with, by field: given again, or in the experiment's file."""
+    """The objects that the study began with, by field: given again, or in the experiment's file.
+
+    Raises StudyError for one that is in neither.
+    """
     found = {}
     for one, rule in options_of(Experiment):
-        if rule.objects:
-            for given in (overrides.get(one.name), getattr(experiment, one.name)):
-                if not isinstance(given, str | None) and said(given) == stored[one.name]:
-                    found[one.name] = given
-                    break
+        if not rule.objects:
+            continue
+        began = stored[one.name]
+        for given in (overrides.get(one.name), getattr(experiment, one.name)):
+            if not isinstance(given, str | None) and said(given) == began:
+                found[one.name] = given
+                break
+        else:
+            if not is_place(began) and began not in (names_of(rule) or ()):
+                raise StudyError(
+                    f"the study began with {began}, an object or a name that is not to be had now",
+                    field=one.name,
+                    way_out="give it again, as the experiment's file did",
+                )
     return found
 
 

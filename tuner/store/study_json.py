@@ -8,7 +8,6 @@ its fields are known, and not be gone on with: `check_format`.
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,9 @@ from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.settle import scheduler_of
 from tuner.files import put_bytes
 from tuner.options import options_of
+from tuner.registry import ENGINES, said
+from tuner.samplers.registry import GRID, SAMPLERS
+from tuner.schedulers.registry import SCHEDULERS
 from tuner.search_space.space import SearchSpace
 from tuner.shown import redacted
 from tuner.store.layout import FORMAT, STUDY_FILE
@@ -89,6 +91,20 @@ class StoredExperiment(_Record, strict=True):
         """The options of an Experiment, as they are stored."""
         known = {one.name for one, _ in options_of(Experiment)}
         return {name: value for name, value in self.model_dump().items() if name in known}
+
+    def without_code(self) -> dict[str, Any]:
+        """The options for who trains nothing: what is not one of ours by name is not made again.
+
+        What stands for it proposes at random, stops nothing and carries nothing.
+        """
+        mine = {"sampler": SAMPLERS, "scheduler": SCHEDULERS, "engine": ENGINES}
+        instead = {"sampler": "random", "scheduler": "none", "engine": "ray_tune"}
+        known = {
+            name: value if registry.knows(value) or value == GRID else instead[name]
+            for name, registry in mine.items()
+            if isinstance(value := getattr(self, name), str)
+        }
+        return {**self.options(), **known}
 
     @property
     def cells(self) -> int:
@@ -236,11 +252,6 @@ def stored_dataset(dataset: Dataset) -> StoredDataset:
         labels=None if dataset.classes is None else list(dataset.classes),
         done=list(dataset.done),
     )
-
-
-def said(given: Any) -> str:
-    """A name; or what an object says of itself, without where it lies in memory."""
-    return given if isinstance(given, str) else re.sub(r" at 0x[0-9a-f]+", "", repr(given))
 
 
 def _first_fault(error: ValidationError) -> str:
