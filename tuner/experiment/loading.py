@@ -167,6 +167,7 @@ def _module(source: Source) -> ModuleType:
         if source.where.startswith(f"{PACKAGE}."):
             return import_ours(source.where)
         with without_import_lines():
+            # runs code: the user's module
             return importlib.import_module(source.where)
     except ModuleNotFoundError as error:
         if error.name and f"{source.where}.".startswith(f"{error.name}."):
@@ -195,6 +196,7 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module  # pickle and dataclasses look their module up while it loads
     try:
         with theirs_first(path.parent), without_import_lines():
+            # runs code: the user's file
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever a user's file raises
         del sys.modules[name]

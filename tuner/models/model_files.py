@@ -85,6 +85,7 @@ def load_model(study: Path, *, trust: bool = False, ask: Ask | None = None) -> k
         with contextlib.suppress(ExperimentError):
             load_source(source)
     try:
+        # runs code: no code of the model's: safe mode refuses it
         return keras.saving.load_model(file, compile=False, safe_mode=True)
     except (OSError, TypeError, ValueError) as error:
         raise StudyError(f"{file} cannot be loaded: {_first_line(error)}") from error

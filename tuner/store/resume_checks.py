@@ -93,13 +93,16 @@ def _objects(
             continue
         began = stored[one.name]
         for given in (overrides.get(one.name), getattr(experiment, one.name)):
-            if not isinstance(given, str | None) and said(given) == began:
+            if given is not None and said(given) == began:
                 found[one.name] = given
                 break
         else:
-            if not is_place(began) and began not in (names_of(rule) or ()):
+            if began not in (names_of(rule) or ()):
+                what = (
+                    "code that its folder alone names" if is_place(began) else "an object or a name"
+                )
                 raise StudyError(
-                    f"the study began with {began}, an object or a name that is not to be had now",
+                    f"the study began with {began}, {what}, which is not to be had now",
                     field=one.name,
                     way_out="give it again, as the experiment's file did",
                 )
