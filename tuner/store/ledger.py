@@ -136,12 +136,18 @@ class Ledger:
 
         To be called by the thread that used it last.
         """
+        self.end_thread()
         backend = behind_cache(self._storage)
         if isinstance(backend, RDBStorage):
-            backend.remove_session()
             backend.engine.dispose()
         elif isinstance(backend, Journal):
             backend.close()
+
+    def end_thread(self) -> None:
+        """Give back the connection to a database that this thread holds; it asks no more."""
+        backend = behind_cache(self._storage)
+        if isinstance(backend, RDBStorage):
+            backend.remove_session()
 
     def sync(self) -> None:
         """Put the journal on the disk: the report log may speak of what it holds from then on.
