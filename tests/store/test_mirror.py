@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,11 @@ import analysis
 import tuner
 from tests.brain import abandon, experiment, open_study, rising, simulate
 from tuner.engines.simulated import VirtualClock, run
-from tuner.errors import ResultsError, StudyError
+from tuner.errors import ResultsError
 from tuner.experiment.loading import Loaded, Source
+from tuner.store.copying import local_copy, mirrored
 from tuner.store.folder import new_study_path
-from tuner.store.mirror import MARK_FILE, Mirror, local_copy, mirrored
+from tuner.store.mirror import Mirror
 from tuner.store.study_json import describe
 
 
@@ -107,21 +106,6 @@ def test_a_folder_that_is_newer_than_its_copy_stays(uri: str) -> None:
     mirror.fetch(path)
     assert (path / "later.txt").exists()
     assert local_copy(f"{uri}/brain") == path
-
-
-def test_a_study_that_another_host_runs_is_refused(uri: str) -> None:
-    mirror = Mirror(uri)
-    path = begin(mirror)
-    mirror.put(path, held=True)
-    fs, root = fsspec.core.url_to_fs(uri)
-    mark = json.loads(fs.cat_file(f"{root}/brain/{MARK_FILE}"))
-    mark |= {"host": "elsewhere", "holder": "process 7 on elsewhere", "serial": 99}
-    fs.pipe_file(f"{root}/brain/{MARK_FILE}", json.dumps(mark).encode())
-    with pytest.raises(StudyError, match="is being run by process 7 on elsewhere; wait for it"):
-        mirror.fetch(path)
-    mark["at"] = time.time() - 1000  # it has been silent for long
-    fs.pipe_file(f"{root}/brain/{MARK_FILE}", json.dumps(mark).encode())
-    mirror.fetch(path)
 
 
 def test_what_cannot_be_reached_is_told_in_a_line(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import pytest
 from optuna.storages import BaseStorage
 
 from tuner.errors import ResultsError
+from tuner.store.copying import mirrored
 from tuner.store.ledger import journal_storage, url_storage
-from tuner.store.mirror import Mirror, mirrored
+from tuner.store.mirror import Mirror
 from tuner.testing.stores import Store, StoreSuite
 
 

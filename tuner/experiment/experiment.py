@@ -18,6 +18,7 @@ from tuner.registry import ENGINES
 from tuner.samplers.registry import GRID, SAMPLERS
 from tuner.schedulers.contract import Scheduler
 from tuner.schedulers.registry import SCHEDULERS
+from tuner.search_space.points import checked_point
 from tuner.search_space.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ class Experiment:
     `trial_timeout` is that of a cell. `memory_per_trial`, in MB, is what Ray sets aside for a
     worker; one that held more is replaced after its trial. `checkpoint_every` so many epochs a
     declared training is kept on disk: one whose worker or driver dies goes on from there.
-    `tensorboard` writes event files beside the tables.
+    `tensorboard` writes event files beside the tables. A search's first trials try the points
+    `first`, your own defaults say; what a point leaves out is the sampler's.
     """
 
     name: str
@@ -231,6 +233,7 @@ class Experiment:
         group=RESULTS,
     )
     description: str = option("", "a line on what is asked", on_resume=True, flag=False)
+    first: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "space", SearchSpace(self.space))
@@ -259,10 +262,25 @@ class Experiment:
         if self.direction == AUTO:
             direction_of(self.metric)  # refuses a name that says neither
         _check_checkpoints(self)
+        object.__setattr__(self, "first", _first_points(self))
 
 
 FREE_FIELDS = frozenset(one.name for one, rule in options_of(Experiment) if rule.on_resume)
 """The fields that may differ when a study is resumed: trials, limits, resources."""
+
+
+def _first_points(experiment: Experiment) -> tuple[dict[str, Any], ...]:
+    """The points to try first, as the space has them."""
+    given = experiment.first
+    listed = isinstance(given, Sequence) and not isinstance(given, str)
+    if not listed or not all(isinstance(point, Mapping) for point in given):
+        raise ExperimentError(
+            f"{given!r:.200} is not a list of points", field="first", way_out="give [{axis: value}]"
+        )
+    space = SearchSpace(experiment.space)
+    return tuple(
+        checked_point(f"point {i}", point, space, field="first") for i, point in enumerate(given)
+    )
 
 
 def _check_checkpoints(experiment: Experiment) -> None:
