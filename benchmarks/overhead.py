@@ -1,9 +1,9 @@
 """What a trial costs beside its training: tuner against plain Ray Tune as it comes.
 
-    python benchmarks/overhead.py                  all four rows, each in a process of its own
+    python benchmarks/overhead.py                  all rows, each in a process of its own
     python benchmarks/overhead.py ours noop 300    one row: contender, kind, trials
 
-Two kinds of trial: `noop` returns a number; `second` computes for one second with the library that
+Three kinds of trial: `noop` returns a number; `reports` makes a hundred reports and nothing else; `second` computes for one second with the library that
 `one_second` names, whose import is overhead to both. Our side is the whole of it: the study, its
 ledger and its tables. Time runs from the first trial asked for to the end of the last; Ray's own
 start is left out. `steady` leaves out the start of the workers too: from a worker's first trial to
@@ -29,13 +29,23 @@ ROWS = [
     ("ours", "noop", 400),
     ("plain", "second", 6),
     ("ours", "second", 24),
+    ("ours", "reports", 20),
 ]
+REPORTS = 100
+"""How many reports a trial of kind `reports` makes, one after another."""
 
 
 def noop(trial: Any) -> float:
     began = time.time()
     note(trial["log"], began)
     return 0.5
+
+
+def reports(trial: Any) -> None:
+    began = time.time()
+    for epoch in range(1, REPORTS + 1):
+        trial.report(epoch, {"value": 0.5})
+    note(trial["log"], began)
 
 
 def note(path: str, began: float) -> None:
@@ -87,9 +97,11 @@ def plain(kind: str, trials: int, folder: Path) -> float:
     return time.time() - began
 
 
-def _kind(name: str) -> Callable[[Any], float]:
+def _kind(name: str) -> Callable[[Any], float | None]:
     if name == "noop":
         return noop
+    if name == "reports":
+        return reports
     from one_second import second  # apart, as its file imports TensorFlow
 
     return second
@@ -147,6 +159,7 @@ def main() -> None:
             f"{contender:6} {kind:7}{trials:8d}{each[contender, kind]:12.1f}"
             f"{1000 * row['steady']:11.1f}{share:10.1%}"
         )
+    print(f"a report, its trial's cost included: {each['ours', 'reports'] / REPORTS:.2f} ms")
     print(f"ratio, no-op trials: {each['plain', 'noop'] / each['ours', 'noop']:.0f}")
 
 
