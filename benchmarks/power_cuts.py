@@ -31,6 +31,7 @@ from tuner.engines.simulated import Step, VirtualClock
 from tuner.engines.simulated import run as run_simulated
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.settle import settle
+from tuner.registry import said
 from tuner.results.results import load
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger, journal_storage
@@ -146,8 +147,8 @@ def cuts(folder: Path, place: Path, chance: random.Random) -> Iterator[Cut]:
 
     with (
         patch.object(tuner.files, "Timer", _Never),
-        patch.object(tuner.files.os, "fsync", fsync),
-        patch.object(tuner.files.os, "replace", replace),
+        patch.object(os, "fsync", fsync),
+        patch.object(os, "replace", replace),
     ):
         loaded = Loaded(EXPERIMENT, Source("object", __name__))
         describe(loaded, SETTLED, None, name="cut").write(folder)
@@ -164,7 +165,7 @@ ENDED = (State.COMPLETE, State.DIVERGED)
 @contextmanager
 def opened(folder: Path) -> Iterator[Study]:
     ledger = Ledger("cut", SETTLED.direction, journal_storage(folder))
-    recorder = Recorder(folder, SearchSpace(SETTLED.space), SETTLED.engine)
+    recorder = Recorder(folder, SearchSpace(SETTLED.space), said(SETTLED.engine))
     study = Study(SETTLED, ledger, recorder=recorder, clock=VirtualClock())
     restore(study)
     yield study

@@ -100,6 +100,7 @@ class Network:
 class RealWatch(Watch):
     """The best loss and error at each budget; nobody knows how a curve will end."""
 
+    task: Network
     errors: list[float] = field(default_factory=list)
 
     def begin(self, trial: int, curve: Any) -> None:
@@ -112,7 +113,7 @@ class RealWatch(Watch):
         self.best = min(self.best, loss) if np.isfinite(loss) else self.best
         if self.spent in {budget * self.task.epochs for budget in self.budgets}:
             self.seen.append(self.best)
-            self.errors.append(self.task.error)  # type: ignore[attr-defined]
+            self.errors.append(self.task.error)
 
 
 def search(

@@ -47,9 +47,9 @@ def url() -> Iterator[str]:
     if USER is not None:
         for path in (folder, folder / "password"):
             shutil.chown(path, USER)
-    common = {"user": USER, "check": True, "capture_output": True, "cwd": folder}
+    common: dict[str, Any] = {"user": USER, "check": True, "capture_output": True, "cwd": folder}
     make = ["-A", "scram-sha-256", "-U", "tuner", "--pwfile", str(folder / "password"), "--no-sync"]
-    subprocess.run([initdb, "-D", str(folder / "data"), *make], **common)  # type: ignore[call-overload]
+    subprocess.run([initdb, "-D", str(folder / "data"), *make], **common)
     options = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-F"]
     server = subprocess.Popen(
         [postgres, "-D", str(folder / "data"), *options],

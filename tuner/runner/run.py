@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from tuner.data.datasets import Dataset
 from tuner.data.datasets import load as load_dataset
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
+from tuner.experiment.functions import experiment_of
 from tuner.experiment.loading import Loaded, digest
 from tuner.experiment.settle import cells_per_trial
 from tuner.registry import said
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    experiment: str | Experiment,
+    experiment: str | Experiment | Callable[..., Any],
     *,
     results: str | Path = "results",
     study: str | None = None,
@@ -69,7 +70,8 @@ def run(
 ) -> Results:
     """Run an experiment and return its results, as `python -m tuner run` does.
 
-    `experiment` is an Experiment, or what the command line takes. `enqueue` is a file, a study's
+    `experiment` is an Experiment, what the command line takes, or the function to search itself:
+    `space=` says its axes, or its arguments' annotations do. `enqueue` is a file, a study's
     folder, a list of points or a DataFrame. `fields` override fields of the Experiment
     (`trials=50`, `seed=7`, ...); sampler and scheduler given here count as typed. Raises a
     TunerError for whatever the command line would refuse.
@@ -78,6 +80,9 @@ def run(
 
     from tuner.results.results import load
 
+    if callable(experiment):
+        known = {name: fields[name] for name in ("metric", "direction") if name in fields}
+        experiment = experiment_of(experiment, fields.pop("space", None), **known)
     request = Request(
         experiment,
         results=str(results),
