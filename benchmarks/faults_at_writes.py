@@ -41,8 +41,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.mutations import import_all
-from benchmarks.power_cuts import ENDED, EXPERIMENT, SETTLED, curve, opened, tables
+from benchmarks.mutations import EXPERIMENT, import_all
+from benchmarks.power_cuts import ENDED, SETTLED, curve, opened, tables
 from tuner.engines.simulated import run as run_simulated
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.loading import Loaded, Source
