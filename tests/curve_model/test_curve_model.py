@@ -62,6 +62,15 @@ def test_points_are_on_their_axes_and_come_back_from_their_units(seed: int) -> N
         assert columns.params(columns.points([params])[0]) == pytest.approx(params)
 
 
+def test_a_mutant_differs_from_its_parent() -> None:
+    columns = Columns({f"x{i}": FloatDistribution(0.0, 1.0) for i in range(7)})
+    rng = np.random.default_rng(0)
+    parents = columns.draws(rng, 500)
+    changed = (columns.mutants(rng, parents) != parents).sum(1)
+    assert changed.min() >= 1
+    assert (changed == 1).sum() > 20
+
+
 def test_the_ends_of_a_whole_number_are_drawn_as_often_as_the_others() -> None:
     columns = Columns({"n": IntDistribution(1, 4)})
     values = [columns.params(units)["n"] for units in columns.draws(np.random.default_rng(0), 4000)]

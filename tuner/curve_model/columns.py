@@ -159,8 +159,9 @@ class Columns:
     def mutants(self, rng: np.random.Generator, parents: Array) -> Array:
         """A changed copy [n, a] of each parent [n, a].
 
-        Of its axes each changes with a rate of 0.2, 0.5 or 1: a number by a normal step of 0.03,
-        0.1 or 0.2, turned back at the ends, a category to any. Axes that it lacks are drawn.
+        Of its axes one changes, and each other with a rate of 0.2, 0.5 or 1: a number by a normal
+        step of 0.03, 0.1 or 0.2, turned back at the ends, a category to any. Axes that it lacks
+        are drawn. An equal copy would be trained to the same numbers again.
         """
         shape = parents.shape
         rate = rng.choice([0.2, 0.5, 1.0], (shape[0], 1))
@@ -168,7 +169,10 @@ class Columns:
         drawn, stepped = rng.random(shape), np.abs(parents + width * rng.normal(size=shape))
         stepped = np.clip(np.minimum(stepped, 2 - stepped), 0.0, 1.0)
         changed = np.where(self._categories, drawn, stepped)
-        units = np.where(rng.random(shape) < rate, changed, parents)
+        changes = rng.random(shape) < rate
+        if shape[1]:
+            changes[np.arange(shape[0]), rng.integers(shape[1], size=shape[0])] = True
+        units = np.where(changes, changed, parents)
         return self.settled(np.where(np.isnan(parents), drawn, units))
 
     def rows(self, units: Array, lacking: Sequence[bool]) -> Array:
