@@ -18,7 +18,7 @@ from tuner.experiment.settle import last_epoch, settle
 from tuner.search_space.axes import Categorical, Constant, Float, Int
 from tuner.study.seeds import cell_seed
 from tuner.study.study import Study
-from tuner.trial.cells import Cell, Decision, Ending, Outcome, State
+from tuner.trial.cells import By, Cell, Decision, Ending, Outcome, State
 
 DONE = Outcome(Ending.FINISHED)
 
@@ -486,3 +486,14 @@ def test_a_death_counts_once_however_many_cells_of_a_trial_it_took() -> None:
         assert cell is not None
         study.tell(cell, Outcome(Ending.DIED, "gone"))
     assert study.records[0].state is State.FAILED
+
+
+def test_a_trial_that_ends_paused_names_who_trained_it() -> None:
+    study = open_study(experiment(trials=1))
+    cell = study.ask()
+    assert cell is not None
+    by = By("10.0.0.1", "fit", "it runs eagerly")
+    assert study.report(cell, 1, {"val_accuracy": 0.5}, 1.0, by) is Decision.PAUSE
+    (record,) = study.records
+    assert record.state is State.STOPPED
+    assert (record.host, record.trained_by, record.trained_why) == by

@@ -265,14 +265,15 @@ def _trained(settled: Experiment, trial: Trial) -> keras.Model:
 
     from tuner.training.fit import train_model
     from tuner.training.process import seed_worker
+    from tuner.training.run_cell import fits
 
     declared = settled.objective
     model = None
     try:
-        if isinstance(declared, KerasModel):
-            return train_model(declared, trial)
-        seed_worker(trial.seed, import_keras=True)
-        with contextlib.suppress(TrialStopped):
+        with fits(settled.fit, exact=settled.exact), contextlib.suppress(TrialStopped):
+            if isinstance(declared, KerasModel):
+                return train_model(declared, trial)
+            seed_worker(trial.seed, import_keras=True)
             model = declared(trial)
     except TunerError:
         raise
