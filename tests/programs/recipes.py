@@ -19,6 +19,11 @@ NEED_MORE = ("LossScaleOptimizer", "Optimizer", "Loss", "Metric", "CTC")
 SPARSE = ("SparseCategoricalCrossentropy", "Circle", "CategoricalGeneralizedCrossEntropy")
 """Losses that take classes as numbers, with metrics called Sparse...; all else sees one-hot rows.
 """
+STEEP = (
+    "Lion", "Adafactor", "Muon", "Nadam", "Adam", "AdamW", "Adamax", "RMSprop", "Lamb", "Adadelta",
+    "ScheduleFreeAdamW", "MultiOptimizer",
+)  # fmt: skip
+"""Optimizers that make much of a gradient near zero: a rounding in it may turn an update round."""
 OF_OTHERS = ("LossScaleOptimizer", "MultiOptimizer")
 """Optimizers that have others within."""
 METRIC_ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -141,10 +146,10 @@ def build(recipe: Recipe) -> Any:
     """The compiled model of a recipe."""
     import keras
 
-    model = _network(recipe)
-    loss, metric = _loss(recipe), _metric(recipe)
+    model = network(recipe)
+    metric = _metric(recipe)
     metrics = {"weighted_metrics" if recipe["weighted"] else "metrics": [metric] if metric else []}
-    model.compile(_optimizer(recipe), loss, **metrics)
+    model.compile(optimizer(recipe), loss(recipe), **metrics)
     assert isinstance(model, keras.Model)
     return model
 
@@ -192,7 +197,8 @@ def _between(recipe: Recipe) -> Any:
     }[recipe["between"]]()
 
 
-def _network(recipe: Recipe) -> Any:
+def network(recipe: Recipe) -> Any:
+    """Its model, not compiled."""
     import keras
 
     layers, ops = keras.layers, keras.ops
@@ -289,7 +295,8 @@ def _schedule(recipe: Recipe) -> Any:
     }[name]()
 
 
-def _optimizer(recipe: Recipe) -> Any:
+def optimizer(recipe: Recipe) -> Any:
+    """Its optimizer."""
     import keras
 
     optimizers = keras.optimizers
@@ -311,7 +318,8 @@ def _optimizer(recipe: Recipe) -> Any:
     return getattr(optimizers, recipe["optimizer"])(_schedule(recipe), **options)
 
 
-def _loss(recipe: Recipe) -> Any:
+def loss(recipe: Recipe) -> Any:
+    """What `compile` takes as its loss."""
     import keras
 
     gamma = recipe["gamma"]
@@ -351,13 +359,17 @@ def samples() -> tuple[Any, Any]:
     return x, (x[:, 0] > 0).astype("int64") + 2 * (x[:, 1] > 0)
 
 
+def targets(recipe: Recipe) -> tuple[Any, Any]:
+    """All samples, and their targets as the loss wants them."""
+    x, y = samples()
+    return x, y if recipe["loss"] in SPARSE else np.eye(CLASSES)[y]
+
+
 def fit_options(recipe: Recipe) -> dict[str, Any]:
     """What `fit` is told, the data among it."""
     import keras
 
-    x, y = samples()
-    if recipe["loss"] not in SPARSE:
-        y = np.eye(CLASSES)[y]
+    x, y = targets(recipe)
     options: dict[str, Any] = {
         "x": x[:ROWS],
         "y": y[:ROWS],

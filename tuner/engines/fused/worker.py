@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 FORMS_KEPT = 3
 """Programs that a worker keeps for networks of other forms, which may come again."""
 BUILDS_KEPT = 50
-"""Of how many networks Keras may keep its traces, 0.36 MB each: to forget them takes TensorFlow's
-kernels along, and a quarter of a second."""
+"""Of how many networks Keras and TensorFlow may keep their traces: to forget them takes kernels
+along, and a quarter of a second."""
 
 
 class LaneWorker:
@@ -107,7 +107,7 @@ class LaneWorker:
         The epochs' reports come back, and the outcomes of the cells that had their last one or
         whose declaration raised; and where this worker's seconds went.
         """
-        from tuner.training.declared import forget_builds
+        from tuner.training.process import clear_worker
 
         for key in freed:
             self.said.pop(key, None)
@@ -123,7 +123,7 @@ class LaneWorker:
         with self._timed("build"):
             self.built += len(cells)
             if self.built >= BUILDS_KEPT and not self.plain:  # a `fit` goes on in the next call
-                forget_builds()
+                clear_worker()
                 self.set_type_policy()
                 self.built = 0
             messages = [message for cell in cells if (message := self._take(cell)) is not None]
