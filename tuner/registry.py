@@ -72,6 +72,7 @@ class Registry:
                 way_out="name one, or give package.module:factory",
             )
         try:
+            # runs code: ours, an installed package's, or what this call or the user's file names
             return getattr(import_module(module), attribute)
         except Exception as error:  # whatever another's module raises as it is imported
             what = place if place == name else f"{name!r}, {place},"

@@ -16,7 +16,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from scipy.optimize import check_grad
+from scipy.optimize import check_grad, minimize
 
 from tuner.curve_model import gauss
 from tuner.curve_model.columns import Columns
@@ -97,7 +97,6 @@ def test_the_gradient_of_a_fit_is_that_of_its_loss(monkeypatch: pytest.MonkeyPat
         seen.append((loss, start))
         return minimize(loss, start, **given)
 
-    minimize = gauss.minimize
     monkeypatch.setattr(gauss, "minimize", keep)
     gauss.fit(x, y)
     loss, start = seen[0]

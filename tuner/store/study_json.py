@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tuner.data.datasets import Dataset
 from tuner.errors import ResultsError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.loading import Loaded, Source
+from tuner.experiment.loading import Loaded, Source, digest
 from tuner.experiment.settle import scheduler_of
 from tuner.files import put_bytes
 from tuner.options import options_of
@@ -134,6 +134,7 @@ class StoredScheduler(_Record, strict=True):
 class StudyFile(_Record):
     """What study.json says of a run. `source` is data here: reading it runs no code.
 
+    `source_sha256` is its file's as it was loaded last; "" where there is none.
     `space` is the space as it was settled, `declared_space` as the experiment's file has it.
     `storage` is the ledger's URL without its password; None for the journal in the folder.
     """
@@ -145,6 +146,7 @@ class StudyFile(_Record):
     experiment: StoredExperiment
     scheduler: StoredScheduler = Field(default_factory=StoredScheduler)
     source: Source
+    source_sha256: str = ""
     space: dict[str, dict[str, Any]]
     declared_space: dict[str, dict[str, Any]]
     dataset: StoredDataset | None = None
@@ -230,6 +232,7 @@ def describe(
         experiment=StoredExperiment.of(settled),
         scheduler=StoredScheduler(has_rungs=scheduler.has_rungs, pauses=scheduler.pauses),
         source=loaded.source,
+        source_sha256=digest(loaded.source),
         space=SearchSpace(settled.space).as_json(),
         declared_space=SearchSpace(loaded.experiment.space).as_json(),
         dataset=None if dataset is None else stored_dataset(dataset),
