@@ -61,7 +61,7 @@ def end_paused(study: Study, record: Record) -> None:
 def _as_it_waits(open_cell: OpenCell) -> Outcome:
     """The end of a paused cell, as STOPPED."""
     open_cell.end = State.STOPPED
-    return Outcome(Ending.FINISHED, duration_s=open_cell.time_s, **open_cell.by._asdict())
+    return Outcome(Ending.FINISHED, duration_s=open_cell.time_s, **open_cell.by.named())
 
 
 def lay_aside(study: Study) -> None:

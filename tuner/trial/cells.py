@@ -107,6 +107,10 @@ class By(NamedTuple):
     trained_by: str = ""
     trained_why: str = ""
 
+    def named(self) -> dict[str, Any]:
+        """What an Outcome says of it, by name."""
+        return self._asdict()
+
 
 NOBODY = By()
 

@@ -85,7 +85,7 @@ class LaneCarrier:
         self.deadlines.end(last.cell)
         # Its worker does so too, but may be ended before it hears of the last one's stop.
         checkpoint_of(self.crew.shipped, last.cell).remove()
-        return Outcome(Ending.FINISHED, duration_s=last.time_s, **last.by._asdict())
+        return Outcome(Ending.FINISHED, duration_s=last.time_s, **last.by.named())
 
     def pause(self, last: Reported) -> None:
         worker = self._release(last.cell)

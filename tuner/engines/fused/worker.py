@@ -336,8 +336,7 @@ class LaneWorker:
     def _outcome(self, ending: Ending, error: str | None, seconds: float = 0.0) -> Outcome:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak_mb = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-        by = self.by._asdict()
-        return Outcome(ending, error, seconds, peak_mb, **by)
+        return Outcome(ending, error, seconds, peak_mb, **self.by.named())
 
 
 class LaneActor(LaneWorker):
