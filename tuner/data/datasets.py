@@ -215,7 +215,7 @@ def _load_npz(path: Path) -> Dataset:
                 key: archive[key].item() for key in ("scale", "task") if key in archive
             }
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path}: is no readable .npz ({_one_line(error)})") from error
+        raise DatasetError(f"{path}: is not a readable .npz ({_one_line(error)})") from error
     if path.stem.lower().endswith("mnist") and arrays["x_train"].dtype == np.uint8:
         more.setdefault("scale", IMAGE_SCALE)
     return from_arrays(str(path), *(arrays[key] for key in KEYS), **more)

@@ -57,7 +57,7 @@ class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
         model = self.build_model(X=X, y=shown, **(self.params or {}))
         if not (getattr(model, "compiled", False) and model.loss and model.optimizer):
             raise ExperimentError(
-                f"build_model returned {model!r}, which is no compiled Keras model; "
+                f"build_model returned {model!r}, which is not a compiled Keras model; "
                 "compile it with an optimizer and a loss"
             )
         self.model_ = model

@@ -143,7 +143,9 @@ def class_weights(given: Any, labels: Labels) -> dict[int, float] | None:
     if set(given) <= set(range(len(known))):
         return {int(number): float(weight) for number, weight in given.items()}
     unknown = sorted(set(given) - set(known), key=str)[0]
-    raise ExperimentError(f"class_weight names {unknown!r}, which is none of the classes {known}")
+    raise ExperimentError(
+        f"class_weight names {unknown!r}, which is not one of the classes {known}"
+    )
 
 
 def _width(model: Any) -> int | None:
