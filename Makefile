@@ -81,7 +81,7 @@ docs/cli.md: setup
 audit:
 	$(PYTHON) -m venv $(VENV)-audit
 	$(VENV)-audit/bin/python $(PIP_INSTALL) "pip-audit>=2.9"
-	$(VENV)-audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
+	@$(PYTHON) scripts/audit.py $(VENV)-audit/bin/pip-audit requirements.lock
 
 # Resolved on the oldest Python that tuner supports: what supports it supports the newer ones too.
 lock:

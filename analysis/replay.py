@@ -21,9 +21,10 @@ import pandas as pd
 
 from tuner.engines.simulated import Step, VirtualClock, run
 from tuner.errors import ResultsError
-from tuner.experiment.experiment import GRID, Experiment, KerasModel
+from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.settle import scheduler_of
 from tuner.results.results import Results
+from tuner.samplers.registry import GRID
 from tuner.schedulers.board import Board
 from tuner.search_space.axes import Categorical
 from tuner.search_space.space import SearchSpace
@@ -202,7 +203,7 @@ def decide_again(results: Results) -> pd.DataFrame:
 
 def _experiment(study: StudyFile) -> Experiment:
     """What a study ran, but for its training function and its data."""
-    options = study.experiment.options() | {"objective": _never, "dataset": None}
+    options = study.experiment.without_code() | {"objective": _never, "dataset": None}
     return Experiment(study.experiment.name, study.settled_space(), **options)
 
 

@@ -14,8 +14,8 @@ from analysis.replay import ONE_EPOCH, bands, record, simulate, summarise
 from tuner.errors import ExperimentError
 from tuner.files import put_bytes
 from tuner.results.results import load
-from tuner.samplers.registry import known_samplers
-from tuner.schedulers.registry import REGISTRY
+from tuner.samplers.registry import SAMPLERS
+from tuner.schedulers.registry import SCHEDULERS
 from tuner.store.damage import reading
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"]
@@ -40,11 +40,11 @@ def show_simulation(
     Raises ExperimentError for an unknown name or a number below its least.
     """
     for name in schedulers:
-        if name not in (*REGISTRY.names(), ONE_EPOCH):
-            known = ", ".join((*REGISTRY.names(), ONE_EPOCH))
+        if name not in (*SCHEDULERS.names(), ONE_EPOCH):
+            known = ", ".join((*SCHEDULERS.names(), ONE_EPOCH))
             raise ExperimentError(f"{name!r} is not one of {known}", field="scheduler")
-    if sampler not in known_samplers():
-        known = ", ".join(known_samplers())
+    if sampler not in SAMPLERS.names():
+        known = ", ".join(SAMPLERS.names())
         raise ExperimentError(f"{sampler!r} is not one of {known}", field="sampler")
     least = {"workers": min(workers), "seeds": seeds, "top": top, "min-epochs": min_epochs}
     for name, value in {**least, "eta": min(etas) - 1}.items():
@@ -67,7 +67,8 @@ def show_simulation(
                     top=top,
                 )
                 for scheduler, eta, count in product(schedulers, etas, workers)
-                if eta == etas[0] or (scheduler != ONE_EPOCH and REGISTRY.find(scheduler).has_rungs)
+                if eta == etas[0]
+                or (scheduler != ONE_EPOCH and SCHEDULERS.find(scheduler).has_rungs)
             ],
             ignore_index=True,
         )

@@ -18,6 +18,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from analysis.agreement import disagreement
 from analysis.comparison import compare
 from analysis.loading import Tables, load, params_of, the_study
 from analysis.plots_training import suited
@@ -71,6 +72,7 @@ class Study:
     about: str
     metric: str
     answer: Answer | None
+    doubt: str | None
     space: Table
     how: Table
     figures: Sequence[Figure]
@@ -145,6 +147,7 @@ def _study(tables: Tables, drawn: dict[str, go.Figure], prefix: str) -> Study:
         about=study["description"] or study["mode"],
         metric=study["metric"],
         answer=_answer(tables),
+        doubt=disagreement(tables),
         space=_space(study),
         how=_how(tables),
         figures=[

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,8 +23,9 @@ import numpy as np
 from tuner.search_space.axes import Float, Int
 
 
-class Task(Protocol):
-    """A table of curves: `best` of all values, `best_end` of all last ones, `bad` a poor value."""
+class Searched(Protocol):
+    """What has a curve at each point: `best` of all values, `best_end` of all last ones, `bad` a
+    poor value."""
 
     family: str
     name: str
@@ -39,6 +40,13 @@ class Task(Protocol):
 
     def take(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """The point that a proposal stands for: itself, or one of the table's."""
+
+    def curve(self, params: Mapping[str, Any]) -> Iterable[float]:
+        """Losses [epochs] at a point that was taken."""
+
+
+class Task(Searched, Protocol):
+    """A table of curves."""
 
     def curve(self, params: Mapping[str, Any]) -> np.ndarray:
         """Losses [epochs] at a point that was taken."""

@@ -7,10 +7,11 @@ processes; a new one joins in its place.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from ray.cluster_utils import Cluster
 
-STORE = {"object_store_memory": 100 << 20}
+STORE: dict[str, Any] = {"object_store_memory": 100 << 20}
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ from typing import Any, Self
 import numpy as np
 import optuna
 
-from benchmarks.curve_tables import LCBench, Task, make_task, tasks_of
+from benchmarks.curve_tables import LCBench, Searched, Task, make_task, tasks_of
 from benchmarks.search_peers import PEERS, Peer
 from tuner.curve_model.columns import Columns
 from tuner.engines.simulated import Step, VirtualClock, run
@@ -63,7 +63,7 @@ METHODS = (*OURS, *PEERS)
 class Watch:
     """What a search has found, at each budget."""
 
-    task: Task
+    task: Searched
     budgets: Sequence[int]
     spent: int = 0
     best: float = math.inf
@@ -76,7 +76,7 @@ class Watch:
     def over(self) -> bool:
         return self.spent >= self.budgets[-1] * self.task.epochs
 
-    def begin(self, trial: int, curve: np.ndarray) -> None:
+    def begin(self, trial: int, curve: Any) -> None:
         self.ends[trial] = float(curve[-1])
 
     def note(self, trial: int, loss: float) -> None:
@@ -110,8 +110,10 @@ class OnTable(PerTrialSampler):
     So it learns from where a curve was really measured, not from where it would have been.
     """
 
-    def __init__(self, sampler: PerTrialSampler, task: Task) -> None:
+    def __init__(self, name: str, task: Searched) -> None:
         super().__init__(seed=0)
+        sampler = open_sampler(name)
+        assert isinstance(sampler, PerTrialSampler)  # one of ours
         self._sampler = sampler
         self._task = task
 
@@ -136,7 +138,7 @@ class OnTable(PerTrialSampler):
         return dict(self._task.take(params))
 
 
-def search_ours(task: Task, given: Mapping[str, str], seed: int, watch: Watch) -> None:
+def search_ours(task: Searched, given: Mapping[str, str], seed: int, watch: Watch) -> None:
     """A search by the product, with what its users have who give no more than this."""
     limit = watch.budgets[-1] * task.epochs / WORKERS + 1
     experiment = Experiment(
@@ -149,12 +151,11 @@ def search_ours(task: Task, given: Mapping[str, str], seed: int, watch: Watch) -
         trials=1_000_000,
         time_limit=limit,
         seed=seed,
-        **given,  # type: ignore[arg-type]
+        **{**given, "sampler": OnTable(given.get("sampler", default_of("sampler")), task)},  # type: ignore[arg-type]
     )
     clock = VirtualClock()
     study = WatchedStudy(settle(experiment, {}), Ledger("curves", "minimize"), clock=clock)
     study.watch = watch
-    study.proposals._sampler = OnTable(study.proposals._sampler, task)
     task.start()
 
     def curve(cell: Cell) -> Iterator[Step]:
@@ -216,8 +217,11 @@ def search(
     }
 
 
-def proposal_ms(told: int, sampler: str | None = None, repeats: int = 10) -> float:
-    """Milliseconds of CPU that a proposal takes after so many trials, on LCBench's axes."""
+def proposal_ms(told: int, sampler: str | None = None, repeats: int = 30) -> float:
+    """Milliseconds of CPU that a proposal takes after so many trials, on LCBench's axes.
+
+    Each is told a value before the next; the first one, which reads the whole study, counts not.
+    """
     space = SearchSpace(LCBench.space)
     rng = np.random.default_rng(0)
     columns = Columns(space.searched())
@@ -239,12 +243,16 @@ def proposal_ms(told: int, sampler: str | None = None, repeats: int = 10) -> flo
     study.add_trials(trials)
     opened = open_sampler(sampler or default_of("sampler"))
     taken = []
-    for number in range(told, told + repeats):
+    for number in range(told, told + repeats + 1):
         study.sampler = for_trial(opened, number, setting)
         started = time.process_time()
-        space.suggest(study.ask())
+        trial = study.ask()
+        space.suggest(trial)
         taken.append(time.process_time() - started)
-    return 1000 * float(np.mean(taken))
+        trial.report(float(rng.random()), 1)
+        study.sampler = optuna.samplers.RandomSampler()
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    return 1000 * float(np.mean(taken[1:]))
 
 
 def default_of(name: str) -> str:

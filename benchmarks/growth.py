@@ -45,7 +45,7 @@ def one_size(nodes: int, slots: int, seconds: float, reports: int) -> dict[str, 
         name="growth", space=space, objective=train, metric="score", sampler="random",
         scheduler="none", trials=nodes * slots * waves, dataset=None,
     )  # fmt: skip
-    own = {"object_store_memory": 100 << 20}
+    own: dict[str, Any] = {"object_store_memory": 100 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **own})
     try:
         for _ in range(nodes):

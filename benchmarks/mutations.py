@@ -43,6 +43,7 @@ from tuner.errors import TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.settle import settle
+from tuner.registry import said
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger, journal_storage
@@ -91,7 +92,7 @@ def make_study(folder: Path) -> None:
     loaded = Loaded(EXPERIMENT, Source("object", __name__))
     describe(loaded, settled, None, name=folder.name).write(folder)
     clock = VirtualClock()
-    recorder = Recorder(folder, SearchSpace(settled.space), settled.engine)
+    recorder = Recorder(folder, SearchSpace(settled.space), said(settled.engine))
     ledger = Ledger(folder.name, settled.direction, journal_storage(folder), new=True)
     study = Study(settled, ledger, recorder=recorder, clock=clock)
     run_simulated(study, curve, workers=2, clock=clock)
@@ -268,7 +269,8 @@ def command(*arguments: str) -> Callable[[Path], None]:
         given = [argument.replace("STUDY", str(folder)) for argument in arguments]
         code = run_command(given)
         if code == 2:
-            raise TunerError(sys.stderr.getvalue().strip())  # type: ignore[attr-defined]
+            assert isinstance(sys.stderr, io.StringIO)
+            raise TunerError(sys.stderr.getvalue().strip())
 
     return run
 

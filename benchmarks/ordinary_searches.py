@@ -14,7 +14,7 @@ from tuner import Categorical, Experiment, Float, Int, KerasModel
 SEARCHES: dict[str, Experiment] = {}
 RATE = {"lr": Float(1e-4, 1e-1, log=True), "epochs": 5}
 NAMED = {"adam": O.Adam, "sgd": O.SGD, "rms": O.RMSprop}
-ONE_HOT = {"targets": "one_hot", "loss": "categorical_crossentropy"}
+ONE_HOT: dict[str, Any] = {"targets": "one_hot", "loss": "categorical_crossentropy"}
 
 
 def adam(trial: Any) -> Any:
@@ -55,7 +55,7 @@ def functional(trial: Any, *names: str) -> Any:
     return keras.Model(inputs, L.Dense(10, "softmax", name=next(named))(x), name=next(named))
 
 
-class Subclassed(keras.Model):  # type: ignore[misc]
+class Subclassed(keras.Model):
     def __init__(self) -> None:
         super().__init__()
         self.flat, self.hidden, self.out = L.Flatten(), L.Dense(64, "relu"), L.Dense(10, "softmax")
@@ -64,7 +64,7 @@ class Subclassed(keras.Model):  # type: ignore[misc]
         return self.out(self.hidden(self.flat(x)))
 
 
-class Taking(L.Layer):  # type: ignore[misc]
+class Taking(L.Layer):
     """A layer that takes a function, without get_config."""
 
     def __init__(self, function: Any) -> None:
@@ -76,7 +76,7 @@ class Taking(L.Layer):  # type: ignore[misc]
 
 
 def constant_schedule(trial: Any) -> Any:
-    class Constant(O.schedules.LearningRateSchedule):  # type: ignore[misc]
+    class Constant(O.schedules.LearningRateSchedule):
         def __call__(self, step: Any) -> Any:
             return trial["lr"]
 

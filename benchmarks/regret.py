@@ -20,8 +20,9 @@ from importlib.util import find_spec
 import numpy as np
 
 from tuner.engines.simulated import Step, VirtualClock, run
-from tuner.experiment.experiment import SAMPLERS, Experiment
+from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import settle
+from tuner.samplers.registry import SAMPLERS
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.store.ledger import Ledger
 from tuner.study.study import Study
@@ -111,7 +112,7 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=400, help="epochs that each study may spend")
     parser.add_argument("--workers", type=int, default=4)
     options = parser.parse_args()
-    samplers = [name for name in SAMPLERS if name != "gp" or find_spec("torch")]
+    samplers = [name for name in SAMPLERS.ours if name != "gp" or find_spec("torch")]
     print(f"{options.seeds} seeds, {options.budget} epochs, {options.workers} workers")
     print(f"{'sampler':10}{'scheduler':12}{'median regret':>15}{'mean regret':>15}")
     for row in table(samplers, options.seeds, options.budget, options.workers):

@@ -18,8 +18,9 @@ from tuner.search_space.axes import Categorical, Float, Int
 
 def epochs(params: Mapping[str, Any]) -> int:
     """Epochs at which a batch of this size has seen its samples, or made its updates."""
-    share = params["batch_size"] / 32 if params["fixed"] == "updates" else 1
-    return max(1, round(params["epochs_at_32"] * share))
+    share: float = params["batch_size"] / 32 if params["fixed"] == "updates" else 1
+    at_32: int = params["epochs_at_32"]
+    return max(1, round(at_32 * share))
 
 
 EXPERIMENT = Experiment(

@@ -10,6 +10,7 @@ from typing import Any
 from tuner.engines.simulated import Curve, Step, VirtualClock, run
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import settle
+from tuner.registry import said
 from tuner.search_space.axes import Float, Int
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger, journal_storage
@@ -36,7 +37,7 @@ def open_study(settled: Experiment, folder: Path | None = None, clock: Any = Non
     """A study in memory, or in `folder`, restored from what is there."""
     storage = None if folder is None else journal_storage(folder)
     ledger = Ledger(settled.name, settled.direction, storage)
-    recorder = Recorder(folder, SearchSpace(settled.space), settled.engine)
+    recorder = Recorder(folder, SearchSpace(settled.space), said(settled.engine))
     study = Study(settled, ledger, recorder=recorder, clock=clock or VirtualClock())
     restore(study)
     return study
@@ -84,5 +85,5 @@ def close(study: Study) -> None:
 def abandon(study: Study) -> None:
     """Leave a study's files as a kill would; the test's process only lets go of them."""
     if study.recorder.store is not None:
-        study.recorder.store._log.close()
+        study.recorder.store.abandon()
     study.ledger.disconnect()

@@ -178,7 +178,7 @@ def test_a_run_that_is_ended_goes_on_with_what_is_missing(
 
 def test_the_fused_engine_is_chosen_and_stays_with_its_lanes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tuner", "run", "initializers"]
-    started = {"cwd": tmp_path, "capture_output": True, "text": True, "check": True}
+    started: dict[str, Any] = {"cwd": tmp_path, "capture_output": True, "text": True, "check": True}
     ran = subprocess.run([*command, "--seed", "1", "--lanes", "5"], **started)
     assert "engine: fused, 5 lanes a worker (its trials are networks of one" in ran.stdout
     assert re.search(r"the workers' \d+ s: .*train \d+%", ran.stdout)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.brain import experiment, simulate
-from tuner.errors import ExperimentError
+from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.settle import scheduler_of
 from tuner.registry import Registry
@@ -84,5 +84,16 @@ def test_study_json_keeps_what_an_object_says_of_itself_and_a_resume_needs_it_ag
     other = Loaded(experiment(scheduler=AshaStopping(eta=2)), Source("object", "tests"))
     again = resumed(other, content, {"scheduler": AshaStopping(eta=4)})
     assert again.scheduler == AshaStopping(eta=4)
-    with pytest.raises(ExperimentError, match=r"scheduler: 'AshaStopping\(eta=4.* is not one of"):
+    with pytest.raises(StudyError, match=r"scheduler: .* began with AshaStopping\(eta=4.*give it"):
+        resumed(other, content, {})
+
+
+def test_code_that_a_folder_alone_names_is_not_run_by_a_resume() -> None:
+    place = "tuner.schedulers.asha_stopping:AshaStopping"
+    mine = Loaded(experiment(scheduler=place, eta=2), Source("object", "tests"))
+    content = describe(mine, mine.experiment, None, name="brain")
+    assert resumed(mine, content, {}).scheduler == place
+    other = Loaded(experiment(scheduler="asha_stopping", eta=2), Source("object", "tests"))
+    assert resumed(other, content, {"scheduler": place}).scheduler == place
+    with pytest.raises(StudyError, match=r"scheduler: .*code that its folder alone names.*again"):
         resumed(other, content, {})

@@ -58,4 +58,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'tuner' has no attribute {name!r}")
     from importlib import import_module
 
+    # runs code: ours
     return getattr(import_module(_HOMES[name]), name)

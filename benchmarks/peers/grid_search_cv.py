@@ -5,6 +5,7 @@ python grid_search_cv.py DATA.npz TABLE.json EPOCHS
 
 import json
 import sys
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import GridSearchCV
@@ -21,7 +22,7 @@ INITIALIZERS = [
 ]
 
 
-def build(X, y, initializer):
+def build(X: Any, y: Any, initializer: str) -> Any:
     import keras
     from keras import layers
 
@@ -43,7 +44,7 @@ def build(X, y, initializer):
     return model
 
 
-def main(data, table, epochs):
+def main(data: str, table: str, epochs: str) -> None:
     from keras.wrappers import SKLearnClassifier
 
     with np.load(data) as arrays:

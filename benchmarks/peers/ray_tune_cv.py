@@ -9,6 +9,7 @@ reports through the callback for Keras.
 import json
 import sys
 import tempfile
+from typing import Any
 
 import numpy as np
 from ray import tune
@@ -25,7 +26,7 @@ INITIALIZERS = [
 ]
 
 
-def train(config):
+def train(config: dict[str, Any]) -> None:
     import keras
     from keras import layers
     from ray.tune.integration.keras import TuneReportCheckpointCallback
@@ -64,7 +65,7 @@ def train(config):
     )
 
 
-def main(data, table, epochs):
+def main(data: str, table: str, epochs: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tuner = tune.Tuner(
             train,
@@ -78,8 +79,11 @@ def main(data, table, epochs):
             run_config=tune.RunConfig(storage_path=folder),
         )
         results = tuner.fit()
-        scores = {name: [] for name in INITIALIZERS}
-        for result in results:
+        scores: dict[str, list[float]] = {name: [] for name in INITIALIZERS}
+        for number in range(len(results)):
+            result = results[number]
+            assert result.config is not None
+            assert result.metrics is not None
             scores[result.config["initializer"]].append(result.metrics["accuracy"])
     rows = {name: [np.mean(values), np.std(values)] for name, values in scores.items()}
     with open(table, "w") as file:

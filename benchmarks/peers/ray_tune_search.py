@@ -8,6 +8,7 @@ After its pages "Using Keras & TensorFlow with Tune" and "Running Tune experimen
 import json
 import sys
 import tempfile
+from typing import Any
 
 import numpy as np
 from ray import tune
@@ -18,7 +19,7 @@ INITIALIZERS = ["random_uniform", "lecun_uniform", "random_normal", "zeros", "gl
                 "glorot_uniform", "he_normal", "he_uniform"]  # fmt: skip
 
 
-def train(config):
+def train(config: dict[str, Any]) -> None:
     import keras
     from keras import layers
     from ray.tune.integration.keras import TuneReportCheckpointCallback
@@ -62,7 +63,7 @@ def train(config):
     )
 
 
-def main(data, result, trials, epochs):
+def main(data: str, result: str, trials: str, epochs: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tuner = tune.Tuner(
             train,
@@ -85,9 +86,10 @@ def main(data, result, trials, epochs):
             ),
             run_config=tune.RunConfig(storage_path=folder, verbose=0),
         )
-        best = tuner.fit().get_best_result()
+        best = tuner.fit().get_best_result().metrics
+        assert best is not None
         with open(result, "w") as file:
-            json.dump({"best": best.metrics["val_accuracy"]}, file)
+            json.dump({"best": best["val_accuracy"]}, file)
 
 
 if __name__ == "__main__":

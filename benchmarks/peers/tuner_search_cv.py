@@ -12,7 +12,7 @@ from grid_search_cv import INITIALIZERS, build
 from tuner.sklearn.search import TunerSearchCV
 
 
-def main(data, table, epochs):
+def main(data: str, table: str, epochs: str) -> None:
     with np.load(data) as arrays:
         x, y = arrays["x_train"], arrays["y_train"]
     x = x.reshape(len(x), -1).astype("float32") / 255

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pandas as pd
@@ -56,9 +57,11 @@ def test_every_way_to_name_a_study(
     results: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(results)
-    source = {"list": [Path("search"), "search"], "uri": f"file://{results}/search"}.get(
-        form, form.format(root=results)
-    )
+    others: dict[str, Any] = {
+        "list": [Path("search"), "search"],
+        "uri": f"file://{results}/search",
+    }
+    source = others.get(form, form.format(root=results))
     assert analysis.load(source).studies["study"].tolist() == ["search"]
 
 

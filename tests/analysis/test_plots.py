@@ -6,6 +6,7 @@ import shutil
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -42,8 +43,8 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     saved(root / "search", with_losses, space=SPACE, scheduler="asha_stopping", trials=40, seed=1)
     grid = {"x": Float(0, 1, grid=[0.1, 0.2, 0.3]), "k": Int(1, 2, grid=[1, 2]), "epochs": 3}
     saved(root / "grid", with_losses, space=grid, mode="grid")
-    promoted = {"space": SPACE, "scheduler": "asha", "sampler": "random", "trials": 12, "seed": 1}
-    saved(root / "promotion", with_losses, **promoted)
+    promoted: dict[str, Any] = {"space": SPACE, "scheduler": "asha", "sampler": "random"}
+    saved(root / "promotion", with_losses, **promoted, trials=12, seed=1)
     saved(root / "cv", with_losses, space=grid, mode="cv", folds=3, dataset="digits")
     return root
 
@@ -162,10 +163,8 @@ def chromium() -> str | None:
 def test_every_figure_of_every_mode_becomes_a_png(studies: Path, tmp_path: Path) -> None:
     write_pngs([studies], tmp_path)
     written = list(tmp_path.glob("*.png"))
-    expected = sum(
-        len(plots_training.suited(analysis.load(studies / name)))
-        for name in ("search", "grid", "cv")
-    )
+    every = [analysis.load(study) for study in studies.iterdir()]
+    expected = sum(len(plots_training.suited(tables)) for tables in every)
     assert len(written) == expected
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
     images = plots_training.images(np.ones((4, 8, 8)), np.arange(4))

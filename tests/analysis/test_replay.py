@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_stopped_curves_alone_are_no_table(tmp_path: Path) -> None:
 
 def test_the_command_prints_a_table_and_writes_a_plot(table: Results, tmp_path: Path) -> None:
     console = Console(record=True, width=160, file=(tmp_path / "out.txt").open("w"))
-    options = {"min_epochs": 1, "sampler": "random", "seeds": 3, "top": 5}
+    options: dict[str, Any] = {"min_epochs": 1, "sampler": "random", "seeds": 3, "top": 5}
     show_simulation(
         table.path,
         console,
@@ -106,21 +107,27 @@ def test_the_command_prints_a_table_and_writes_a_plot(table: Results, tmp_path: 
         etas=[2, 3],
         workers=[4],
         out=tmp_path / "plot.html",
-        **options,  # type: ignore[arg-type]
+        **options,
     )
     console.file.close()
     text = console.export_text()
     assert text.count("asha") == 2
     assert text.count("one-epoch") == 1
     assert "asha eta 2, 4 workers" in (tmp_path / "plot.html").read_text()
-    for change, message in [
+    changes: list[tuple[dict[str, Any], str]] = [
         ({"schedulers": ["x"]}, "scheduler: 'x' is not one of .*asha, asha_stopping, median"),
         ({"workers": [0]}, "workers: it must be at least 1"),
         ({"etas": [1]}, "eta: it must be at least 2"),
-    ]:
-        fixed = {"schedulers": ["asha"], "etas": [3], "workers": [1], "out": tmp_path / "x"}
+    ]
+    for change, message in changes:
+        fixed: dict[str, Any] = {
+            "schedulers": ["asha"],
+            "etas": [3],
+            "workers": [1],
+            "out": tmp_path / "x",
+        }
         with pytest.raises(ExperimentError, match=message):
-            show_simulation(table.path, console, **{**options, **fixed, **change})  # type: ignore[arg-type]
+            show_simulation(table.path, console, **{**options, **fixed, **change})
 
 
 def test_a_grid_over_epochs_holds_each_curve_once_at_its_full_length(tmp_path: Path) -> None:

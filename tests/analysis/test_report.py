@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -28,7 +29,7 @@ IMAGE = "<img src=x onerror=alert(1)>"
 BROWSER = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "search": {"scheduler": "asha", "trials": 40},
     "grid": {
         "mode": "grid",

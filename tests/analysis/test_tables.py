@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,7 @@ def cv(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """A cross-validation of four points, pairs of which are equal."""
     path = tmp_path_factory.mktemp("cv")
     space = {"x": Int(0, 1, grid=[0, 1]), "kind": Categorical(["a", "b"]), "epochs": 2}
-    fields = {"space": space, "mode": "cv", "folds": 3, "dataset": "digits"}
+    fields: dict[str, Any] = {"space": space, "mode": "cv", "folds": 3, "dataset": "digits"}
     saved(path / "cv", folds, **fields)
     return analysis.load(path)
 

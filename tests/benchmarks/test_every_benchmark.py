@@ -48,4 +48,4 @@ def test_a_short_benchmark_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run(name, SMALL[name].split(), monkeypatch)
-    assert len(capsys.readouterr().out.splitlines()) > 1
+    assert capsys.readouterr().out

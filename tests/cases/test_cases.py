@@ -24,7 +24,7 @@ from tuner.lanes.lanes import Lanes
 from tuner.lanes.rules import form, why_not
 from tuner.programs.cache import Programs
 from tuner.programs.fit import warm
-from tuner.training.declared import build_model, loss_of
+from tuner.training.declared import build_model, loss_of, metrics_of
 from tuner.trial.cells import Cell, Decision
 from tuner.trial.trial import Trial
 
@@ -100,7 +100,7 @@ def given_statistics(trial: Any) -> Any:
 def weighing(trial: Any) -> Any:
     import keras
 
-    class Weigh(keras.layers.Layer):  # type: ignore[misc]
+    class Weigh(keras.layers.Layer):
         def __init__(self, weights: Any) -> None:
             super().__init__()
             self.w = keras.ops.convert_to_tensor(weights, "float64")
@@ -120,7 +120,7 @@ def batch_reading(trial: Any) -> Any:
 def warming_up(trial: Any) -> Any:
     import keras
 
-    class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         def __init__(self, steps: int) -> None:
             self.steps = steps
 
@@ -137,7 +137,7 @@ def warming_up(trial: Any) -> Any:
 def own_optimizer(trial: Any) -> Any:
     import keras
 
-    class Sign(keras.optimizers.SGD):  # type: ignore[misc]
+    class Sign(keras.optimizers.SGD):
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             self.assign_sub(variable, keras.ops.sign(gradient) * 0.001 * trial["steps"])
 
@@ -218,7 +218,7 @@ def fitted(declared: KerasModel, trial: Trial, programs: Programs | None) -> lis
     """A trial's history by `fit`, plain or through programs, its samples in order."""
     model = build_model(declared, trial)
     model.compile(
-        declared.optimizer(trial), loss_of(declared, trial), metrics=list(declared.metrics)
+        declared.optimizer(trial), loss_of(declared, trial), metrics=metrics_of(declared, trial)
     )
     data = trial.data
     with nullcontext() if programs is None else warm(programs=programs):
@@ -232,7 +232,8 @@ def fitted(declared: KerasModel, trial: Trial, programs: Programs | None) -> lis
 def in_lanes(declared: KerasModel, trials: list[Trial]) -> tuple[list[Any], int]:
     """The trials' histories from the lanes that they share, None for one without; and how many
     programs of lanes that took."""
-    groups, histories = defaultdict(list), [None for _ in trials]
+    groups: dict[Any, list[int]] = defaultdict(list)
+    histories: list[Any] = [None for _ in trials]
     for index, trial in enumerate(trials):
         model = build_model(declared, trial)
         if why_not(declared, trial, model) is None:
@@ -248,8 +249,9 @@ def in_lanes(declared: KerasModel, trials: list[Trial]) -> tuple[list[Any], int]
             lambda seed, epoch, rows: rows,
         )
         for lane, index in enumerate(group):
-            rows = data.train.rows, data.val.rows
-            lanes.put(lane, trials[index], *rows)
+            assert data.train.rows is not None
+            assert data.val.rows is not None
+            lanes.put(lane, trials[index], data.train.rows, data.val.rows)
         reports = [lanes.epoch() for _ in range(EPOCHS)]
         for lane, index in enumerate(group):
             histories[index] = [report[lane] for report in reports]

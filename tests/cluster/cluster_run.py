@@ -82,11 +82,11 @@ def refusal(address: str) -> str:
 
 
 def main() -> None:
-    own = {"object_store_memory": 100 << 20}
+    own: dict[str, Any] = {"object_store_memory": 100 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **own})
     try:
         first, second = (cluster.add_node(num_cpus=1, **own) for _ in range(2))
-        place = {"results": FOLDER / "results", "address": cluster.address}
+        place: dict[str, Any] = {"results": FOLDER / "results", "address": cluster.address}
         (FOLDER / "refused.txt").write_text(refusal(cluster.address))
         run = threading.Thread(target=tuner.run, args=(EXPERIMENT,), kwargs={**place, "seed": 1})
         run.start()
@@ -98,11 +98,9 @@ def main() -> None:
         (FOLDER / "removed").touch()
         run.join()
         gpu = cluster.add_node(num_cpus=1, num_gpus=1, **own)
-        cpus = {"trials": 4, "concurrency": 2}
-        cpus["space"] = {
-            "x": GPU_TRIALS,
-            "other": tuner.Float(0, 1),
-        }  # equal points share a training
+        # Equal points share a training.
+        space = {"x": GPU_TRIALS, "other": tuner.Float(0, 1)}
+        cpus: dict[str, Any] = {"trials": 4, "concurrency": 2, "space": space}
         halves = {**cpus, "gpus_per_trial": 0.5, "cpus_per_trial": 0.5}
         for name, fields in {"cpus": cpus, "halves": halves}.items():
             tuner.run(EXPERIMENT, study=name, **place, **fields)

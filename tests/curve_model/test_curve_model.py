@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -15,11 +16,11 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from scipy.optimize import check_grad
+from scipy.optimize import check_grad, minimize
 
 from tuner.curve_model import gauss
 from tuner.curve_model.columns import Columns
-from tuner.curve_model.curves import Curve, chosen, normal_scores, points_of, rungs_to
+from tuner.curve_model.curves import Curve, normal_scores, points_of, rungs_to, sample_of
 from tuner.curve_model.model import CurveModel, best_curves, enough
 from tuner.curve_model.presence import as_told, by_rule, without
 
@@ -58,7 +59,7 @@ def test_points_are_on_their_axes_and_come_back_from_their_units(seed: int) -> N
         assert params.keys() == SPACE.keys()
         for name, value in params.items():
             assert SPACE[name]._contains(SPACE[name].to_internal_repr(value))
-        assert columns.params(columns.point(params)) == pytest.approx(params)
+        assert columns.params(columns.points([params])[0]) == pytest.approx(params)
 
 
 def test_the_ends_of_a_whole_number_are_drawn_as_often_as_the_others() -> None:
@@ -68,7 +69,7 @@ def test_the_ends_of_a_whole_number_are_drawn_as_often_as_the_others() -> None:
 
 
 def test_a_value_off_its_axis_is_as_if_it_were_absent() -> None:
-    units = Columns(SPACE).point({"rate": -1.0, "kind": "z", "units": 999})
+    units = Columns(SPACE).points([{"rate": -1.0, "kind": "z", "units": 999}])[0]
     assert np.isnan(units[[0, 2, 3, 4]]).all()
     assert units[1] == 1.0
 
@@ -96,7 +97,6 @@ def test_the_gradient_of_a_fit_is_that_of_its_loss(monkeypatch: pytest.MonkeyPat
         seen.append((loss, start))
         return minimize(loss, start, **given)
 
-    minimize = gauss.minimize
     monkeypatch.setattr(gauss, "minimize", keep)
     gauss.fit(x, y)
     loss, start = seen[0]
@@ -174,7 +174,18 @@ def test_of_too_many_points_two_thirds_are_deep_ones_and_the_others_new() -> Non
         (5, 9), (5, 3), (5, 1), (4, 9), (4, 3), (4, 1), (3, 9), (3, 3),
     ]  # fmt: skip
     assert [p.place for p in points[8:]] == [39, 38, 37, 36]
-    assert chosen(points, 99) == list(range(12))
+    assert len(points_of(curves, RUNGS, 99)) == 6 * 3 + 34
+
+
+def test_the_sample_for_a_fit_spans_all_ages_and_seldom_changes() -> None:
+    curves = [Curve(n, {}, {1: 1.0, 3: 1.0} if n % 3 == 0 else {1: 1.0}) for n in range(900)]
+    samples = [sample_of(curves[:count], RUNGS, 60) for count in range(600, 900)]
+    assert all(len(sample) == 60 for sample in samples)
+    changes = sum(one != other for one, other in itertools.pairwise(samples))
+    assert 0 < changes < 45
+    ages = [point.place for point in samples[-1]]
+    assert min(ages) < 60
+    assert max(ages) > 840
 
 
 def test_normal_scores_follow_ranks_and_infinite_losses_are_the_worst() -> None:
@@ -216,8 +227,8 @@ def test_without_a_rule_a_candidate_lacks_what_the_most_alike_told_lacks() -> No
     columns = Columns(
         {"kind": CategoricalDistribution(["a", "b"]), "depth": FloatDistribution(0.0, 1.0)}
     )
-    told = np.array([columns.point(p) for p in ({"kind": "a", "depth": 0.3}, {"kind": "b"})])
-    candidates = np.array([columns.point({"kind": kind, "depth": 0.9}) for kind in "ab"])
+    told = columns.points([{"kind": "a", "depth": 0.3}, {"kind": "b"}])
+    candidates = columns.points([{"kind": kind, "depth": 0.9} for kind in "ab"])
     settled = without(candidates, as_told(columns, told))
     assert np.isnan(settled).tolist() == [[False, False], [False, True]]
     assert as_told(columns, told[:1]) is None

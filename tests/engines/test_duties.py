@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import random
+import threading
+from dataclasses import replace
 from typing import Any
 
+from tuner.engines.ask_ahead import Proposals
 from tuner.engines.duties import NODES_S, WARM_UP_S, Deadlines, Places
+from tuner.engines.ray_tune.flights import Flights
 from tuner.engines.ray_tune.homes import Homes
 from tuner.engines.ray_tune.parked import ParkingPlace
+from tuner.engines.ray_tune.worker import Said
 from tuner.engines.trainer import Send, Trainer
 from tuner.testing.engines import cells
+from tuner.testing.scripted import ScriptedStudy
 from tuner.trial.cells import Cell, Decision, Ending, Outcome
 
 
@@ -127,6 +133,21 @@ def test_a_cell_waits_for_the_worker_that_has_it_until_that_is_free_or_gone() ->
     assert homes.leave(second) is None
 
 
+def test_a_paused_cell_that_is_asked_for_at_once_waits_for_its_home_to_set_it_aside() -> None:
+    study = ScriptedStudy(counting, cells(1), decide=lambda *report: Decision.PAUSE)
+    flights = Flights(study, Proposals(study, ahead=False), concurrency=2)
+    flight = flights.next()
+    assert flight is not None
+    flights.open["first"], flight.worker = flight, "a"
+    assert study.report(flight.cell, 1, {"v": 0.0}, 0.0) is Decision.PAUSE
+    flights.set_aside(flight)
+    assert flights.next() is None  # another slot is free, and the study gives the cell out
+    flights.end("first", Said.KEPT)
+    again = flights.next()
+    assert again is not None
+    assert (again.cell.start, again.home) == (1, "a")
+
+
 # --------------------------------------------------------------------------------- parking
 
 
@@ -194,12 +215,12 @@ def test_a_parked_training_can_be_stopped_and_given_up() -> None:
 def parked_in(limit_mb: float) -> set[int]:
     """Who is left of three trainings in a place of so much memory."""
     place = ParkingPlace(limit_mb)
-    todo = cells(3)
-    for cell, epoch, loss in zip(todo, (3, 1, 3), (0.9, 0.1, 0.2), strict=True):
+    todo = [replace(cell, start=epoch) for cell, epoch in zip(cells(3), (3, 1, 3), strict=True)]
+    for cell, loss in zip(todo, (0.9, 0.1, 0.2), strict=True):
         each = trainer()
         each.say(cell)
         each.park()
-        place.put(cell, each, epoch, loss)
+        place.put(cell, each, cell.start, loss)
     left = {cell.trial: place.take(cell) for cell in todo}
     for parked in left.values():
         if parked is not None:
@@ -221,6 +242,20 @@ def test_the_least_promising_has_trained_least_and_of_equals_has_the_highest_los
         place.put(cell, each, epoch, loss)
     for gone in (1, 0, 2):
         assert place.least_promising() == (gone, 0)
-        parked = place.take(cells(3)[gone])
+        parked = place.take(replace(cells(3)[gone], start=3))
         assert parked is not None
         parked.give_up()
+
+
+def test_what_is_further_than_its_cell_goes_on_from_is_given_up() -> None:
+    before = set(threading.enumerate())
+    place, [cell] = ParkingPlace(1e9), cells(1)
+    for _ in range(2):  # parked twice: another worker had it meanwhile
+        each = trainer()
+        each.say(cell)
+        each.park()
+        place.put(cell, each, epoch=2, loss=0.0)
+    assert place.take(replace(cell, attempt=2)) is None
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+    assert set(threading.enumerate()) <= before  # both trainings have ended

@@ -105,7 +105,12 @@ def test_every_engine_gives_the_same_start_and_a_run_is_the_same_again(runtime: 
     """Of full batches: the order of the data does not matter then, the initial weights do."""
     one_batch = KerasModel(build=network, optimizer=sgd, batch_size=2000)
     space = {**SPACE, "epochs": Int(1, 4)}
-    more = {"objective": one_batch, "space": space, "scheduler": "none", "trials": 7}
+    more: dict[str, Any] = {
+        "objective": one_batch,
+        "space": space,
+        "scheduler": "none",
+        "trials": 7,
+    }
     first, again = studied(runtime, **more), studied(runtime, **more)
     assert [r.value for r in first.records] == [r.value for r in again.records]  # to the bit
     other = studied(runtime, engine="ray_tune", **more)

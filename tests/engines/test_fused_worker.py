@@ -21,7 +21,7 @@ from tuner.engines.fused.worker import BUILDS_KEPT, LaneWorker
 from tuner.engines.shipping import Shipment, pickled
 from tuner.experiment.experiment import KerasModel
 from tuner.experiment.loading import Source
-from tuner.trial.cells import Cell, Ending
+from tuner.trial.cells import Cell, CellKey, Ending
 
 LANES = 3
 
@@ -30,7 +30,7 @@ def network(trial: Any) -> Any:
     import keras
     import tensorflow as tf
 
-    class Counts(keras.layers.Layer):  # type: ignore[misc]
+    class Counts(keras.layers.Layer):
         """A layer that no lane can have: its count is none of Keras' variables."""
 
         def build(self, shape: Any) -> None:
@@ -112,7 +112,7 @@ def test_each_cell_has_exactly_its_own_epochs_and_reports(
     lanes = worker()
     reported: dict[int, list[int]] = defaultdict(list)
     values: dict[int, list[float]] = defaultdict(list)
-    coming, held, freed = list(enumerate(trainings)), set[int](), list[tuple[int, int]]()
+    coming, held, freed = list(enumerate(trainings)), set[int](), list[CellKey]()
     while coming or held:
         new = []
         while coming and len(held) < depth:
@@ -163,7 +163,7 @@ def test_a_cell_has_the_same_numbers_whatever_trains_beside_it() -> None:
             if any(isinstance(m, Finished) for m in mine):
                 break
             messages, _ = worker().work([], [])
-        worker().work([], [(n, 0) for n in (1, 2)])
+        worker().work([], [CellKey(n, 0) for n in (1, 2)])
         results.append(taken)
     assert results[0] == results[1]
     assert len(results[0]) == 3
@@ -223,7 +223,7 @@ def test_a_lane_that_the_study_stops_leaves_no_checkpoint(
     train(lanes, [cell], 2)
     (path,) = tmp_path.rglob("*.npz")
     kept = path.read_bytes()
-    lanes.work([], [(0, 0)])
+    lanes.work([], [CellKey(0, 0)])
     assert list(tmp_path.iterdir()) == []
     # Of another form, as if the experiment's file had changed: it starts anew, and says so.
     path.parent.mkdir()

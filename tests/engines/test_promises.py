@@ -41,12 +41,6 @@ class TestRayTune(WorkersSuite):
     def make(self, cluster: Runtime) -> Make:
         return lambda job: RayTune(job, cluster)
 
-    @pytest.mark.xfail(run=False, reason="it was seen not to end: the sweep of paused flights")
-    def test_a_pause_frees_the_slot_and_the_cell_goes_on_to_the_same_numbers(
-        self, make: Make
-    ) -> None:
-        super().test_a_pause_frees_the_slot_and_the_cell_goes_on_to_the_same_numbers(make)
-
 
 class TestFused(WorkersSuite):
     tolerance = 2e-2  # the data's order is a lane's own

@@ -20,7 +20,7 @@ def train(trial: Any) -> None:
     """A user's function: dropout, shuffled rows, a callback that draws, and a second fit."""
     import keras
 
-    class Noise(keras.callbacks.Callback):  # type: ignore[misc]
+    class Noise(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
             logs["noise"] = float(np.random.normal())
 

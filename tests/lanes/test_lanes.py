@@ -15,7 +15,7 @@ from tuner.lanes.dropout import dropout, frugal_dropout, teach_random_numbers
 from tuner.lanes.lane import Rows, data_order, pool_of
 from tuner.lanes.lanes import Lanes
 from tuner.lanes.rules import form, why_not
-from tuner.training.declared import build_model
+from tuner.training.declared import build_model, metrics_of
 from tuner.trial.cells import Cell, Decision
 from tuner.trial.trial import Trial
 
@@ -117,7 +117,7 @@ def fitted(declaration: KerasModel, one: Trial, epochs: int, order: Any = in_ord
     model.compile(
         declaration.optimizer(one),
         declaration.loss,
-        metrics=list(declaration.metrics),
+        metrics=metrics_of(declaration, one),
         run_eagerly=True,
     )
     history: list[dict[str, float]] = []
@@ -327,7 +327,7 @@ def test_the_order_of_the_data_is_the_trials_own() -> None:
 def test_what_lanes_cannot_train_is_told_in_words() -> None:
     import keras
 
-    class OwnStep(keras.Sequential):  # type: ignore[misc]
+    class OwnStep(keras.Sequential):
         def train_step(self, data: Any) -> Any:
             return super().train_step(data)
 

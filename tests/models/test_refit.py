@@ -170,9 +170,10 @@ def test_refit_ends_where_the_trial_ended_or_was_best(
 def test_refit_trains_to_the_epoch_of_the_trials_value(
     state: str, value: str, best_epoch: int, trains: int | None
 ) -> None:
+    settled = settle(EXPERIMENT, {"value": value})
     results = Results(
         path=Path(),
-        study={"experiment": {"value": value}},
+        study=describe(Loaded(EXPERIMENT, SOURCE), settled, None, name="refitted"),
         trials=pd.DataFrame({"trial": [0], "state": [state], "best_epoch": [best_epoch]}),
         reports=pd.DataFrame({"trial": [0] * 9, "fold": 0, "epoch": range(1, 10)}),
     )

@@ -150,7 +150,7 @@ def _between(recipe: Recipe) -> Any:
 
     layers, rate = keras.layers, recipe["rate"]
 
-    class Scaled(layers.Layer):  # type: ignore[misc]
+    class Scaled(keras.layers.Layer):
         def __init__(self) -> None:
             super().__init__()
             self.by = rate
@@ -216,7 +216,7 @@ def _network(recipe: Recipe) -> Any:
             x = part(x)
         return keras.Model(inputs, last(x + parts[-1](x)))
 
-    class Net(keras.Model):  # type: ignore[misc]
+    class Net(keras.Model):
         def __init__(self) -> None:
             super().__init__()
             self.parts, self.last, self.scale = parts, last, recipe["steep"]
@@ -232,7 +232,7 @@ def _network(recipe: Recipe) -> Any:
 def _attention(layers: Any) -> Any:
     import keras
 
-    class Attends(keras.layers.Layer):  # type: ignore[misc]
+    class Attends(keras.layers.Layer):
         def __init__(self) -> None:
             super().__init__()
             self.heads = layers.MultiHeadAttention(1, 2)
@@ -252,7 +252,7 @@ def _schedule(recipe: Recipe) -> Any:
     rate, known, name = recipe["learning_rate"], keras.optimizers.schedules, recipe["schedule"]
     strength = recipe["strength"]
 
-    class Slower(known.LearningRateSchedule):  # type: ignore[misc]
+    class Slower(keras.optimizers.schedules.LearningRateSchedule):
         def __call__(self, step: Any) -> Any:
             return rate / (1 + strength * keras.ops.cast(step, keras.config.floatx()))
 
@@ -274,7 +274,7 @@ def _optimizer(recipe: Recipe) -> Any:
     optimizers = keras.optimizers
     options = {**recipe["clip"], **recipe["average"]}
 
-    class Signed(optimizers.SGD):  # type: ignore[misc]
+    class Signed(keras.optimizers.SGD):
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             rate = keras.ops.cast(learning_rate, variable.dtype)
             self.assign_sub(variable, rate * keras.ops.tanh(gradient * recipe["gamma"]))
@@ -295,7 +295,7 @@ def _loss(recipe: Recipe) -> Any:
         right = keras.ops.sum(keras.ops.cast(y, q.dtype) * q, axis=-1)
         return -((1 - right) ** gamma) * keras.ops.log(right + 1e-7)
 
-    class Apart(keras.losses.Loss):  # type: ignore[misc]
+    class Apart(keras.losses.Loss):
         def call(self, y: Any, q: Any) -> Any:
             far = keras.ops.abs(keras.ops.cast(y, q.dtype) - q)
             return keras.ops.sum(far**gamma, axis=-1)
@@ -359,12 +359,12 @@ def _callbacks(recipe: Recipe) -> list[Any]:
 
     monitor = "val_loss" if recipe["split"] else "loss"
 
-    class Slows(keras.callbacks.Callback):  # type: ignore[misc]
+    class Slows(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             kernel = self.model.layers[-1].weights[0]
             kernel.assign(kernel * recipe["rate"])
 
-    class Watches(keras.callbacks.Callback):  # type: ignore[misc]
+    class Watches(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             assert logs is not None
 

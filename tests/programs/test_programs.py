@@ -47,7 +47,7 @@ def closure(point: Point) -> Any:
 def attribute(point: Point) -> Any:
     import keras
 
-    class Net(keras.Model):  # type: ignore[misc]
+    class Net(keras.Model):
         def __init__(self) -> None:
             super().__init__()
             self.first, self.last = keras.layers.Dense(8), keras.layers.Dense(10, "softmax")
@@ -74,7 +74,7 @@ def own_loss(point: Point) -> Any:
 def own_schedule(point: Point) -> Any:
     import keras
 
-    class Warm(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    class Warm(keras.optimizers.schedules.LearningRateSchedule):
         def __call__(self, step: Any) -> Any:
             step = keras.ops.cast(step, "float64") + 1.0
             late = keras.ops.sqrt(step) if point["root"] else step
@@ -89,7 +89,7 @@ def own_step(point: Point) -> Any:
     import keras
     import tensorflow as tf
 
-    class Net(keras.Sequential):  # type: ignore[misc]
+    class Net(keras.Sequential):
         def train_step(self, data: Any) -> Any:
             x, y = data
             with tf.GradientTape() as tape:
@@ -131,7 +131,7 @@ def hidden_gradient(point: Point) -> Any:
     import keras
     import tensorflow as tf
 
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    @tf.custom_gradient
     def scaled(x: Any) -> Any:
         return x * 1.0, lambda upstream: upstream * (2.0 if point["double"] else 1.0)
 
@@ -141,7 +141,7 @@ def hidden_gradient(point: Point) -> Any:
 def own_metric(point: Point) -> Any:
     import keras
 
-    class Above(keras.metrics.Metric):  # type: ignore[misc]
+    class Above(keras.metrics.Metric):
         def __init__(self) -> None:
             super().__init__(name="above")
             self.total = self.add_weight(name="total", initializer="zeros")

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from tests.brain import experiment
-from tuner.errors import SearchSpaceError
+from tuner.errors import SearchSpaceError, TunerError
 from tuner.experiment.experiment import Experiment
+from tuner.experiment.settle import settle
 from tuner.runner.enqueue import first_points, read_points
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.search_space.space import SearchSpace
@@ -173,3 +174,41 @@ def test_a_grid_takes_no_points() -> None:
     settled = experiment(space={"n": Int(1, 9, grid=[1])}, mode="grid")
     with pytest.raises(SearchSpaceError, match="gives 1 points and a grid has its own"):
         first_points(settled, [{"n": 1}])
+
+
+def test_the_experiments_first_points_come_before_all_others() -> None:
+    settled = first(trials=4, first=[{"n": 5}])
+    assert first_points(settled, [{"n": 7}]) == [{"n": 5}, {"x": 0.25}, {"n": 7}]
+    assert first_points(first(trials=4, first=[{"x": 0.25}]), None) == [{"x": 0.25}]
+    study = Study(settled, Ledger("own", settled.direction), enqueued=first_points(settled, None))
+    cell = study.ask()
+    assert cell is not None
+    assert cell.params["n"] == 5
+
+
+def test_a_grid_leaves_the_first_points_out() -> None:
+    settled = experiment(space={"n": Int(1, 9, grid=[1])}, mode="grid", first=[{"n": 3}])
+    assert first_points(settled, None) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"x": 0.5}, r"first: .* is not a list of points; give \[\{axis: value\}\]"),
+        ([1], r"first: \[1\] is not a list of points"),
+        ([{}, {"x": 2.0}], r"first: point 1 has x = 2\.0, which the axis does not hold"),
+        ([{"y": 2.0}], r"first: point 0 names 'y', which is no axis; the axes are: x, n"),
+    ],
+)
+def test_first_points_are_checked_against_the_space(given: object, message: str) -> None:
+    with pytest.raises(TunerError, match=message):
+        first(first=given)
+
+
+def test_a_budget_of_epochs_is_no_part_of_a_first_point() -> None:
+    declared = Experiment(
+        "own", {"n": Int(1, 9), "epochs": Int(1, 9)}, len, first=[{"n": 3, "epochs": 4}]
+    )
+    assert first_points(settle(declared, {}), None) == [{"n": 3}]
+    whole = settle(declared, {"scheduler": "none"})
+    assert first_points(whole, None) == [{"n": 3, "epochs": 4}]

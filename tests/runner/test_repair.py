@@ -23,6 +23,7 @@ from tuner.engines.simulated import VirtualClock
 from tuner.engines.simulated import run as run_simulated
 from tuner.errors import TunerError
 from tuner.experiment.loading import Loaded, Source
+from tuner.registry import said
 from tuner.runner.repair import repair
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger, journal_storage
@@ -42,7 +43,7 @@ def make_study(folder: Path) -> None:
     loaded = Loaded(settled, Source("object", __name__))
     describe(loaded, settled, None, name=folder.name).write(folder)
     clock = VirtualClock()
-    recorder = Recorder(folder, SearchSpace(settled.space), settled.engine)
+    recorder = Recorder(folder, SearchSpace(settled.space), said(settled.engine))
     ledger = Ledger(folder.name, settled.direction, journal_storage(folder), new=True)
     study = Study(settled, ledger, recorder=recorder, clock=clock)
     run_simulated(study, half_diverging, workers=2, clock=clock)
@@ -223,7 +224,7 @@ def test_no_broken_file_is_worth_a_traceback(
     def go_on() -> None:
         settled = brain_experiment(eta=2, trials=12, seed=3, dataset=None)
         ledger = Ledger(folder.name, settled.direction, journal_storage(folder))
-        recorder = Recorder(folder, SearchSpace(settled.space), settled.engine)
+        recorder = Recorder(folder, SearchSpace(settled.space), said(settled.engine))
         try:
             restore(Study(settled, ledger, recorder=recorder, clock=time.time))
         finally:

@@ -24,7 +24,7 @@ from tuner.testing.simulation import simulate as simulate_with
 from tuner.testing.simulation import simulated
 from tuner.trial.cells import Cell, Decision, State
 
-ENDING = [name for name in SCHEDULERS if name != "none"]
+ENDING = [name for name in SCHEDULERS.ours if name != "none"]
 
 
 def made(name: str, *, min_epochs: int = 1) -> Scheduler:
@@ -32,7 +32,7 @@ def made(name: str, *, min_epochs: int = 1) -> Scheduler:
 
 
 class TestOurs(SchedulerSuite):
-    @pytest.fixture(params=list(SCHEDULERS))
+    @pytest.fixture(params=list(SCHEDULERS.ours))
     def scheduler(self, request: pytest.FixtureRequest) -> Scheduler:
         return made(request.param)
 

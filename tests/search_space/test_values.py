@@ -116,11 +116,14 @@ def test_a_cell_carries_functions_to_another_process() -> None:
 
 
 def test_numpy_values_and_ranges_become_pythons() -> None:
+    real: Any = Float  # what the hints do not promise is taken too
+    whole: Any = Int
+    choice: Any = Categorical
     space = SearchSpace(
         {
-            "lr": Float(np.float64(1e-4), np.float32(0.5), log=True, grid=np.logspace(-4, -1, 4)),
-            "n": Int(np.int64(1), np.int32(9), grid=range(1, 10, 4)),
-            "units": Categorical(np.array([16, 32])),
+            "lr": real(np.float64(1e-4), np.float32(0.5), log=True, grid=np.logspace(-4, -1, 4)),
+            "n": whole(np.int64(1), np.int32(9), grid=range(1, 10, 4)),
+            "units": choice(np.array([16, 32])),
             "width": range(8, 33, 8),
             "rate": np.logspace(-2, -1, 2),
             "seed": np.int64(3),
@@ -142,7 +145,8 @@ def test_numpy_values_and_ranges_become_pythons() -> None:
 
 def test_an_end_that_rounding_misses_is_still_an_end() -> None:
     high = 10**-0.5
-    axis = Float(1e-4, high, grid=np.array([1e-4, np.nextafter(high, 1)]))
+    grid: Any = np.array([1e-4, np.nextafter(high, 1)])
+    axis = Float(1e-4, high, grid=grid)
     assert SearchSpace({"x": axis})["x"].values() == [1e-4, high]
 
 

@@ -14,7 +14,7 @@ from tuner.errors import ExperimentError
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.loading import known, load
 from tuner.experiment.settle import last_epoch, scheduler_of, settle
-from tuner.search_space.grid import grid_points
+from tuner.search_space.grid import Grid, grid_points
 from tuner.search_space.space import SearchSpace
 from tuner.study.seeds import cell_seed
 from tuner.study.shared_training import leaders
@@ -42,7 +42,7 @@ def experiment(name: str) -> Experiment:
     return load(name).experiment
 
 
-def points(name: str) -> list[dict[str, Any]]:
+def points(name: str) -> Grid:
     return grid_points(SearchSpace(experiment(name).space))
 
 

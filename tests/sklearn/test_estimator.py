@@ -96,7 +96,7 @@ def test_a_regressors_predictions_have_the_shape_of_its_targets() -> None:
 def test_a_callback_of_the_users_is_copied_and_may_hook_batches() -> None:
     import keras
 
-    class Count(keras.callbacks.Callback):  # type: ignore[misc]
+    class Count(keras.callbacks.Callback):
         batches = 0
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

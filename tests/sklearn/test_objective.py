@@ -37,7 +37,7 @@ def test_every_epoch_is_reported_and_the_last_is_scored() -> None:
 
 
 def test_scores_come_with_every_epoch_for_a_scheduler_which_may_stop() -> None:
-    options = {"train_score": True, "every_epoch": True}
+    options: dict[str, Any] = {"train_score": True, "every_epoch": True}
     _, whole = run(objective(scoring=["accuracy", "neg_log_loss"], **options), POINT)
     assert {"test_accuracy", "test_neg_log_loss", "train_accuracy"} <= set(whole.metrics[0])
     outcome, reports = run(objective(**options), POINT, reports=Reports(stop_at=1))
@@ -66,12 +66,17 @@ def test_what_a_build_raises_fails_the_cell() -> None:
     assert "ZeroDivisionError" in str(outcome.error)
 
 
+def states() -> tuple[Any, list[int]]:
+    """Of Python's generator and of NumPy's."""
+    return random.getstate(), np.random.get_state(legacy=False)["state"]["key"].tolist()
+
+
 def test_seeding_puts_the_users_generators_back() -> None:
     random.seed(1)
     np.random.seed(1)
-    before = random.getstate(), np.random.get_state()[1].tolist()
+    before = states()
     with seeded(5):
         drawn = random.random(), np.random.rand()
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
+    assert states() == before
     with seeded(5):
         assert (random.random(), np.random.rand()) == drawn

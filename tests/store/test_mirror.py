@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,10 @@ from tests.brain import abandon, experiment, open_study, rising, simulate
 from tuner.engines.simulated import VirtualClock, run
 from tuner.errors import ResultsError, StudyError
 from tuner.experiment.loading import Loaded, Source
+from tuner.store import copying
+from tuner.store.copying import local_copy, mirrored
 from tuner.store.folder import new_study_path
-from tuner.store.mirror import MARK_FILE, Mirror, local_copy, mirrored
+from tuner.store.mirror import Mirror
 from tuner.store.study_json import describe
 
 
@@ -109,19 +110,34 @@ def test_a_folder_that_is_newer_than_its_copy_stays(uri: str) -> None:
     assert local_copy(f"{uri}/brain") == path
 
 
-def test_a_study_that_another_host_runs_is_refused(uri: str) -> None:
+def test_a_run_whose_study_was_taken_over_is_told_and_puts_no_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fsspec.filesystem("memory").store.clear()
+    monkeypatch.setattr(copying, "INTERVAL_S", 0.01)
+    uri = "memory://bucket/results"
     mirror = Mirror(uri)
+    mirror.lease_s = 0.0
     path = begin(mirror)
-    mirror.put(path, held=True)
-    fs, root = fsspec.core.url_to_fs(uri)
-    mark = json.loads(fs.cat_file(f"{root}/brain/{MARK_FILE}"))
-    mark |= {"host": "elsewhere", "holder": "process 7 on elsewhere", "serial": 99}
-    fs.pipe_file(f"{root}/brain/{MARK_FILE}", json.dumps(mark).encode())
-    with pytest.raises(StudyError, match="is being run by process 7 on elsewhere; wait for it"):
-        mirror.fetch(path)
-    mark["at"] = time.time() - 1000  # it has been silent for long
-    fs.pipe_file(f"{root}/brain/{MARK_FILE}", json.dumps(mark).encode())
-    mirror.fetch(path)
+    told: list[StudyError] = []
+    heard = threading.Event()
+
+    def on_loss(error: StudyError) -> None:
+        told.append(error)
+        heard.set()
+
+    with mirrored(mirror, path, on_loss):
+        monkeypatch.setenv("TUNER_CACHE", str(tmp_path / "other"))
+        other = Mirror(uri)
+        other.fetch_names()
+        other.fetch(other.folder / path.name)
+        other.put(other.folder / path.name, held=True)
+        (path / "journal.log").write_text("work of the first one\n")
+        assert heard.wait(30)
+    [error] = told
+    assert "it was taken over by process" in str(error)
+    assert str(path) in str(error)
+    other.put(other.folder / path.name, held=False)
 
 
 def test_what_cannot_be_reached_is_told_in_a_line(tmp_path: Path) -> None:

@@ -18,9 +18,11 @@ import pytest
 import sqlalchemy as sa
 
 import tuner
+from tests.store.test_suite import InFolder
 from tuner.errors import StudyError
 from tuner.store import database_lock as ledger_lock
 from tuner.store.database_lock import ledger_locked
+from tuner.testing.stores import Store, StoreSuite
 
 PASSWORD = "not/to be@seen%"
 QUOTED = "not%2Fto%20be%40seen%25"
@@ -47,9 +49,9 @@ def url() -> Iterator[str]:
     if USER is not None:
         for path in (folder, folder / "password"):
             shutil.chown(path, USER)
-    common = {"user": USER, "check": True, "capture_output": True, "cwd": folder}
+    common: dict[str, Any] = {"user": USER, "check": True, "capture_output": True, "cwd": folder}
     make = ["-A", "scram-sha-256", "-U", "tuner", "--pwfile", str(folder / "password"), "--no-sync"]
-    subprocess.run([initdb, "-D", str(folder / "data"), *make], **common)  # type: ignore[call-overload]
+    subprocess.run([initdb, "-D", str(folder / "data"), *make], **common)
     options = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-F"]
     server = subprocess.Popen(
         [postgres, "-D", str(folder / "data"), *options],
@@ -86,9 +88,15 @@ def test_a_study_is_resumed_from_postgresql_and_a_uri_alone(
     said = "".join(capfd.readouterr()).encode()
     assert b"6 trials" in said
     for secret in (PASSWORD.encode(), QUOTED.encode()):
+        assert not [table for table in (again.trials, again.reports) if secret in _csv(table)]
         assert not [path for path in written if secret in path.read_bytes()]
         assert secret not in said
     assert len(pd.read_parquet(tmp_path / "there" / "beale" / "trials.parquet")) == 10
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    """A table in the clear: its file is compressed."""
+    return table.to_csv().encode()
 
 
 def test_a_second_driver_is_refused_by_name(url: str) -> None:
@@ -153,3 +161,11 @@ def test_a_wrong_password_is_refused_and_not_shown(url: str) -> None:
     assert "wrong-secret" not in str(refused.value)
     assert "***" in str(refused.value)
     assert not Path("never").exists()
+
+
+class TestPostgreSQL(StoreSuite):
+    """The suite that every store passes, with the ledger in a server."""
+
+    @pytest.fixture
+    def store(self, url: str, tmp_path: Path) -> Store:
+        return InFolder(tmp_path, url)

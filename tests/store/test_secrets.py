@@ -11,6 +11,7 @@ import pytest
 from analysis.report import write_report
 from tests.runner.test_repair import make_study
 from tuner.errors import StudyError
+from tuner.store.passwords import with_password
 from tuner.store.resume_checks import resumed_storage
 from tuner.store.study_json import StudyFile
 
@@ -48,3 +49,39 @@ def test_the_environment_gives_the_password_again(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("TUNER_STORAGE", "postgresql://me:right@host/db")
     assert resumed_storage(stored, None) == "postgresql://me:right@host/db"
     assert resumed_storage(None, None) is None
+
+
+def test_a_password_is_found_in_the_passfile_as_libpq_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pgpass"
+    file.write_text(
+        "# a comment: with colons\nother:5432:db:me:wrong\nhost:*:db:me:ri\\:ght\n*:*:*:*:any\n"
+    )
+    monkeypatch.setenv("PGPASSFILE", str(file))
+    monkeypatch.delenv("TUNER_STORAGE", raising=False)
+    file.chmod(0o600)
+    hidden = "postgresql://me:***@host/db"
+    assert with_password(hidden) == "postgresql://me:ri%3Aght@host/db"
+    assert resumed_storage(hidden, None) == "postgresql://me:ri%3Aght@host/db"
+    assert with_password("postgresql+psycopg://you:***@x/y") == "postgresql+psycopg://you:any@x/y"
+    assert with_password("postgresql://me@host/db") == "postgresql://me@host/db"  # libpq looks
+    file.chmod(0o644)  # others may read it
+    with pytest.raises(StudyError, match="give its password too"):
+        with_password(hidden)
+
+
+def test_a_password_that_nothing_holds_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSFILE", "/nowhere")
+    monkeypatch.delenv("TUNER_STORAGE", raising=False)
+    asked: list[str] = []
+
+    def ask(whose: str) -> str:
+        asked.append(whose)
+        return "ty/ped"
+
+    hidden = "mysql://me:***@host/db"
+    assert with_password(hidden, ask) == "mysql://me:ty%2Fped@host/db"
+    assert asked == ["password of mysql://me:***@host/db"]
+    with pytest.raises(StudyError, match="give its password too"):
+        with_password(hidden, lambda whose: "")

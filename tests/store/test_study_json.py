@@ -13,7 +13,7 @@ import tuner
 from tests.brain import experiment
 from tests.runner.test_repair import make_study
 from tuner.cli.app import run_command
-from tuner.errors import ResultsError
+from tuner.errors import ResultsError, StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded, Source
 from tuner.options import options_of
@@ -125,16 +125,26 @@ def test_the_code_that_a_study_names_is_data(study: Path, tmp_path: Path) -> Non
     assert tuner.load(study).study.source == Source("file", str(tmp_path / "theirs.py"))
 
 
+def test_a_resumed_study_keeps_the_points_that_it_tried_first() -> None:
+    declared = experiment(first=[{"x": 0.25}])
+    loaded = Loaded(declared, Source("object", "tests"))
+    kept = describe(loaded, declared, None, name="s", enqueued=[{"x": 0.25}, {"x": 0.5}])
+    assert resumed(loaded, kept, {}).first == declared.first
+    assert resumed(loaded, kept, {"first": [{"x": 0.25}]}).first == declared.first
+    with pytest.raises(StudyError, match=r"first: a resumed study cannot change it .* began"):
+        resumed(loaded, kept, {"first": [{"x": 0.75}]})
+
+
 def test_an_object_is_known_again_by_what_it_says_of_itself() -> None:
     class Rule(AshaStopping):
-        """It has the repr of every object: its class, and where it lies."""
+        """It has the repr of every object, which says where it lies."""
 
         __repr__ = object.__repr__
 
     settled = experiment(scheduler=Rule())
     loaded = Loaded(settled, Source("object", "tests"))
     kept = describe(loaded, settled, None, name="brain")
-    assert kept.experiment.scheduler.endswith("Rule object>")
+    assert kept.experiment.scheduler.endswith("Rule")
     again = Loaded(experiment(scheduler=Rule()), Source("object", "tests"))
     assert resumed(again, kept, {}).scheduler is again.experiment.scheduler
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tuner.store.layout import FORMAT
 from tuner.store.study_upgrades import STEPS, upgraded
 
 
 def test_format_1_says_mode_for_plan_and_direction_for_mode() -> None:
-    before = {"format": 1, "experiment": {"mode": "min", "plan": "cv", "folds": 3}}
+    before: dict[str, Any] = {"format": 1, "experiment": {"mode": "min", "plan": "cv", "folds": 3}}
     now = upgraded(before)
     assert now["format"] == FORMAT
     assert now["experiment"] == {"direction": "minimize", "mode": "cv", "folds": 3}

@@ -10,11 +10,13 @@ from tests.brain import experiment, open_study, rising
 from tuner.engines.simulated import VirtualClock, run
 from tuner.errors import EngineError
 from tuner.experiment.settle import cells_per_trial
+from tuner.registry import said
 from tuner.search_space.space import SearchSpace
 from tuner.store.reports_table import Report
 from tuner.store.tables import Recorder
 from tuner.store.tensorboard import EventFiles
 from tuner.study.study import Study
+from tuner.trial.cells import CellKey
 
 
 def with_events(folder: Path, **fields: Any) -> Study:
@@ -22,7 +24,7 @@ def with_events(folder: Path, **fields: Any) -> Study:
     settled = experiment(**fields)
     study = open_study(settled)
     events = EventFiles(folder, metric=settled.metric, cells=cells_per_trial(settled))
-    study.recorder = Recorder(None, SearchSpace(settled.space), settled.engine, events)
+    study.recorder = Recorder(None, SearchSpace(settled.space), said(settled.engine), events)
     run(study, rising, workers=2, clock=VirtualClock())
     study.recorder.close(study.records)
     return study
@@ -57,7 +59,9 @@ def test_every_trial_is_a_run_with_its_reports_value_and_parameters(tmp_path: Pa
         assert steps == list(range(1, record.epochs + 1))
         assert run_["val_accuracy"][-1][1] == pytest.approx(record.value)
         assert run_["loss"][0] == (1, 1.0)
-        assert run_["value_val_accuracy"] == [(record.epochs, pytest.approx(record.value))]
+        ((epoch, value),) = run_["value_val_accuracy"]
+        assert epoch == record.epochs
+        assert value == pytest.approx(record.value)
         assert "_hparams_/session_start_info" in run_
 
 
@@ -72,7 +76,7 @@ def test_a_new_attempt_removes_the_run_of_the_old_one(tmp_path: Path) -> None:
     events = EventFiles(tmp_path, metric="val_accuracy", cells=1)
     events.append(report(0, 1, 0.25))
     events.append(report(0, 2, 0.5))
-    events.drop((0, 0))
+    events.drop(CellKey(0, 0))
     assert list((tmp_path / "tensorboard").iterdir()) == []
     events.append(report(0, 1, 0.75))
     events.close([])
@@ -83,7 +87,7 @@ def test_a_run_opened_again_in_the_same_second_loses_nothing(tmp_path: Path) -> 
     events = EventFiles(tmp_path, metric="val_accuracy", cells=1)
     for epoch in (1, 2, 3):
         events.append(report(0, epoch, epoch / 4))
-        events.finish((0, 0))
+        events.finish(CellKey(0, 0))
     found = scalars(tmp_path / "tensorboard" / "0")
     assert sorted(found["val_accuracy"]) == [(1, 0.25), (2, 0.5), (3, 0.75)]
 

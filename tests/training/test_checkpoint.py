@@ -160,7 +160,7 @@ def test_a_checkpoint_of_another_cell_or_network_is_ignored(
 ) -> None:
     mine = cell({"rate": 0.1}, epochs=EPOCHS)
     file = CheckpointFile(tmp_path, mine, "lanes", 1)
-    arrays = [np.zeros((2, 3), np.float32), np.uint32(7)[None]]
+    arrays = [np.zeros((2, 3), np.float32), np.array([7], np.uint32)]
     file.write([(1, {"loss": 0.5}, 2.0), (2, {"loss": 0.25}, 4.0)], arrays)
     found = file.read(lambda: arrays)
     assert found is not None
@@ -192,7 +192,7 @@ def test_a_training_step_of_ones_own_has_no_checkpoint(tmp_path: Path) -> None:
     def build(trial: Trial) -> Any:
         import keras
 
-        class Own(keras.Sequential):  # type: ignore[misc]
+        class Own(keras.Sequential):
             def train_step(self, data: Any) -> Any:
                 return super().train_step(data)
 

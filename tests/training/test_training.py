@@ -55,7 +55,7 @@ def build_subclass(trial: Trial) -> Any:
     import keras
     from keras import layers
 
-    class Noisy(keras.Model):  # type: ignore[misc]
+    class Noisy(keras.Model):
         def __init__(self) -> None:
             super().__init__()
             self.flatten, self.noise = layers.Flatten(), layers.GaussianNoise(0.1)
@@ -95,7 +95,7 @@ def trained(declaration: KerasModel, **options: Any) -> tuple[list[dict[str, flo
 
     state: list[Any] = []
 
-    class Keep(keras.callbacks.Callback):  # type: ignore[misc]
+    class Keep(keras.callbacks.Callback):
         def on_train_end(self, logs: Any = None) -> None:
             state.extend(state_of(self.model))
 
@@ -189,7 +189,7 @@ def test_a_callback_that_watches_batches_sees_each() -> None:
 
     counts: list[int] = []
 
-    class Batches(keras.callbacks.Callback):  # type: ignore[misc]
+    class Batches(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             counts.append(batch)
 

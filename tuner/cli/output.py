@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+
+import typer
 from rich.console import Console
 
 WIDE = 200
@@ -19,3 +23,10 @@ def console() -> Console:
     """Standard output; where that is no terminal, wide and without colour."""
     made = Console(highlight=False)
     return made if made.is_terminal else Console(highlight=False, width=WIDE)
+
+
+def ask_password() -> Callable[[str], str] | None:
+    """Asks for a password on the terminal, unseen; None where nobody can be asked."""
+    if not sys.stdin.isatty():
+        return None
+    return lambda whose: str(typer.prompt(whose, hide_input=True, err=True))

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tuner.cli.flags import flag, with_options
-from tuner.cli.output import Terminated, console
+from tuner.cli.output import Terminated, ask_password, console
 from tuner.experiment.experiment import RESOURCES, RESULTS, WHAT, Experiment
 
 Text = str | None
@@ -65,6 +65,7 @@ def run(
         resume=resume,
         address=address,
         storage=storage,
+        ask=ask_password(),
         sets=tuple(space or ()),
         enqueue=enqueue,
         overrides={name: value for name, value in given.items() if value is not None},

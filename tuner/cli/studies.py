@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tuner.cli.flags import flag
-from tuner.cli.output import console
+from tuner.cli.output import ask_password, console
 from tuner.shown import shown
 
 TRUST = "run the study's own code wherever it lies"
@@ -67,7 +67,7 @@ def repair(
     """Make a study's tables anew from its ledger and log, and say what was broken."""
     from tuner.runner.repair import repair as repair_study
 
-    for line in repair_study(study_dir, storage):
+    for line in repair_study(study_dir, storage, ask_password()):
         print(shown(line, keep=""))
 
 
@@ -176,7 +176,7 @@ def dashboard(
     """Serve Optuna's dashboard of a study, live while it runs (extra: dashboard)."""
     from tuner.runner.dashboard import serve
 
-    serve(study_dir, storage, host, port, lambda line: print(line, flush=True))
+    serve(study_dir, storage, host, port, lambda line: print(line, flush=True), ask_password())
 
 
 def _ask() -> Callable[[str], bool] | None:

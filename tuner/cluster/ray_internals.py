@@ -74,6 +74,7 @@ def _is_there(place: str, name: str) -> bool:
     """Whether a module or class has a name, or the class' instances from their making on."""
     module_name, _, class_name = place.partition(":")
     try:
+        # runs code: Ray's
         owner: Any = importlib.import_module(module_name)
     except ImportError:
         return False

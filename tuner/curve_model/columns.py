@@ -23,6 +23,8 @@ from optuna.distributions import (
 Array = NDArray[np.float64]
 APART = 0.7
 """A category's value in its column: two categories are a distance of 1 apart."""
+ABSENT = object()
+"""Stands for a value that a point has not."""
 
 
 class Axis:
@@ -35,7 +37,8 @@ class Axis:
         """The units of the values nearest to `units` ([n], from 0 to 1)."""
         raise NotImplementedError
 
-    def unit(self, value: Any) -> float:
+    def places(self, values: Sequence[Any]) -> Array:
+        """The units [n] of values; NaN for what is not on the axis, such as ABSENT."""
         raise NotImplementedError
 
     def value(self, unit: float) -> Any:
@@ -66,9 +69,13 @@ class Number(Axis):
         values = np.clip(low + np.rint((values - low) / self._step) * self._step, low, high)
         return ((np.log(values) if self._log else values) - self._low) / self._width
 
-    def unit(self, value: Any) -> float:
-        unit = ((math.log(value) if self._log else value) - self._low) / self._width
-        return min(max(float(unit), 0.0), 1.0)
+    def places(self, values: Sequence[Any]) -> Array:
+        numbers = np.array([v if isinstance(v, (int, float)) else math.nan for v in values], float)
+        numbers[~np.isfinite(numbers)] = math.nan
+        if self._log:
+            numbers[numbers <= 0] = math.nan
+            numbers = np.log(numbers)
+        return np.clip((numbers - self._low) / self._width, 0.0, 1.0)
 
     def value(self, unit: float) -> int | float:
         low, high = self.distribution.low, self.distribution.high
@@ -94,8 +101,10 @@ class Category(Axis):
     def units(self, units: Array) -> Array:
         return (self.index(units) + 0.5) / self.count
 
-    def unit(self, value: Any) -> float:
-        return (self.distribution.to_internal_repr(value) + 0.5) / self.count
+    def places(self, values: Sequence[Any]) -> Array:
+        known, place = self.distribution.choices, self.distribution.to_internal_repr
+        indices = [place(value) if value in known else math.nan for value in values]
+        return (np.array(indices, float) + 0.5) / self.count
 
     def value(self, unit: float) -> Any:
         return self.distribution.choices[min(int(unit * self.count), self.count - 1)]
@@ -117,14 +126,16 @@ class Columns:
         self.axes = {name: axis_of(distribution) for name, distribution in space.items()}
         self._categories = np.array([isinstance(a, Category) for a in self.axes.values()], bool)
 
-    def point(self, params: Mapping[str, Any]) -> Array:
-        """Units [a] of a point; NaN for an axis it lacks, or whose value is not on the axis."""
-        return np.array(
-            [
-                axis.unit(params[name]) if name in params and _on(axis, params[name]) else math.nan
-                for name, axis in self.axes.items()
-            ]
-        )
+    def points(self, given: Sequence[Mapping[str, Any]]) -> Array:
+        """Units [n, a] of points; NaN for an axis one lacks, or whose value is not on the axis.
+
+        A value may be off its axis: a range may have changed since it was told.
+        """
+        columns = [
+            axis.places([params.get(name, ABSENT) for params in given])
+            for name, axis in self.axes.items()
+        ]
+        return np.column_stack(columns) if columns else np.zeros((len(given), 0))
 
     def params(self, units: Array) -> dict[str, Any]:
         """The values of a point; an axis it lacks is left out."""
@@ -177,12 +188,3 @@ class Columns:
                 if may_lack:
                     columns.append(absent.astype(float))
         return np.column_stack(columns) if columns else np.zeros((len(units), 0))
-
-
-def _on(axis: Axis, value: Any) -> bool:
-    """Whether a value told may be placed: a range may have changed since."""
-    distribution = axis.distribution
-    if isinstance(distribution, CategoricalDistribution):
-        return value in distribution.choices
-    number = isinstance(value, int | float) and math.isfinite(value)
-    return number and (value > 0 or not getattr(distribution, "log", False))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.linalg.lapack import dpotri
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 from scipy.optimize import minimize
 from threadpoolctl import ThreadpoolController
 
@@ -61,10 +61,10 @@ def fit(x: Array, y: Array) -> Theta:
     """The most probable theta for values y [n] at x [n, d]: the same for the same data."""
     n, d = x.shape
     means, deviations = prior(d)
-    upper = np.triu_indices(n, 1)
-    squares = (x[upper[0]] - x[upper[1]]) ** 2  # [n (n - 1) / 2, d]: a kernel is symmetric
+    one, other = np.triu_indices(n, 1)
+    pair = one * n + other  # where pairs stand in a flat matrix [n * n]; it is symmetric
+    squares = (x[one] - x[other]) ** 2  # [n (n - 1) / 2, d]
     line = np.outer(x[:, -1], x[:, -1])
-    diagonal = np.diag_indices(n)
 
     def loss(theta: Array) -> tuple[float, Array]:
         """Minus the log of the posterior, and its gradient [d + 2]."""
@@ -74,20 +74,23 @@ def fit(x: Array, y: Array) -> Theta:
         e = amplitude * np.exp(-r)
         matern = (1 + r + r * r / 3) * e
         k = line.copy()
-        k[upper] += matern
-        k[diagonal] += amplitude + noise + JITTER
-        factor = cholesky(k, lower=False, overwrite_a=True, check_finite=False)
-        alpha = cho_solve((factor, False), y, check_finite=False)
-        inverted, _ = dpotri(factor, lower=0)
-        w = alpha[upper[0]] * alpha[upper[1]] - inverted[upper]
-        trace = alpha @ alpha - inverted[diagonal].sum()
+        k.reshape(-1)[pair] += matern
+        k.reshape(-1)[:: n + 1] += amplitude + noise + JITTER
+        factor, failed = dpotrf(k.T, lower=1, overwrite_a=1)  # LAPACK's rows are our columns
+        if failed:
+            raise np.linalg.LinAlgError("the kernel of a fit is not positive definite")
+        alpha, _ = dpotrs(factor, y, lower=1)
+        log_determinant = 2 * np.log(factor.diagonal()).sum()
+        inverted = dpotri(factor, lower=1, overwrite_c=1)[0].T
+        w = alpha[one] * alpha[other] - inverted.reshape(-1)[pair]
+        trace = alpha @ alpha - inverted.trace()
         z = (theta - means) / deviations
         gradient = np.r_[
             2 * ((5 / 3 * (1 + r) * e * w) @ squares) * inverse,
             trace * noise,
             2 * (w @ matern) + trace * amplitude,
         ]
-        value = 0.5 * y @ alpha + np.log(factor[diagonal]).sum() + 0.5 * z @ z
+        value = 0.5 * (y @ alpha + log_determinant + z @ z)
         return value, z / deviations - gradient / 2
 
     bounds = [LENGTHS] * d + [NOISE, AMPLITUDE]
@@ -127,8 +130,16 @@ class Gauss:
 
     def _kernel(self, a: Array, b: Array) -> Array:
         """[n, m] between points [n, d] and [m, d], without noise."""
-        p, q = a / self._theta.lengths, b / self._theta.lengths
-        squares = (p * p).sum(1)[:, None] + (q * q).sum(1) - 2 * p @ q.T
-        r = np.sqrt(5 * np.maximum(squares, 0))
-        matern = (1 + r + r * r / 3) * np.exp(-r)
-        return np.asarray(self._theta.amplitude * matern + np.outer(a[:, -1], b[:, -1]))
+        scale = math.sqrt(5) / self._theta.lengths
+        p, q = a * scale, b * scale
+        r = (-2 * p) @ q.T  # [n, m] each of these, and none of them twice: half the time
+        r += (p * p).sum(1)[:, None]
+        r += (q * q).sum(1)
+        np.sqrt(np.maximum(r, 0, out=r), out=r)
+        k = np.exp(-r)
+        k *= self._theta.amplitude
+        r += 1  # so that the kernel's 1 + r + r^2 / 3 is (r (r + 1) + 1) / 3
+        k *= r * (r + 1) + 1
+        k /= 3
+        k += np.outer(a[:, -1], b[:, -1])
+        return k

@@ -12,19 +12,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from heapq import nsmallest
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from tuner.curve_model.columns import Array, Columns
-from tuner.curve_model.curves import Curve, chosen, normal_scores, points_of
-from tuner.curve_model.gauss import Gauss, fit, one_thread
+from tuner.curve_model.curves import Curve, Point, normal_scores, points_of, sample_of
+from tuner.curve_model.gauss import Gauss, Theta, fit, one_thread
 from tuner.curve_model.presence import Absent, as_told, without
 
 START = 10
 """Trials with a value before the model is asked."""
 MOST_POINTS, FIT_POINTS = 150, 64
-"""Values that the model is given, and how many of these its lengths are fitted to."""
+"""Values that the model is given, and how many its lengths are fitted to."""
 DRAWS, MUTANTS, PARENTS = 128, 64, 10
 """Candidates: points at random, and changed copies of the best trials."""
 
@@ -45,19 +47,23 @@ class CurveModel:
         self._columns = columns
         self._curves = curves
         points = points_of(curves, rungs, MOST_POINTS)
-        places = sorted({point.place for point in points})
-        units = np.array([columns.point(curves[place].params) for place in places])
+        sample = sample_of(curves, rungs, FIT_POINTS)
+        places = sorted({point.place for point in [*points, *sample]})
+        units = columns.points([curves[place].params for place in places])
         self._absent = absent or as_told(columns, units)
-        self._lacking = np.isnan(units).any(0)
+        self._lacking = [bool(np.isnan(column).any()) for column in units.T]
         rows = columns.rows(units, self._lacking)
-        row_of = dict(zip(places, rows, strict=True))
-        x = np.array([[*row_of[p.place], _height(p.rung, rungs[-1])] for p in points])
-        y = normal_scores([p.loss for p in points])
-        self._gauss = _conditioned(x.tobytes(), y.tobytes(), tuple(chosen(points, FIT_POINTS)))
+
+        def told(points: Sequence[Point]) -> tuple[bytes, bytes]:
+            at = rows[np.searchsorted(places, [point.place for point in points])]
+            x = np.column_stack([at, _heights([point.rung for point in points], rungs[-1])])
+            return x.tobytes(), normal_scores([point.loss for point in points]).tobytes()
+
+        self._gauss = _conditioned(*told(points), *told(sample))
 
     def promise(self, trials: Sequence[Mapping[str, Any]]) -> Array:
         """Mean less deviation [n] of trials' scores at the last epoch: the lowest is to go on."""
-        units = np.array([self._columns.point(params) for params in trials])
+        units = self._columns.points(trials)
         with one_thread():
             mean, deviation = self._gauss.end(self._columns.rows(units, self._lacking))
         return mean - deviation
@@ -67,7 +73,7 @@ class CurveModel:
         candidates = self._columns.draws(rng, DRAWS)
         parents = best_curves(self._curves, PARENTS)
         if parents:
-            units = np.array([self._columns.point(curve.params) for curve in parents])
+            units = self._columns.points([curve.params for curve in parents])
             picked = units[rng.integers(len(parents), size=MUTANTS)]
             candidates = np.vstack([candidates, self._columns.mutants(rng, picked)])
         candidates = without(candidates, self._absent)
@@ -78,29 +84,43 @@ class CurveModel:
 
 def enough(curves: Sequence[Curve]) -> bool:
     """Whether there is enough to ask a model."""
-    return sum(bool(curve.losses) or curve.diverged for curve in curves) >= START
+    told = (curve for curve in curves if curve.losses or curve.diverged)
+    return sum(1 for _ in islice(told, START)) == START
 
 
 def best_curves(curves: Sequence[Curve], count: int) -> list[Curve]:
     """The best trials: by the deepest rung that they reached, then by their loss there."""
-    ranked = [
-        (-max(curve.losses), curve.losses[max(curve.losses)], place)
-        for place, curve in enumerate(curves)
-        if curve.losses and not curve.diverged
-    ]
-    return [curves[place] for *_, place in sorted(ranked)[:count]]
+    by_rung: dict[int, list[tuple[float, int]]] = {}
+    for place, curve in enumerate(curves):
+        if curve.losses and not curve.diverged:
+            deepest = max(curve.losses)
+            by_rung.setdefault(deepest, []).append((curve.losses[deepest], place))
+    best: list[int] = []
+    for rung in sorted(by_rung, reverse=True):
+        best += [place for _, place in nsmallest(count - len(best), by_rung[rung])]
+    return [curves[place] for place in best]
 
 
-def _height(rung: int, last_epoch: int) -> float:
-    """A rung's place in log epochs: 0 for the first epoch, 1 for the last."""
-    return math.log(rung) / math.log(last_epoch) if last_epoch > 1 else 1.0
+def _heights(rungs: Sequence[int], last_epoch: int) -> Array:
+    """The rungs' places in log epochs: 0 for the first epoch, 1 for the last."""
+    return np.log(rungs) / math.log(last_epoch) if last_epoch > 1 else np.ones(len(rungs))
+
+
+# What is told changes by a value a time: sampler and scheduler ask for the same process in turn,
+# and the sample that it is fitted to stays the same for long.
 
 
 @lru_cache(maxsize=4)
-def _conditioned(x: bytes, y: bytes, fitted: tuple[int, ...]) -> Gauss:
-    """The process fitted to data: sampler and scheduler ask for the same one in turn."""
-    values = np.frombuffer(y)
-    rows = np.frombuffer(x).reshape(len(values), -1)
-    some = list(fitted)
+def _conditioned(x: bytes, y: bytes, sample_x: bytes, sample_y: bytes) -> Gauss:
     with one_thread():
-        return Gauss(fit(rows[some], values[some]), rows, values)
+        return Gauss(_fitted(sample_x, sample_y), *_arrays(x, y))
+
+
+@lru_cache(maxsize=4)
+def _fitted(x: bytes, y: bytes) -> Theta:
+    return fit(*_arrays(x, y))
+
+
+def _arrays(x: bytes, y: bytes) -> tuple[Array, Array]:
+    values = np.frombuffer(y)
+    return np.frombuffer(x).reshape(len(values), -1), values

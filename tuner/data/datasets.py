@@ -238,6 +238,7 @@ def _read_member(path: Path, key: str, archive: Mapping[str, Array]) -> Array:
 def _load_function(function: Callable[[], Any]) -> Dataset:
     name = getattr(function, "__name__", type(function).__name__)
     try:
+        # runs code: the user's data
         made = function()
     except DatasetError:
         raise

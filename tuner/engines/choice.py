@@ -10,6 +10,7 @@ from tuner.engines.fused.eligible import lanes_of
 from tuner.engines.registry import make_engine
 from tuner.engines.watched import Watched
 from tuner.errors import UnfitError
+from tuner.registry import said
 
 if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
@@ -54,9 +55,9 @@ def choose(job: Job, cluster: Runtime) -> Chosen:
 
     Raises EngineError when Ray cannot start.
     """
-    name = job.experiment.engine
-    if name != "auto":
-        return _chosen(name, "asked for", job, cluster)
+    given = job.experiment.engine
+    if given != "auto":
+        return _chosen(given, "asked for", job, cluster)
     fused = _chosen("fused", "its trials are networks of one declaration, which train together",
                     job, cluster)  # fmt: skip
     engine: Fused = fused.engine  # type: ignore[assignment]
@@ -64,6 +65,6 @@ def choose(job: Job, cluster: Runtime) -> Chosen:
     return fused if reason is None else _chosen("ray_tune", reason, job, cluster)
 
 
-def _chosen(name: str, why: str, job: Job, cluster: Runtime) -> Chosen:
-    lanes = lanes_of(job.experiment) if name == "fused" else None
-    return Chosen(name, why, make_engine(name, job, cluster), lanes)
+def _chosen(given: str | Engine, why: str, job: Job, cluster: Runtime) -> Chosen:
+    lanes = lanes_of(job.experiment) if given == "fused" else None
+    return Chosen(said(given), why, make_engine(given, job, cluster), lanes)

@@ -66,6 +66,7 @@ class Shipment:
         """The objective of a run, loaded or unpickled in this process, a worker."""
         sys.path.extend(path for path in self.paths if path not in sys.path)
         if self.pickled is not None:
+            # runs code: the user's objective, as the driver sent it
             objective: Objective = cloudpickle.loads(self.pickled)
             return objective
         return load_source(self.source).objective

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from tuner.errors import ExperimentError
 from tuner.experiment.direction import AUTO, DIRECTIONS, direction_of
 from tuner.options import check_options, option, options_of
-from tuner.samplers.registry import known_samplers
+from tuner.registry import ENGINES
+from tuner.samplers.registry import GRID, SAMPLERS
 from tuner.schedulers.contract import Scheduler
-from tuner.schedulers.registry import REGISTRY
+from tuner.schedulers.registry import SCHEDULERS
+from tuner.search_space.points import checked_point
 from tuner.search_space.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from tuner.data.datasets import Dataset
+    from tuner.engines.contract import Engine
     from tuner.trial.trial import Trial
 
 DIRECTION_RENAMED = ("max", "min")
@@ -33,11 +36,7 @@ VALIDATIONS = ("split", "test")
 TARGETS = ("labels", "one_hot")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
-SAMPLERS = ("rung_gp", "tpe", "random", "cmaes", "qmc", "gp")
 FITS = ("auto", "plain")
-ENGINES = ("auto", "ray_tune", "fused")
-GRID = "grid"
-"""The sampler of the modes that run every point of the grid."""
 
 NAME_RULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 
@@ -92,12 +91,14 @@ class Experiment:
     in its `direction`: "minimize", "maximize", or "auto", as its name says. `mode` is "search",
     "grid" or "cv". `dataset` is a name, the path of an .npz, a function that returns a `Dataset`,
     or None. `epochs` sets the high end of the axis `epochs`. `engine` "auto" takes "fused" where it
-    can and gains, else "ray_tune"; `lanes` is how many cells a worker of "fused" trains at a time
+    can and gains, else "ray_tune". `sampler`, `scheduler` and `engine` are a name, an object, or
+    `package.module:factory`. `lanes` is how many cells a worker of "fused" trains at a time
     (None: as it sees fit). Times are in seconds; `trials` counts points, not attempts.
     `trial_timeout` is that of a cell. `memory_per_trial`, in MB, is what Ray sets aside for a
     worker; one that held more is replaced after its trial. `checkpoint_every` so many epochs a
     declared training is kept on disk: one whose worker or driver dies goes on from there.
-    `tensorboard` writes event files beside the tables.
+    `tensorboard` writes event files beside the tables. A search's first trials try the points
+    `first`, your own defaults say; what a point leaves out is the sampler's.
     """
 
     name: str
@@ -130,16 +131,16 @@ class Experiment:
     shuffle: bool = option(False, "cv: shuffle before splitting", group=WHAT)
     sampler: str | BaseSampler = option(
         "rung_gp",
-        "who proposes: rung_gp, tpe, random, cmaes, qmc, gp, or module:FACTORY",
-        among=lambda: (*known_samplers(), GRID),
+        f"who proposes: {', '.join(SAMPLERS.ours)}, or module:FACTORY",
+        among=lambda: (*SAMPLERS.names(), GRID),
         objects=True,
         group=HOW,
     )
     multivariate: bool = option(False, "tpe: model axes together", group=HOW)
     scheduler: str | Scheduler = option(
         "rung_gp",
-        "who stops: rung_gp, asha, asha_stopping, median, hyperband, none, or module:FACTORY",
-        among=REGISTRY.names,
+        f"who stops: {', '.join(SCHEDULERS.ours)}, or module:FACTORY",
+        among=SCHEDULERS.names,
         objects=True,
         group=HOW,
     )
@@ -161,10 +162,12 @@ class Experiment:
     seed: int = option(0, "seed of everything", least=0, group=HOW)
     deterministic: bool = option(False, "the same study at any concurrency", group=HOW)
     window: int = option(8, "trials asked together when deterministic", least=1, group=HOW)
-    engine: str = option(
+    engine: str | Engine = option(
         "auto",
-        "fused (networks as one program), ray_tune, or auto",
-        among=ENGINES,
+        f"who carries: {', '.join(ENGINES.ours)}, auto (fused where it can and gains), or "
+        "module:FACTORY",
+        among=lambda: ("auto", *ENGINES.names()),
+        objects=True,
         group=RESOURCES,
     )
     fit: str = option(
@@ -230,6 +233,7 @@ class Experiment:
         group=RESULTS,
     )
     description: str = option("", "a line on what is asked", on_resume=True, flag=False)
+    first: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "space", SearchSpace(self.space))
@@ -258,10 +262,25 @@ class Experiment:
         if self.direction == AUTO:
             direction_of(self.metric)  # refuses a name that says neither
         _check_checkpoints(self)
+        object.__setattr__(self, "first", _first_points(self))
 
 
 FREE_FIELDS = frozenset(one.name for one, rule in options_of(Experiment) if rule.on_resume)
 """The fields that may differ when a study is resumed: trials, limits, resources."""
+
+
+def _first_points(experiment: Experiment) -> tuple[dict[str, Any], ...]:
+    """The points to try first, as the space has them."""
+    given = experiment.first
+    listed = isinstance(given, Sequence) and not isinstance(given, str)
+    if not listed or not all(isinstance(point, Mapping) for point in given):
+        raise ExperimentError(
+            f"{given!r:.200} is not a list of points", field="first", way_out="give [{axis: value}]"
+        )
+    space = SearchSpace(experiment.space)
+    return tuple(
+        checked_point(f"point {i}", point, space, field="first") for i, point in enumerate(given)
+    )
 
 
 def _check_checkpoints(experiment: Experiment) -> None:

@@ -52,9 +52,11 @@ def ours_first() -> None:
 def import_ours(name: str) -> ModuleType:
     """One of our modules, whatever else has its name."""
     if _BESIDE in sys.meta_path:
+        # runs code: ours, of search_spaces
         return import_module(name)
     sys.meta_path.insert(0, _BESIDE)
     try:
+        # runs code: ours, of search_spaces
         return import_module(name)
     finally:
         sys.meta_path.remove(_BESIDE)

@@ -25,6 +25,7 @@ from typing import Any
 from tuner.errors import ExperimentError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.imports import ROOT, import_ours, theirs_first
+from tuner.import_lines import without_import_lines
 from tuner.tracebacks import failure_text
 
 PACKAGE = "search_spaces"
@@ -79,6 +80,18 @@ def load(reference: str) -> Loaded:
 def load_source(source: Source) -> Experiment:
     """The experiment at `source`, as a worker loads it. Raises ExperimentError."""
     return _experiment(_module(source), source)
+
+
+def digest(source: Source) -> str:
+    """The SHA-256 of the file that an experiment came from, found without running anything; ""
+    where there is none."""
+    file = Path(source.where)
+    if source.kind == "object":
+        return ""
+    if source.kind == "module":
+        module = sys.modules.get(source.where)
+        file = Path(getattr(module, "__file__", None) or "")
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
 
 def known() -> dict[str, str]:
@@ -153,7 +166,9 @@ def _module(source: Source) -> ModuleType:
     try:
         if source.where.startswith(f"{PACKAGE}."):
             return import_ours(source.where)
-        return importlib.import_module(source.where)
+        with without_import_lines():
+            # runs code: the user's module
+            return importlib.import_module(source.where)
     except ModuleNotFoundError as error:
         if error.name and f"{source.where}.".startswith(f"{error.name}."):
             raise ExperimentError(
@@ -180,7 +195,8 @@ def _import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # pickle and dataclasses look their module up while it loads
     try:
-        with theirs_first(path.parent):
+        with theirs_first(path.parent), without_import_lines():
+            # runs code: the user's file
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever a user's file raises
         del sys.modules[name]

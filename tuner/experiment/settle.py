@@ -8,7 +8,8 @@ from typing import Any
 
 from tuner.errors import ExperimentError
 from tuner.experiment.direction import AUTO, direction_of
-from tuner.experiment.experiment import GRID, Experiment, KerasModel
+from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.samplers.registry import GRID
 from tuner.schedulers.contract import Scheduler
 from tuner.schedulers.registry import make_scheduler
 from tuner.search_space.axes import Categorical, Constant, Int

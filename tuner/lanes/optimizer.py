@@ -124,6 +124,7 @@ def lane_optimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Op
     # Between the optimizer and TensorFlow's base in the order of methods, so that super() works.
     mixin = type("LaneMixin", (keras.optimizers.Optimizer,), parts)
     kind: Any = type(f"Lane{own.__name__}", (own, mixin), {})
+    # runs code: the user's optimizer
     made = kind.from_config(optimizer.get_config())
     for name in numbers_of(optimizer):
         if name in NUMBERS:

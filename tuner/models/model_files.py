@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from tuner.errors import ExperimentError, ResultsError, StudyError
 from tuner.experiment.loading import load_source
 from tuner.files import put_bytes
+from tuner.import_lines import without_import_lines
 from tuner.models.trust import Ask, check_trust
 from tuner.store.study_json import StudyFile
 
@@ -85,26 +85,16 @@ def load_model(study: Path, *, trust: bool = False, ask: Ask | None = None) -> k
         with contextlib.suppress(ExperimentError):
             load_source(source)
     try:
+        # runs code: no code of the model's: safe mode refuses it
         return keras.saving.load_model(file, compile=False, safe_mode=True)
     except (OSError, TypeError, ValueError) as error:
         raise StudyError(f"{file} cannot be loaded: {_first_line(error)}") from error
 
 
 def import_quietly() -> None:
-    """Import Keras and TensorFlow; what their start prints on the standard error goes nowhere.
-
-    TensorFlow's C++ part logs its first lines before it reads the level that would hide them.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+    """Import Keras and TensorFlow without the lines that their start prints."""
+    with without_import_lines():
         import keras  # noqa: F401
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _put(path: Path, save: Callable[[str], None]) -> None:

@@ -168,7 +168,7 @@ def _settled(study: StudyFile, given: Experiment | None, data: str | None) -> Ex
     else:
         file = source.kind == "file"
         loaded = load_experiment(source.where if file else f"{source.where}:{source.attribute}")
-    stored = study.experiment.options()
+    stored = study.experiment.without_code()
     if stored["dataset"] == FUNCTION:
         stored["dataset"] = loaded.data or loaded.experiment.dataset
     if data is not None:

@@ -78,7 +78,7 @@ def load(path: str | Path) -> Results:
     """
     folder = Path(path)
     if is_uri(str(path)):
-        from tuner.store.mirror import local_copy
+        from tuner.store.copying import local_copy
 
         folder = local_copy(str(path))
     with reading(folder):

@@ -21,6 +21,7 @@ from tuner.runner.guarded import guarded
 from tuner.store.damage import reading
 from tuner.store.layout import JOURNAL_FILE
 from tuner.store.ledger import shown_url, unreachable
+from tuner.store.passwords import Ask
 from tuner.store.resume_checks import resumed_storage
 from tuner.store.study_json import StudyFile
 
@@ -32,13 +33,13 @@ class _ReadOnly(JournalFileBackend):
         raise StudyError("the dashboard only shows a study; tuner writes it")
 
 
-def watched_storage(study_dir: Path, storage: str | None) -> BaseStorage:
+def watched_storage(study_dir: Path, storage: str | None, ask: Ask | None = None) -> BaseStorage:
     """The ledger of a study to look at: its journal, or the database that `storage` names.
 
     Raises ResultsError where no study is, and StudyError where its ledger cannot be opened.
     """
     with reading(study_dir):
-        url = resumed_storage(StudyFile.read(study_dir).storage, storage)
+        url = resumed_storage(StudyFile.read(study_dir).storage, storage, ask)
         if url is not None:
             return _watched_database(url)
         journal = study_dir / JOURNAL_FILE
@@ -63,12 +64,17 @@ def _watched_database(url: str) -> BaseStorage:
 
 
 def serve(
-    study_dir: Path, storage: str | None, host: str, port: int, say: Callable[[str], None]
+    study_dir: Path,
+    storage: str | None,
+    host: str,
+    port: int,
+    say: Callable[[str], None],
+    ask: Ask | None = None,
 ) -> None:
     """Serve the dashboard until Ctrl-C. Raises StudyError where it cannot be served."""
     if find_spec("optuna_dashboard") is None:
         raise StudyError("the dashboard needs optuna-dashboard: pip install 'tuner[dashboard]'")
-    ledger = watched_storage(study_dir, storage)
+    ledger = watched_storage(study_dir, storage, ask)
     from optuna_dashboard import wsgi
 
     token = None if _is_loopback(host) else secrets.token_urlsafe(24)

@@ -1,4 +1,4 @@
-"""The points that a search tries before its sampler's own: defaults, and `--enqueue`.
+"""The points that a search tries before its sampler's own: first ones, defaults, `--enqueue`.
 
 A file holds points as a JSON list of objects, a CSV or a Parquet table with one column a parameter
 (`param_<name>` works too: another study's trials.parquet). A study's folder gives its best point.
@@ -9,16 +9,15 @@ fills them in. `None` is a choice where the axis has it, else the parameter is l
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tuner.errors import SearchSpaceError
-from tuner.experiment.experiment import GRID, Experiment
-from tuner.search_space.axes import Axis, Constant, NotOnAxis, nearest
+from tuner.experiment.experiment import Experiment
+from tuner.samplers.registry import GRID
+from tuner.search_space.axes import nearest
+from tuner.search_space.points import checked_point
 from tuner.search_space.space import SearchSpace
 from tuner.search_space.values import Value
 from tuner.store.layout import PARAM_PREFIX
@@ -32,9 +31,9 @@ def first_points(
 ) -> list[dict[str, Value]]:
     """What the first trials of a settled experiment try, choices by their labels.
 
-    The axes' defaults come first, then the points `given` (None: no more). `say` is told what was
-    left out of a table. Raises SearchSpaceError naming file, point and value, and for more points
-    than there are trials.
+    The experiment's own come before the axes' defaults, and these before the points `given` (None:
+    no more). `say` is told what was left out of a table. Raises SearchSpaceError naming file, point
+    and value, and for more points than there are trials.
     """
     space = SearchSpace(experiment.space)
     points = [] if given is None else read_points(given, space, say)
@@ -46,9 +45,10 @@ def first_points(
                 way_out="drop it, or search",
             )
         return []
+    points = [*map(dict, experiment.first), *points]
     defaults = space.defaults()
     if defaults and defaults not in points:
-        points = [defaults, *points]
+        points.insert(len(experiment.first), defaults)
     if len(points) > experiment.trials:
         raise SearchSpaceError(
             f"{len(points)} points are to be tried first and there are {experiment.trials} trials",
@@ -168,48 +168,4 @@ def _checked(where: str, row: Mapping[str, Any], space: SearchSpace, table: bool
             for name, value in row.items()
             if name.startswith(PARAM_PREFIX)
         }
-    point: dict[str, Any] = {}
-    for name, value in row.items():
-        if name not in space:
-            raise SearchSpaceError(
-                f"{where} names {name!r}, which is no axis; the axes are: {', '.join(space)}",
-                field="enqueue",
-            )
-        axis = space[name]
-        # A constant is what it is: under a scheduler that is what `epochs` becomes.
-        if isinstance(axis, Constant):
-            continue
-        if _is_missing(value) and not (axis.holds(None) or _holds_nan(axis, value)):
-            continue
-        try:
-            point[name] = axis.find(_read_value(axis, value, table))
-        except NotOnAxis:
-            raise SearchSpaceError(
-                f"{where} has {name} = {value!r}, which the axis does not hold", field="enqueue"
-            ) from None
-    # A table has a cell for every axis, also for those that do not exist beside the others.
-    return {name: value for name, value in point.items() if space.may_exist(name, point)}
-
-
-def _is_missing(value: Any) -> bool:
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float) and math.isnan(value)
-
-
-def _holds_nan(axis: Axis, value: Any) -> bool:
-    return value is not None and isinstance(value, float) and axis.holds(math.nan)
-
-
-def _read_value(axis: Axis, value: Any, table: bool) -> Any:
-    """A cell as the axis may have it: texts of a CSV as numbers, a missing one as None."""
-    if _is_missing(value):
-        return value if _holds_nan(axis, value) else None
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if table and isinstance(value, str) and not hasattr(axis, "choices"):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    return checked_point(where, row, space, field="enqueue", table=table)

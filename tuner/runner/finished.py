@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.experiment.settle import last_epoch
+from tuner.registry import said
 from tuner.runner.display import Display, params_text
 from tuner.store.layout import REPORTS_FOLDER, TRIALS_FILE
 from tuner.study.record import Record
@@ -89,7 +90,7 @@ class Finished:
             "epochs_trained": trained,
             "epochs_saved": saved,
             "epochs_shared": self.shared_epochs,
-            "engine": self.study.experiment.engine,
+            "engine": said(self.study.experiment.engine),
             "seconds": round(self.seconds, 3),
             "worker_seconds": dict(self.spent),
         }

@@ -22,9 +22,9 @@ from tuner.store.folder import (
     new_study_path,
     remove_begun,
 )
-from tuner.store.ledger import shown_url
 from tuner.store.mirror import Mirror
-from tuner.store.resume_checks import STORAGE, resumed, resumed_storage
+from tuner.store.passwords import STORAGE, Ask, with_password
+from tuner.store.resume_checks import resumed, resumed_storage
 from tuner.store.study_json import StudyFile
 from tuner.store.uris import is_uri
 
@@ -71,7 +71,7 @@ def find_place(
     request: Request, loaded: Loaded, overrides: dict[str, Any], say: Callable[[str], None]
 ) -> Place:
     """The place of a new study, or of the one to go on with. Nothing is written there yet."""
-    mirror = Mirror(request.results) if is_uri(request.results) else None
+    mirror = Mirror(request.results, say) if is_uri(request.results) else None
     if mirror is None:
         check_place(Path(request.results))
     else:
@@ -83,8 +83,8 @@ def find_place(
         path = new_study_path(results, name, request.study)
         points = first_points(settled, request.enqueue, say)
         storage = request.storage or os.environ.get(STORAGE) or None
-        if storage is not None:
-            shown_url(storage)  # refuses one that is no URL
+        if storage is not None:  # one that is no URL is refused here
+            storage = with_password(storage, request.ask)
         return Place(path, mirror, settled, path.name, points, storage)
     if request.enqueue is not None:
         raise StudyError(
@@ -95,7 +95,7 @@ def find_place(
     path = existing_study_path(results, name, request.study)
     if mirror is not None:
         mirror.fetch(path)
-    return reopened(path, mirror, loaded, overrides, request.storage)
+    return reopened(path, mirror, loaded, overrides, request.storage, request.ask)
 
 
 def reopened(
@@ -104,11 +104,12 @@ def reopened(
     loaded: Loaded,
     overrides: Mapping[str, Any],
     storage: str | None,
+    ask: Ask | None = None,
 ) -> Place:
     """The place of a study that goes on, as its folder says. Raises ResultsError, StudyError."""
     with reading(path):
         kept = StudyFile.read(path)
         kept.check_format(path)
         settled = resumed(loaded, kept, overrides)
-        url = resumed_storage(kept.storage, storage)
+        url = resumed_storage(kept.storage, storage, ask)
         return Place(path, mirror, settled, kept.name, kept.enqueued, url, kept)

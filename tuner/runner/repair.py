@@ -28,6 +28,7 @@ from tuner.store.layout import (
 from tuner.store.ledger import Ledger, journal_storage, url_storage
 from tuner.store.log import Damaged, cut_unfinished, lines
 from tuner.store.parquet import put_parquet, read_parquet
+from tuner.store.passwords import Ask
 from tuner.store.reports_table import ReportStore, read_entry, read_part
 from tuner.store.resume_checks import resumed_storage
 from tuner.store.study_json import StudyFile
@@ -44,7 +45,7 @@ BEFORE = ".before-repair"
 """What a file as it was is called until what is written in its place has been verified."""
 
 
-def repair(study_dir: Path, storage: str | None = None) -> list[str]:
+def repair(study_dir: Path, storage: str | None = None, ask: Ask | None = None) -> list[str]:
     """Make a study's tables anew of all that is intact; a line for each thing that was done.
 
     Raises ResultsError where study.json or the ledger itself is broken, of which all else is made,
@@ -54,7 +55,7 @@ def repair(study_dir: Path, storage: str | None = None) -> list[str]:
     with reading(study_dir):
         kept = StudyFile.read(study_dir)
         kept.check_format(study_dir)
-        url = resumed_storage(kept.storage, storage)
+        url = resumed_storage(kept.storage, storage, ask)
     if url is None and not (study_dir / JOURNAL_FILE).is_file():
         raise ResultsError(f"{study_dir} has no {JOURNAL_FILE}, of which its tables are made")
     experiment, name = _experiment(kept, study_dir), kept.name
@@ -78,7 +79,7 @@ def repair(study_dir: Path, storage: str | None = None) -> list[str]:
             records = study.records
             said += lost_reports(records, store)
             reported = _write_reports(records, store)
-        table = trials_table(records, SearchSpace(experiment.space), experiment.engine)
+        table = trials_table(records, SearchSpace(experiment.space), kept.experiment.engine)
         if not _readable(study_dir / TRIALS_FILE):
             said.append(f"{TRIALS_FILE}: was missing or broken, and is made anew")
         put_parquet(study_dir / TRIALS_FILE, table)
@@ -150,7 +151,7 @@ def _experiment(kept: StudyFile, study_dir: Path) -> Experiment:
         raise ResultsError("a repair trains nothing")
 
     try:
-        stored = kept.experiment.options() | {"dataset": None, "objective": not_here}
+        stored = kept.experiment.without_code() | {"dataset": None, "objective": not_here}
         return Experiment(kept.experiment.name, kept.settled_space(), **stored)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultsError(

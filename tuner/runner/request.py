@@ -8,6 +8,7 @@ from typing import Any
 
 from tuner.experiment.experiment import Experiment
 from tuner.runner.enqueue import Given
+from tuner.store.passwords import Ask
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Request:
     `overrides` are fields of the Experiment; a sampler or scheduler there counts as typed. `sets`
     narrow axes (`name=low..high`). `resume` goes on with `study`, or with the newest one.
     `enqueue` is a file, a study's folder, points or a DataFrame, which a new study tries first.
+    `ask` asks on the terminal for the password that `***` stands for in `storage`.
     """
 
     experiment: str | Experiment
@@ -25,6 +27,7 @@ class Request:
     resume: bool = False
     address: str | None = None
     storage: str | None = None
+    ask: Ask | None = None
     sets: tuple[str, ...] = ()
     enqueue: Given = None
     overrides: Mapping[str, Any] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from typing import Any
 from tuner.data.datasets import Dataset, check_source
 from tuner.data.splits import Splits, cell_rows
 from tuner.errors import ExperimentError
-from tuner.experiment.experiment import GRID, Experiment
+from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.loading import load as load_experiment
 from tuner.experiment.settle import (
@@ -21,6 +21,8 @@ from tuner.experiment.settle import (
     scheduler_of,
     settle,
 )
+from tuner.registry import ENGINES, said
+from tuner.samplers.registry import GRID
 from tuner.search_space.axes import Int
 from tuner.search_space.grid import cost_note, grid_points
 from tuner.search_space.space import SearchSpace
@@ -49,7 +51,7 @@ def headline(settled: Experiment, path: Path) -> str:
     if cells > 1:
         points += f" on {cells} folds"
     return (
-        f"{path.name}: {points}, {settled.sampler} + {settled.scheduler}, seed "
+        f"{path.name}: {points}, {said(settled.sampler)} + {said(settled.scheduler)}, seed "
         f"{settled.seed}, {data}{judged}{epochs}"
     )
 
@@ -96,7 +98,9 @@ def settle_new(experiment: Experiment, overrides: Mapping[str, Any]) -> Experime
     settled = settle(experiment, overrides)
     if settled.dataset is not None:
         check_source(settled.dataset)
-    scheduler_of(settled)  # either refuses here, before anything has begun
+    scheduler_of(settled)  # refuses here, before anything has begun
+    if isinstance(settled.engine, str) and settled.engine not in ("auto", *ENGINES.ours):
+        ENGINES.find(settled.engine)
     if settled.sampler == GRID:
         grid_points(SearchSpace(settled.space))
     return settled

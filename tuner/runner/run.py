@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +14,10 @@ from tuner.data.datasets import Dataset
 from tuner.data.datasets import load as load_dataset
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.loading import Loaded
+from tuner.experiment.functions import experiment_of
+from tuner.experiment.loading import Loaded, digest
 from tuner.experiment.settle import cells_per_trial
+from tuner.registry import said
 from tuner.runner.display import Display
 from tuner.runner.enqueue import Given
 from tuner.runner.finished import Finished, Interrupted
@@ -31,17 +33,17 @@ from tuner.runner.resolve import (
     resources_of,
     splits_of,
 )
-from tuner.samplers.registry import caveat, check_sampler
+from tuner.samplers.registry import check_sampler
 from tuner.search_space.set_option import set_axes
 from tuner.search_space.space import SearchSpace
+from tuner.store.copying import mirrored
 from tuner.store.damage import reading
 from tuner.store.database_lock import ledger_locked
 from tuner.store.folder import locked
 from tuner.store.layout import FILES_FOLDER, JOURNAL_FILE, REPORT_LOG_FILE
 from tuner.store.ledger import Ledger, journal_storage, shown_url, url_storage
 from tuner.store.log import cut_unfinished
-from tuner.store.mirror import mirrored
-from tuner.store.resume_checks import check_dataset
+from tuner.store.resume_checks import check_dataset, file_change
 from tuner.store.study_json import StoredExperiment, StudyFile, describe
 from tuner.store.tables import Recorder
 from tuner.store.tensorboard import EventFiles
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    experiment: str | Experiment,
+    experiment: str | Experiment | Callable[..., Any],
     *,
     results: str | Path = "results",
     study: str | None = None,
@@ -68,7 +70,8 @@ def run(
 ) -> Results:
     """Run an experiment and return its results, as `python -m tuner run` does.
 
-    `experiment` is an Experiment, or what the command line takes. `enqueue` is a file, a study's
+    `experiment` is an Experiment, what the command line takes, or the function to search itself:
+    `space=` says its axes, or its arguments' annotations do. `enqueue` is a file, a study's
     folder, a list of points or a DataFrame. `fields` override fields of the Experiment
     (`trials=50`, `seed=7`, ...); sampler and scheduler given here count as typed. Raises a
     TunerError for whatever the command line would refuse.
@@ -77,6 +80,9 @@ def run(
 
     from tuner.results.results import load
 
+    if callable(experiment):
+        known = {name: fields[name] for name in ("metric", "direction") if name in fields}
+        experiment = experiment_of(experiment, fields.pop("space", None), **known)
     request = Request(
         experiment,
         results=str(results),
@@ -139,7 +145,9 @@ class Opened:
         """Write study.json, and open the study that it describes."""
         path = self.place.path
         self.display.line(f"engine: {engine}")
-        self.settled = replace(self.settled, engine=engine.name, lanes=engine.lanes)
+        if self.settled.engine == "auto":
+            self.settled = replace(self.settled, engine=engine.name)
+        self.settled = replace(self.settled, lanes=engine.lanes)
         described = self._described(engine.why)
         for name in (JOURNAL_FILE, REPORT_LOG_FILE):
             if cut := cut_unfinished(path / name):
@@ -157,9 +165,11 @@ class Opened:
         place, kept = self.place, self.place.kept
         if kept is not None:
             changed = StoredExperiment.of(self.settled).model_dump()
-            return kept.model_copy(
-                update={"experiment": kept.experiment.model_copy(update=changed)}
-            )
+            experiment = kept.experiment.model_copy(update=changed)
+            if changed_file := file_change(kept, self.loaded.source):
+                self.display.line(changed_file)
+            now = {"source_sha256": digest(self.loaded.source)}
+            return kept.model_copy(update={"experiment": experiment, **now})
         return describe(
             self.loaded,
             self.settled,
@@ -198,8 +208,7 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
     All is undone in reverse. A run that fails before its first trial was asked for leaves nothing
     behind of what it wrote.
     """
-    # An experiment's file may import TensorFlow, here as in the workers: no noise of its start.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # inherited by the workers
     overrides = {**request.overrides, **absolute_data(request.overrides.get("dataset"))}
     loaded = load_asked(request.experiment, overrides)
     if request.sets:
@@ -207,24 +216,24 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
         overrides = {**overrides, "space": space}
     place = find_place(request, loaded, overrides, display.line)
     settled = place.settled
-    check_sampler(settled.sampler)
+    note = check_sampler(settled.sampler, SearchSpace(settled.space))
     display.line(headline(settled, place.path))
     for line in notes(settled):
         display.line(line)
-    if note := caveat(settled.sampler, SearchSpace(settled.space)):
+    if note is not None:
         display.line(note)
     made = place.make()
     job: Opened | None = None
 
     def give_up(error: StudyError) -> None:
         if job is not None and job.study is not None:
-            job.study.give_up(error)  # the database's lock was lost
+            job.study.give_up(error)  # another driver may have the study
 
     try:
         with (
             connect(*resources_of(settled), address=request.address) as runtime,
             locked(place.path),
-            mirrored(place.mirror, place.path),
+            mirrored(place.mirror, place.path, give_up),
             ledger_locked(place.storage, place.name, give_up),
         ):
             dataset = None if settled.dataset is None else load_dataset(settled.dataset)
@@ -234,7 +243,12 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
                 check_dataset(place.kept, dataset)
             check_data(settled, dataset)
             job = Opened(place, loaded, settled, runtime, dataset, display)
-            yield job
+            try:
+                yield job
+            except BaseException:
+                if job.study is not None and not job.begun and job.study.abort is None:
+                    job.study.ledger.forget()  # while its lock is held
+                raise
     except BaseException as error:
         if made is not None and not (job is not None and job.begun):
             place.remove(made)  # a mistake, or Ctrl-C, leaves no half-made study behind
@@ -252,11 +266,16 @@ def open_study(settled: Experiment, place: Place) -> Study:
     with reading(path, writes=True):
         backend = journal_storage(path) if storage is None else url_storage(storage)
         ledger = Ledger(place.name, settled.direction, backend, new=place.new)
-        events = None
-        if settled.tensorboard:
-            events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
-        recorder = Recorder(path, SearchSpace(settled.space), settled.engine, events)
-        study = Study(settled, ledger, recorder=recorder, enqueued=place.enqueued)
-        restore(study)
-        study.save()
+        try:
+            events = None
+            if settled.tensorboard:
+                events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
+            recorder = Recorder(path, SearchSpace(settled.space), said(settled.engine), events)
+            study = Study(settled, ledger, recorder=recorder, enqueued=place.enqueued)
+            restore(study)
+            study.save()
+        except BaseException:
+            if place.new:
+                ledger.forget()
+            raise
     return study

@@ -60,7 +60,8 @@ class RungCmaEsSampler(PerTrialSampler):
             seed=self.seed_of(trial),
             n_max_resampling=10 * dim,
         )
-        told = [(columns.point(look.trials[n].params), loss) for n, loss in losses.items()]
+        points = columns.points([look.trials[number].params for number in losses])
+        told = list(zip(points, losses.values(), strict=True))
         size = state.population_size
         for first in range(0, len(told) - size + 1, size):
             state.tell(told[first : first + size])

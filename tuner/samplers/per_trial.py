@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial
 from tuner.curve_model.columns import Array, Columns
 from tuner.curve_model.curves import Curve, rungs_to
 from tuner.curve_model.presence import Absent, by_rule
-from tuner.samplers.told import curves_told, last_step
+from tuner.samplers.told import Reader, last_step
 from tuner.search_space.space import SearchSpace
 
 
@@ -70,6 +70,7 @@ class PerTrialSampler(BaseSampler):
         self._space: SearchSpace | None = None
         self._number: int | None = None
         self._again = 0
+        self._reader = Reader()  # one for all trials: it saves time, and changes no answer
         self._looked: tuple[tuple[int, int], Look] | None = None
 
     def for_trial(self, number: int, setting: Setting, again: int = 0) -> Self:
@@ -159,7 +160,7 @@ class PerTrialSampler(BaseSampler):
             trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
             last = self._last_epoch or last_step(trials)
             rungs = rungs_to(last, self._eta, self._min_epochs)
-            curves, by_number = curves_told(trials, rungs, study.direction)
+            curves, by_number = self._reader.curves(trials, rungs, study.direction)
             self._looked = key, Look(curves, by_number, rungs)
         return self._looked[1]
 

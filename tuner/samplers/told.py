@@ -20,22 +20,47 @@ def last_step(trials: Sequence[FrozenTrial]) -> int:
     return max((max(t.intermediate_values, default=1) for t in trials), default=1) or 1
 
 
-def curves_told(
-    trials: Sequence[FrozenTrial], rungs: Sequence[int], direction: StudyDirection
-) -> tuple[list[Curve], dict[int, FrozenTrial]]:
-    """The curves of the trials by age, and the trials by the curves' numbers.
+class Reader:
+    """Reads trials as curves. Those that it has read already it does not read again.
 
-    An attempt counts as the trial that it is one of. A violated constraint is a divergence. A rung
-    is judged by the first report at or past it, the last also by a COMPLETE trial's value.
+    Optuna's storages replace a trial's object whenever it changes: the same object is unchanged.
     """
-    sign = -1.0 if direction is StudyDirection.MAXIMIZE else 1.0
-    by_number = {t.user_attrs.get("trial", t.number): t for t in trials if t.state in TOLD}
-    curves = []
-    for number, trial in sorted(by_number.items()):
-        diverged = any(value > 0 for value in trial.constraints.values())
-        losses = {} if diverged else _losses(trial, rungs, sign)
-        curves.append(Curve(number, trial.params, losses, diverged))
-    return curves, by_number
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[FrozenTrial, Curve]] = {}
+        self._setting: tuple[object, ...] = ()
+
+    def curves(
+        self, trials: Sequence[FrozenTrial], rungs: Sequence[int], direction: StudyDirection
+    ) -> tuple[list[Curve], dict[int, FrozenTrial]]:
+        """The curves of the trials by age, and the trials by the curves' numbers.
+
+        An attempt counts as the trial that it is one of. A violated constraint is a divergence. A
+        rung is judged by the first report at or past it, the last also by a COMPLETE trial's value.
+        """
+        setting = (direction, *rungs)
+        known = self._known if setting == self._setting else {}
+        sign = -1.0 if direction is StudyDirection.MAXIMIZE else 1.0
+        self._known, self._setting = {}, setting
+        by_number: dict[int, FrozenTrial] = {}
+        curve_of: dict[int, Curve] = {}
+        for trial in trials:
+            if trial.state not in TOLD:
+                continue
+            seen = known.get(id(trial))
+            if seen is None or seen[0] is not trial:
+                seen = trial, _curve(trial, rungs, sign)
+            self._known[id(trial)] = seen
+            number = seen[1].trial
+            by_number[number], curve_of[number] = seen
+        return [curve_of[number] for number in sorted(curve_of)], by_number
+
+
+def _curve(trial: FrozenTrial, rungs: Sequence[int], sign: float) -> Curve:
+    number = trial.user_attrs.get("trial", trial.number)
+    diverged = any(value > 0 for value in trial.constraints.values())
+    losses = {} if diverged else _losses(trial, rungs, sign)
+    return Curve(number, trial.params, losses, diverged)
 
 
 def _losses(trial: FrozenTrial, rungs: Sequence[int], sign: float) -> dict[int, float]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tuner.errors import ExperimentError
 from tuner.registry import Registry
 from tuner.schedulers.contract import Pausing, Scheduler
 
-SCHEDULERS = {
-    "rung_gp": "tuner.schedulers.rung_gp:RungGP",
-    "asha": "tuner.schedulers.asha:Asha",
-    "asha_stopping": "tuner.schedulers.asha_stopping:AshaStopping",
-    "median": "tuner.schedulers.median:Median",
-    "hyperband": "tuner.schedulers.hyperband:Hyperband",
-    "none": "tuner.schedulers.contract:NeverStop",
-}
+SCHEDULERS = Registry(
+    "scheduler",
+    {
+        "rung_gp": "tuner.schedulers.rung_gp:RungGP",
+        "asha": "tuner.schedulers.asha:Asha",
+        "asha_stopping": "tuner.schedulers.asha_stopping:AshaStopping",
+        "median": "tuner.schedulers.median:Median",
+        "hyperband": "tuner.schedulers.hyperband:Hyperband",
+        "none": "tuner.schedulers.contract:NeverStop",
+    },
+    "tuner.schedulers",
+)
 """Where each scheduler stands. One line here makes one of ours known everywhere."""
-REGISTRY = Registry("scheduler", SCHEDULERS, "tuner.schedulers")
 
 
 def make_scheduler(
@@ -30,12 +33,7 @@ def make_scheduler(
     `given` is a name or a scheduler; a named one takes those of the `options` that it has.
     Raises ExperimentError where it can't work in that study.
     """
-    if isinstance(given, str):
-        made = REGISTRY.find(given)
-        known = {field.name for field in fields(made)} if is_dataclass(made) else set()
-        scheduler: Any = made(**{k: v for k, v in options.items() if k in known})
-    else:
-        scheduler = given
+    scheduler: Any = SCHEDULERS.made(given, options) if isinstance(given, str) else given
     if getattr(scheduler, "last_epoch", 0) is None:
         scheduler = replace(scheduler, last_epoch=last_epoch)
     check_scheduler(scheduler)
@@ -48,9 +46,15 @@ def check_scheduler(scheduler: Any) -> None:
     if not callable(getattr(scheduler, "judge", None)):
         raise ExperimentError(
             f"scheduler {scheduler!r} has no method judge(cell, epoch, loss, board); give a name, "
-            f"one of {', '.join(SCHEDULERS)}, or an object that has it"
+            f"one of {', '.join(SCHEDULERS.names())}, or an object that has it"
         )
-    if getattr(scheduler, "pauses", False) and not isinstance(scheduler, Pausing):
+    for trait in ("has_rungs", "pauses"):
+        if not isinstance(getattr(scheduler, trait, None), bool):
+            raise ExperimentError(
+                f"scheduler {name} does not say by {trait} what it is; set it to True or False in "
+                "the class"
+            )
+    if scheduler.pauses and not isinstance(scheduler, Pausing):
         raise ExperimentError(
             f"scheduler {name} says that it pauses, and has no method promote(board) to go on by; "
             "give it one, or set pauses = False"

@@ -90,6 +90,10 @@ class _Encoded(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         return self._space[name].encode(self._params[name])
 
+    def get(self, name: str, default: Any = None) -> Any:
+        params = self._params
+        return self._space[name].encode(params[name]) if name in params else default
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._params)
 

@@ -158,6 +158,7 @@ def kept_error(folder: Path) -> Exception | None:
     """What the first failed fit below a folder raised, where it was kept."""
     for path in sorted(folder.rglob(ERROR_FILE)):
         try:
+            # runs code: an error that this search's own workers kept
             error = pickle.loads(path.read_bytes())
         except Exception:  # noqa: BLE001  # an exception's own unpickling may raise anything
             continue

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from tuner.errors import ResultsError, StudyError
 from tuner.experiment.experiment import NAME_RULE
@@ -186,21 +187,19 @@ def file_locked(file: Path, study: str) -> Iterator[None]:
 
     Raises StudyError naming the host and process that hold it.
     """
+    lock = FileLock(file, blocking=False)
     try:
-        lock = file.open("a+")
+        lock.acquire()
+    except Timeout:
+        holder = shown(file.read_text(errors="replace")[:200].strip(), keep="") or "another process"
+        raise StudyError(
+            f"study {study!r} is being run by {holder}; wait for it, or end it"
+        ) from None
     except OSError as error:
         raise ResultsError(f"{file.parent} cannot be written ({error.strerror})") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            holder = shown(lock.read(200).strip(), keep="") or "another process"
-            raise StudyError(
-                f"study {study!r} is being run by {holder}; wait for it, or end it"
-            ) from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    try:
         with suppress(OSError):  # a full disk: it is the lock that counts, not the name in it
-            lock.flush()
+            file.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
         yield
+    finally:
+        lock.release()

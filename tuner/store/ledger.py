@@ -7,7 +7,7 @@ number) and `attempt`, and, for each finished cell, `fold:<i>`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,12 +136,30 @@ class Ledger:
 
         To be called by the thread that used it last.
         """
+        self.end_thread()
         backend = behind_cache(self._storage)
         if isinstance(backend, RDBStorage):
-            backend.remove_session()
             backend.engine.dispose()
         elif isinstance(backend, Journal):
             backend.close()
+
+    def end_thread(self) -> None:
+        """Give back the connection to a database that this thread holds; it asks no more."""
+        backend = behind_cache(self._storage)
+        if isinstance(backend, RDBStorage):
+            backend.remove_session()
+
+    def forget(self) -> None:
+        """Take a study that never began out of its database, where another could not have its name.
+
+        A journal goes with its folder.
+        """
+        if not isinstance(behind_cache(self._storage), RDBStorage):
+            return
+        # The error that brought us here says more than one that comes of the same cause.
+        with suppress(optuna.exceptions.StorageInternalError, KeyError):
+            self._storage.delete_study(study_id(self._study))
+        self.disconnect()
 
     def sync(self) -> None:
         """Put the journal on the disk: the report log may speak of what it holds from then on.

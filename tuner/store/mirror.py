@@ -1,157 +1,275 @@
 """Results at a URI: the driver works in a folder of its own, and copies what changes there.
 
-mirror.json says who put the copy: `writer` (of one run), `serial` (of one put), `holder`, `at`.
-
 The ledger and the log grow by appending, which an object store cannot. So a study at
-s3://bucket/results lies below this machine's cache while it runs; a thread puts each changed file
-there whole, at intervals and at the end, and another driver fetches it to go on. What is put in is
-in an order that keeps every copy good to resume from: the ledger before the reports it promises,
-the log before the parts that are made of it.
+s3://bucket/results lies below this machine's cache while it runs. A thread (`copying`) makes a
+generation of it there (`generations`) at intervals and at the end, and another driver fetches the
+newest to go on. What is put in is in an order that keeps every copy good to resume from: the ledger
+before the reports it promises, the log before the parts that are made of it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
 import socket
-import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from fsspec.implementations.local import LocalFileSystem
 
 from tuner.errors import ResultsError, StudyError
+from tuner.experiment.experiment import NAME_RULE
 from tuner.files import put_bytes
-from tuner.store.layout import JOURNAL_FILE, LOCK_FILE, MARK_FILE, REPORT_LOG_FILE, STUDY_FILE
-from tuner.store.uris import filesystem, is_uri
+from tuner.shown import shown
+from tuner.store import generations
+from tuner.store.folder import locked
+from tuner.store.generations import LEASE_S, UPLOADS, Lost, Manifest, NotWhole, Stored, digest
+from tuner.store.layout import (
+    JOURNAL_FILE,
+    REPORT_LOG_FILE,
+    REPORTS_FOLDER,
+    STUDY_FILE,
+    TRIALS_FILE,
+)
+from tuner.store.mark import Mark, State, files_of, holds_unsent, read_mark, state_of, states
+from tuner.store.objects import Objects
+from tuner.store.uris import filesystem
 
-INTERVAL_S = 10.0
-SHARE = 20
-"""Copying takes at most one part in this many of the driver's time."""
-STALE_S = 90.0
-"""A holder on another host that has not put a mark for so long is dead."""
+RENEW_S = 30.0
+"""A generation is made at least so often, for its lease."""
 FIRST = (STUDY_FILE, JOURNAL_FILE, REPORT_LOG_FILE)
+READ = (STUDY_FILE, TRIALS_FILE, f"{REPORTS_FOLDER}/")
+"""What readers look for under its own name."""
 
 
 class Mirror:
-    """The studies at a URI, and this machine's folder for them."""
+    """The studies at a URI, and this machine's folder for them. One mirror runs one study."""
 
-    def __init__(self, uri: str) -> None:
-        """Raises ResultsError for a URI that no filesystem knows."""
+    def __init__(self, uri: str, say: Callable[[str], None] = lambda line: None) -> None:
+        """`say` is told what was found broken. Raises ResultsError for a URI of no filesystem."""
         self.uri = uri.rstrip("/")
-        self._fs, self._root = filesystem(self.uri)
-        self._root = self._root.rstrip("/")
-        digest = hashlib.sha256(self.uri.encode()).hexdigest()[:12]
+        self.lease_s = LEASE_S
+        self._say = say
+        self.objects = Objects(*filesystem(self.uri))
+        named = hashlib.sha256(self.uri.encode()).hexdigest()[:12]
         slug = re.sub(r"\W+", "-", self.uri).strip("-")[:40]
-        self.folder = cache_folder() / f"{slug}-{digest}"
+        self.folder = cache_folder() / f"{slug}-{named}"
         self._writer = uuid.uuid4().hex
-        self._serial = 0
-        self._put: dict[str, tuple[int, int]] = {}
+        self._last: Manifest | None = None
+        self._highest = 0
+        self._tries = 0
+        self._renewed = float("-inf")
+        self._sent: dict[str, tuple[State, Stored]] = {}
+        self._read: dict[str, str] = {}
 
     def fetch_names(self) -> None:
         """Let the folder know every study at the URI by its study.json, as a listing does."""
-        try:
-            self._fs.invalidate_cache()
-            there = self._fs.isdir(self._root)
-            entries = self._fs.ls(self._root, detail=True) if there else []
-        except OSError as error:
-            raise self._failed("read", error) from None
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for entry in entries:
-            name = str(entry["name"]).rstrip("/").rsplit("/", 1)[-1]
-            local = self.folder / name / STUDY_FILE
-            if entry["type"] == "directory" and not local.exists():
-                content = self._read(f"{name}/{STUDY_FILE}")
-                if content is not None:
-                    local.parent.mkdir(exist_ok=True)
-                    put_bytes(local, content)
+        with self._reading():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for name in filter(NAME_RULE.match, self.objects.folders()):
+                local = self.folder / name / STUDY_FILE
+                if not local.exists():
+                    content = self.objects.read(f"{name}/{STUDY_FILE}")
+                    if content is not None:
+                        local.parent.mkdir(exist_ok=True)
+                        put_bytes(local, content)
 
-    def fetch(self, path: Path) -> None:
-        """Make a study's folder what lies at the URI, unless the folder is what was put there.
+    def fetch(self, path: Path, *, to_run: bool = True) -> None:
+        """Make a study's folder the newest whole generation, unless it holds all of that already.
 
-        Raises StudyError where a driver on another host still runs it.
+        What the folder holds that was never put at the URI is set aside, and said. Raises
+        StudyError where the study is to run and another driver holds it, ResultsError where no
+        generation is whole.
         """
-        there = self._mark(path.name)
-        if there is None:
-            return
-        mine = path / MARK_FILE
-        if mine.exists() and _same(json.loads(mine.read_text()), there):
-            return
-        age = time.time() - float(there["at"])
-        if there["holder"] and there["host"] != socket.gethostname() and age < STALE_S:
-            raise StudyError(
-                f"study {path.name!r} at {self.uri} is being run by {there['holder']}; "
-                f"wait for it, or {STALE_S - age:.0f} s if it is dead"
-            )
-        shutil.rmtree(path, ignore_errors=True)
-        root = f"{self._root}/{path.name}"
-        try:
-            self._fs.invalidate_cache()
-            for found in self._fs.find(root):
-                inner = str(found).split(f"{root}/", 1)[-1]
-                (path / inner).parent.mkdir(parents=True, exist_ok=True)
-                put_bytes(path / inner, self._fs.cat_file(found))
-        except OSError as error:
-            raise self._failed("read", error) from None
+        objects = self.objects.below(path.name)
+        mark, broken = read_mark(path), []
+        with self._reading():
+            numbers = generations.numbers(objects)
+            self._highest, check = max(numbers, default=0), to_run
+            for number in numbers:
+                try:
+                    manifest = generations.manifest_of(objects, number)
+                    if manifest is None:
+                        raise NotWhole("it is gone")
+                    # Where the folder's own driver has the lease, its lock says whether it lives.
+                    if check and not (mark and manifest.writer == mark.tried[1]):
+                        self._check_lease(path.name, objects, manifest)
+                    check = False  # an older one's is over
+                    if not (mark and mark.is_current(manifest)):
+                        self._replace(path, objects, manifest, mark)
+                    self._last = manifest
+                except NotWhole as why:
+                    broken.append(f"generation {number}: {why}")
+                    continue
+                for line in broken:
+                    self._say(f"{self.uri}/{path.name}: {line}; generation {number} is taken")
+                return
+            if generations.numbers(objects)[:1] != numbers[:1]:  # they were removed meanwhile
+                self.fetch(path, to_run=to_run)
+                return
+            if not numbers and (plain := generations.before_generations(objects)) is not None:
+                self._last = plain
+                self._replace(path, objects, plain, mark)
+        if broken:
+            raise ResultsError(f"{self.uri}/{path.name}: nothing there is whole ({broken[0]})")
 
     def put(self, path: Path, *, held: bool) -> None:
-        """Copy a study's changed files to the URI. Raises ResultsError where that can't be done."""
+        """Make a generation of a study's folder, if there is anything new.
+
+        Raises Lost where another driver has the study, ResultsError where the URI can't be written:
+        what was there stays as it is, and the next try goes on.
+        """
+        objects = self.objects.below(path.name)
         try:
-            for file in _files(path):
-                with suppress(FileNotFoundError):  # it was renamed or removed meanwhile
-                    stat = file.stat()
-                    name = f"{path.name}/{file.relative_to(path).as_posix()}"
-                    now = (stat.st_mtime_ns, stat.st_size)
-                    if self._put.get(name) != now:
-                        self._write(name, file.read_bytes())
-                        self._put[name] = now
-            self._serial += 1
-            mark = json.dumps(
-                {
-                    "writer": self._writer,
-                    "serial": self._serial,
-                    "holder": f"process {os.getpid()} on {socket.gethostname()}" if held else None,
-                    "host": socket.gethostname(),
-                    "at": time.time(),
-                }
-            ).encode()
-            self._write(f"{path.name}/{MARK_FILE}", mark)
-            put_bytes(path / MARK_FILE, mark)
+            self._put(path, objects, held=held)
+        except NotWhole as why:
+            raise Lost(f"study {path.name!r} at {self.uri}: {why}") from None
+        except Lost as lost:
+            raise Lost(
+                f"study {path.name!r} at {self.uri}: {lost}; what it does not have is in {path}"
+            ) from None
         except OSError as error:
             raise self._failed("written", error) from None
 
     def remove(self, path: Path) -> None:
-        """Take a study that never began from the URI."""
-        with suppress(FileNotFoundError):
-            self._fs.rm(f"{self._root}/{path.name}", recursive=True)
+        """Take a study that never began from the URI, where this mirror alone has put it."""
+        with suppress(OSError, NotWhole):  # what is left of it is refused as a name, no more
+            objects = self.objects.below(path.name)
+            there = generations.newest(objects)
+            if there is not None and there.writer == self._writer:
+                objects.remove_all()
 
-    def _mark(self, name: str) -> dict[str, Any] | None:
-        content = self._read(f"{name}/{MARK_FILE}")
-        return None if content is None else dict(json.loads(content))
+    # ------------------------------------------------------------------------------ fetching
 
-    def _read(self, name: str) -> bytes | None:
+    def _check_lease(self, study: str, objects: Objects, manifest: Manifest) -> None:
+        left_s = generations.held_for(objects, manifest)
+        if left_s > 0:
+            raise StudyError(
+                f"study {study!r} at {self.uri} is being run by "
+                f"{shown(str(manifest.holder), keep='')}; wait for it, or {left_s:.0f} s if it is "
+                "dead"
+            )
+
+    def _replace(self, path: Path, objects: Objects, manifest: Manifest, mark: Mark | None) -> None:
+        """Let a generation be the folder, at once or not at all. Raises NotWhole."""
+        new = path.with_name(f".{path.name}.{self._writer}")
         try:
-            return bytes(self._fs.cat_file(f"{self._root}/{name}"))
-        except FileNotFoundError:
-            return None
+            new.mkdir(parents=True)
+            generations.download(objects, manifest, new)
+            Mark(manifest.study, manifest.id, (manifest.generation, ""), states(new)).write(new)
+            if not path.exists():
+                new.rename(path)
+                return
+            with locked(path):
+                if holds_unsent(path, mark):
+                    aside = self._aside(path.name, mark)
+                    path.rename(aside)
+                    self._say(f"{path.name}: what was never put at {self.uri} is kept in {aside}")
+                else:
+                    path.rename(new / ".old")
+                new.rename(path)
+            shutil.rmtree(path / ".old", ignore_errors=True)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+
+    def _aside(self, name: str, mark: Mark | None) -> Path:
+        folder = self.folder.with_name(f"{self.folder.name}-aside")
+        folder.mkdir(exist_ok=True)
+        number = 0 if mark is None else mark.based[0]
+        return folder / f"{name}-{number}-{uuid.uuid4().hex[:8]}"
+
+    # ------------------------------------------------------------------------------- putting
+
+    def _put(self, path: Path, objects: Objects, *, held: bool) -> None:
+        last, mark = self._last, read_mark(path)
+        before = max(last.generation if last else 0, mark.tried[0] if mark else 0, self._highest)
+        sent = self._upload(path, objects, before + 1)
+        now = time.monotonic()
+        if held and sent == self._sent and now - self._renewed < RENEW_S:
+            return
+        manifest = Manifest(
+            before + 1,
+            self._writer,
+            last.study if last else mark.study if mark else uuid.uuid4().hex,
+            f"process {os.getpid()} on {socket.gethostname()}" if held else None,
+            self.lease_s,
+            files={name: stored for name, (_, stored) in sent.items()},
+        )
+        based, had = last.id if last else (0, ""), mark.files if mark else {}
+        while True:
+            Mark(manifest.study, based, manifest.id, had).write(path)
+            there = generations.commit(objects, manifest)
+            if there is None:
+                break
+            # The answer to an earlier try was lost: that one is there, and this comes after it.
+            self._last, based = there, there.id
+            manifest = replace(manifest, generation=there.generation + 1, study=there.study)
+        self._last, self._sent, self._renewed = manifest, sent, now
+        has = {name: state for name, (state, _) in sent.items()}
+        Mark(manifest.study, manifest.id, manifest.id, has).write(path)
+        self._put_readable(path, objects, manifest, every=not held)
+        generations.prune(objects, manifest, uploads=not held)
+
+    def _upload(
+        self, path: Path, objects: Objects, generation: int
+    ) -> dict[str, tuple[State, Stored]]:
+        """Where each file of a study is stored, once those that changed are uploaded.
+
+        Each try has names of its own: an earlier one may have come through, and counts then.
+        """
+        self._tries += 1
+        folder = f"{UPLOADS}/{generation:010}-{self._writer[:8]}-{self._tries}"
+        was: dict[str, Stored] = {}
+        if self._last is not None and not self._sent:  # what another driver has put is there
+            there = set(objects.names(UPLOADS))
+            stored_before = self._last.files.values()
+            was = {stored.sha256: stored for stored in stored_before if stored.object in there}
+        sent: dict[str, tuple[State, Stored]] = {}
+        for name, file in _in_order(files_of(path)):
+            try:
+                state = state_of(file)
+                before = self._sent.get(name)
+                if before is not None and before[0] == state:
+                    sent[name] = before
+                    continue
+                content = file.read_bytes()
+            except FileNotFoundError:  # it was renamed or removed meanwhile
+                continue
+            stored = was.get(digest(content))
+            if stored is None:
+                stored = Stored(f"{folder}/{name}", len(content), digest(content))
+                objects.write(stored.object, content)
+            sent[name] = state, stored
+        return sent
+
+    def _put_readable(
+        self, path: Path, objects: Objects, manifest: Manifest, *, every: bool
+    ) -> None:
+        """Put what readers look for under its own name; `every` file of it, or what changed."""
+        readable = {name: at for name, at in manifest.files.items() if name.startswith(READ)}
+        for name, stored in readable.items():
+            if every or self._read.get(name) != stored.sha256:
+                try:
+                    content = (path / name).read_bytes()
+                except FileNotFoundError:  # as above
+                    continue
+                objects.write(name, content)
+                self._read[name] = stored.sha256
+        parts = objects.names(REPORTS_FOLDER)
+        objects.remove(name for name in parts if name not in readable)
+
+    # -------------------------------------------------------------------------------- errors
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise self._failed("read", error) from None
-
-    def _write(self, name: str, content: bytes) -> None:
-        place = f"{self._root}/{name}"
-        if isinstance(self._fs, LocalFileSystem):  # NFS, say: a reader must not see half of it
-            Path(place).parent.mkdir(parents=True, exist_ok=True)
-            put_bytes(Path(place), content)
-            return
-        self._fs.makedirs(place.rsplit("/", 1)[0], exist_ok=True)
-        self._fs.pipe_file(place, content)
 
     def _failed(self, done: str, error: OSError) -> ResultsError:
         reason = error.strerror or str(error).partition("\n")[0] or type(error).__name__
@@ -167,66 +285,7 @@ def cache_folder() -> Path:
     return Path(own) if own else Path(home) / "tuner"
 
 
-@contextmanager
-def mirrored(mirror: Mirror | None, path: Path) -> Iterator[None]:
-    """Keep the copy of a study up to date while it runs, and leave it whole; None does nothing.
-
-    Raises ResultsError if the URI cannot be written, at the start or at the end: a copy that
-    fails in between is tried again.
-    """
-    if mirror is None:
-        yield
-        return
-    mirror.put(path, held=True)
-    ended = threading.Event()
-
-    def keep() -> None:
-        wait = INTERVAL_S
-        while not ended.wait(wait):
-            started = time.monotonic()
-            with suppress(ResultsError):  # the last copy, at the end, says so
-                mirror.put(path, held=True)
-            wait = max(INTERVAL_S, SHARE * (time.monotonic() - started))
-
-    thread = threading.Thread(target=keep, name="mirror", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        try:
-            mirror.put(path, held=False)
-        except ResultsError as error:
-            raise ResultsError(f"{error}; the study is whole in {path}") from None
-
-
-def local_copy(place: str | Path) -> Path:
-    """A study's folder on this machine: a path as it is, a URI's study fetched."""
-    if not is_uri(str(place)):
-        return Path(place)
-    uri, _, name = str(place).rstrip("/").rpartition("/")
-    mirror = Mirror(uri)
-    mirror.folder.mkdir(parents=True, exist_ok=True)
-    mirror.fetch_names()
-    if not (mirror.folder / name / STUDY_FILE).exists():
-        raise ResultsError(f"{place} is no study: it has no {STUDY_FILE}")
-    mirror.fetch(mirror.folder / name)
-    return mirror.folder / name
-
-
-def _files(path: Path) -> list[Path]:
+def _in_order(files: dict[str, Path]) -> list[tuple[str, Path]]:
     """A study's files in the order in which they are put."""
     order = {name: index for index, name in enumerate(FIRST)}
-    files = [
-        file
-        for file in path.rglob("*")
-        if file.is_file()
-        and not file.name.startswith(".")
-        and file.name not in (LOCK_FILE, MARK_FILE)
-    ]
-    return sorted(files, key=lambda f: (order.get(f.relative_to(path).as_posix(), 9), f))
-
-
-def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return (one["writer"], one["serial"]) == (other["writer"], other["serial"])
+    return sorted(files.items(), key=lambda one: (order.get(one[0], len(FIRST)), one[0]))

@@ -11,15 +11,16 @@ from typing import Any
 from tuner.data.datasets import Dataset
 from tuner.errors import StudyError
 from tuner.experiment.experiment import FREE_FIELDS, Experiment
-from tuner.experiment.loading import Loaded
+from tuner.experiment.loading import Loaded, Source, digest
 from tuner.experiment.settle import settle
-from tuner.options import options_of
+from tuner.options import names_of, options_of
+from tuner.registry import is_place, said
+from tuner.samplers.registry import GRID
 from tuner.search_space.space import SearchSpace
+from tuner.shown import shown
 from tuner.store.ledger import shown_url
-from tuner.store.study_json import FUNCTION, StudyFile, said
-
-STORAGE = "TUNER_STORAGE"
-"""Where the environment may hold the ledger's URL: the words of a command are seen by everybody."""
+from tuner.store.passwords import STORAGE, Ask, with_password
+from tuner.store.study_json import FUNCTION, StudyFile
 
 
 def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Experiment:
@@ -48,6 +49,7 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
                 way_out="start a new study instead",
             )
     overrides = dict(overrides)
+    first = overrides.pop("first", loaded.experiment.first)
     if overrides.get("engine") == "auto":  # which it was is decided
         del overrides["engine"]
     for name, given in overrides.items():
@@ -60,48 +62,72 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
             )
     free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
     settled = replace(loaded.experiment, **{**stored, **free})
-    return replace(settled, space=kept.settled_space(like=declared))
+    settled = replace(settled, space=kept.settled_space(like=declared), first=first)
+    _check_first(settled, kept)
+    return settled
+
+
+def _check_first(settled: Experiment, kept: StudyFile) -> None:
+    """Raises StudyError where the points to try first are not those that the study began with."""
+    if settled.sampler == GRID:
+        return
+    own = [SearchSpace(settled.space).encode(point) for point in settled.first]
+    if list(kept.enqueued[: len(own)]) != own:
+        raise StudyError(
+            f"a resumed study cannot change it to {list(settled.first)}: it began with others",
+            field="first",
+            way_out="start a new study instead",
+        )
 
 
 def _objects(
     stored: Mapping[str, Any], experiment: Experiment, overrides: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The objects that the study began with, by field: given again, or in the experiment's file."""
+    """The objects that the study began with, by field: given again, or in the experiment's file.
+
+    Raises StudyError for one that is in neither.
+    """
     found = {}
     for one, rule in options_of(Experiment):
-        if rule.objects:
-            for given in (overrides.get(one.name), getattr(experiment, one.name)):
-                if not isinstance(given, str | None) and said(given) == stored[one.name]:
-                    found[one.name] = given
-                    break
+        if not rule.objects:
+            continue
+        began = stored[one.name]
+        for given in (overrides.get(one.name), getattr(experiment, one.name)):
+            if given is not None and said(given) == began:
+                found[one.name] = given
+                break
+        else:
+            if began not in (names_of(rule) or ()):
+                what = (
+                    "code that its folder alone names" if is_place(began) else "an object or a name"
+                )
+                raise StudyError(
+                    f"the study began with {began}, {what}, which is not to be had now",
+                    field=one.name,
+                    way_out="give it again, as the experiment's file did",
+                )
     return found
 
 
-def resumed_storage(kept: str | None, given: str | None) -> str | None:
+def resumed_storage(kept: str | None, given: str | None, ask: Ask | None = None) -> str | None:
     """The storage URL to resume on, where study.json has kept one, and one may be given again.
 
-    A password is never kept: that URL is given again, or stands in the environment, in
-    TUNER_STORAGE. Raises StudyError where it is another, or not there.
+    A password is never kept: it is found again, as `with_password` says. Raises StudyError where
+    the URL is another, where its password is not to be had, and where its file is missing.
     """
     if given is None:
         known = os.environ.get(STORAGE)
         if kept is not None and known and shown_url(known) == kept:
             return known
-        if kept is not None and "***" in kept:
-            raise StudyError(
-                f"the study's ledger is {kept}",
-                field="storage",
-                way_out=f"give its password too, best in the environment, as {STORAGE}",
-            )
         if kept is not None and not _is_there(kept):
             raise StudyError(f"the study's ledger, {shown_url(kept)}, is missing")
-        return kept
+        return None if kept is None else with_password(kept, ask)
     if kept is None or shown_url(given) != kept:
         raise StudyError(
             f"the study's ledger is {kept or 'in its folder'}, not {shown_url(given)}",
             field="storage",
         )
-    return given
+    return with_password(given, ask)
 
 
 def _is_there(url: str) -> bool:
@@ -111,6 +137,18 @@ def _is_there(url: str) -> bool:
     shown_url(url)  # says so where it is not one
     file = make_url(url).database
     return not url.startswith("sqlite") or (file is not None and Path(file).is_file())
+
+
+def file_change(kept: StudyFile, source: Source) -> str | None:
+    """A line where the experiment's file is not as it was when the study last ran."""
+    now = digest(source)
+    if kept.source_sha256 in ("", now):
+        return None
+    before = shown(kept.source_sha256[:16], keep="")
+    return (
+        f"{source.where} has changed since the study last ran: SHA-256 {before} then, "
+        f"{now[:16] or 'none'} now"
+    )
 
 
 def check_dataset(kept: StudyFile, dataset: Dataset | None) -> None:

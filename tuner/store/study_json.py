@@ -8,7 +8,6 @@ its fields are known, and not be gone on with: `check_format`.
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,10 +21,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tuner.data.datasets import Dataset
 from tuner.errors import ResultsError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.loading import Loaded, Source
+from tuner.experiment.loading import Loaded, Source, digest
 from tuner.experiment.settle import scheduler_of
 from tuner.files import put_bytes
 from tuner.options import options_of
+from tuner.registry import ENGINES, said
+from tuner.samplers.registry import GRID, SAMPLERS
+from tuner.schedulers.registry import SCHEDULERS
 from tuner.search_space.space import SearchSpace
 from tuner.shown import redacted
 from tuner.store.layout import FORMAT, STUDY_FILE
@@ -90,6 +92,20 @@ class StoredExperiment(_Record, strict=True):
         known = {one.name for one, _ in options_of(Experiment)}
         return {name: value for name, value in self.model_dump().items() if name in known}
 
+    def without_code(self) -> dict[str, Any]:
+        """The options for who trains nothing: what is not one of ours by name is not made again.
+
+        What stands for it proposes at random, stops nothing and carries nothing.
+        """
+        mine = {"sampler": SAMPLERS, "scheduler": SCHEDULERS, "engine": ENGINES}
+        instead = {"sampler": "random", "scheduler": "none", "engine": "ray_tune"}
+        known = {
+            name: value if registry.knows(value) or value == GRID else instead[name]
+            for name, registry in mine.items()
+            if isinstance(value := getattr(self, name), str)
+        }
+        return {**self.options(), **known}
+
     @property
     def cells(self) -> int:
         """How many cells a trial has."""
@@ -118,6 +134,7 @@ class StoredScheduler(_Record, strict=True):
 class StudyFile(_Record):
     """What study.json says of a run. `source` is data here: reading it runs no code.
 
+    `source_sha256` is its file's as it was loaded last; "" where there is none.
     `space` is the space as it was settled, `declared_space` as the experiment's file has it.
     `storage` is the ledger's URL without its password; None for the journal in the folder.
     """
@@ -129,6 +146,7 @@ class StudyFile(_Record):
     experiment: StoredExperiment
     scheduler: StoredScheduler = Field(default_factory=StoredScheduler)
     source: Source
+    source_sha256: str = ""
     space: dict[str, dict[str, Any]]
     declared_space: dict[str, dict[str, Any]]
     dataset: StoredDataset | None = None
@@ -214,6 +232,7 @@ def describe(
         experiment=StoredExperiment.of(settled),
         scheduler=StoredScheduler(has_rungs=scheduler.has_rungs, pauses=scheduler.pauses),
         source=loaded.source,
+        source_sha256=digest(loaded.source),
         space=SearchSpace(settled.space).as_json(),
         declared_space=SearchSpace(loaded.experiment.space).as_json(),
         dataset=None if dataset is None else stored_dataset(dataset),
@@ -236,11 +255,6 @@ def stored_dataset(dataset: Dataset) -> StoredDataset:
         labels=None if dataset.classes is None else list(dataset.classes),
         done=list(dataset.done),
     )
-
-
-def said(given: Any) -> str:
-    """A name; or what an object says of itself, without where it lies in memory."""
-    return given if isinstance(given, str) else re.sub(r" at 0x[0-9a-f]+", "", repr(given))
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tuner.errors import ResultsError
+from tuner.store.copying import local_copy
 from tuner.store.damage import reading
 from tuner.store.layout import LOGS_FOLDER, TRIALS_FILE
-from tuner.store.mirror import local_copy
 from tuner.store.parquet import read_parquet
 from tuner.trial.cells import Cell, Outcome
 

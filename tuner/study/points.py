@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from optuna.samplers import BaseSampler
 
-from tuner.experiment.experiment import GRID, Experiment
+from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import cells_per_trial, most_epochs
 from tuner.samplers.per_trial import Setting
-from tuner.samplers.registry import for_trial, open_sampler
+from tuner.samplers.registry import GRID, for_trial, open_sampler
 from tuner.search_space.axes import Axis, Categorical, Constant, Float
 from tuner.search_space.grid import grid_points
 from tuner.search_space.space import SearchSpace
@@ -33,7 +34,8 @@ class Proposals:
         self.size = size_of(self._space)
         grid = experiment.sampler == GRID
         self.points: Sequence[Mapping[str, Any]] | None = grid_points(self._space) if grid else None
-        self._sampler = _sampler_of(experiment)
+        self._experiment = experiment
+        self._sampler: BaseSampler | None = None
         self._setting = _setting_of(experiment, self._space)
         self.total = experiment.trials if self.points is None else len(self.points)
         # A grid that nothing stops is the same in any order.
@@ -52,6 +54,8 @@ class Proposals:
             attrs = {"trial": number, "attempt": 1}
             params = dict(self.points[number])
             return self._ledger.open(self._space, params, attrs), params
+        if self._sampler is None:
+            self._sampler = _sampler_of(self._experiment, number)
         known = self.enqueued[number] if number < len(self.enqueued) else {}
         tries = 1 if known or tried >= self.size else TRIES
         for again in range(tries):
@@ -78,11 +82,14 @@ def _values(axis: Axis) -> float:
     return (axis.high - axis.low) // (axis.step or 1) + 1
 
 
-def _sampler_of(experiment: Experiment) -> BaseSampler:
-    """The study's sampler; a grid, which needs none, has the one that costs nothing."""
-    name = "random" if experiment.sampler == GRID else experiment.sampler
-    options = {"multivariate": experiment.multivariate} if name == "tpe" else {}
-    return open_sampler(name, options)
+def _sampler_of(experiment: Experiment, first: int) -> BaseSampler:
+    """The study's sampler, which proposes from trial `first` on.
+
+    One that keeps a state of its own does not begin it again when the study is resumed.
+    """
+    seed = int(np.random.SeedSequence([experiment.seed, first]).generate_state(1)[0])
+    options = {"multivariate": experiment.multivariate, "seed": seed}
+    return open_sampler(experiment.sampler, options)
 
 
 def _setting_of(experiment: Experiment, space: SearchSpace) -> Setting:

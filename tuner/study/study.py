@@ -23,6 +23,7 @@ from tuner.clock import steady_time
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import last_epoch, scheduler_of
+from tuner.registry import said
 from tuner.schedulers.contract import GO_ON, Pausing, Verdict
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
@@ -68,7 +69,7 @@ class Study(StudyState):
         space = SearchSpace(experiment.space)
         followers = Followers(leaders(experiment, points or ()), space, finite=finite)
         super().__init__(experiment, followers, windowed=self.proposals.windowed)
-        self.recorder = recorder or Recorder(None, self.space, experiment.engine)
+        self.recorder = recorder or Recorder(None, self.space, said(experiment.engine))
         self.total = self.proposals.total
         self.clock = clock
         self.on_change = on_change

@@ -49,6 +49,7 @@ def build_model(declaration: KerasModel, trial: Trial) -> keras.Model:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(declaration.precision or policy)
     try:
+        # runs code: the user's network
         model = declaration.build(trial)
         if not isinstance(model, keras.Model):
             raise ExperimentError(f"build returned {model!r}, which is no Keras model")
@@ -105,6 +106,7 @@ def optimizer_of(declaration: KerasModel, trial: Trial) -> keras.optimizers.Opti
     """The trial's own optimizer."""
     import keras
 
+    # runs code: the user's optimizer
     optimizer = declaration.optimizer(trial)
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise ExperimentError(f"optimizer returned {optimizer!r}, which is no Keras optimizer")
@@ -149,6 +151,7 @@ def validation_batch_size(declaration: KerasModel, batch_size: int, x_val: Any) 
 
 def loss_of(declaration: KerasModel, trial: Trial) -> Any:
     """What `compile` takes as the loss."""
+    # runs code: the user's loss
     return declaration.loss(trial) if callable(declaration.loss) else declaration.loss
 
 
@@ -181,6 +184,7 @@ def callbacks_of(declaration: KerasModel, trial: Trial) -> list[keras.callbacks.
     """
     import keras
 
+    # runs code: the user's callbacks
     declared = list(declaration.callbacks(trial)) if declaration.callbacks else []
     board = any(isinstance(callback, keras.callbacks.TensorBoard) for callback in declared)
     if board and importlib.util.find_spec("tensorboard") is None:

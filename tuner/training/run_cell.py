@@ -60,6 +60,7 @@ def run_cell(
                 train_model(objective, trial, checkpoint)
             else:
                 seed_worker(trial.seed)
+                # runs code: the user's objective
                 returned = _returned_metrics(trial, metric, objective(trial))
     except TrialStopped:
         pass  # the study said stop and remembers it: the function ended as it should

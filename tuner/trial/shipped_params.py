@@ -26,8 +26,10 @@ class ShippedParams(Mapping[str, Any]):
     @cached_property
     def _params(self) -> dict[str, Any]:
         try:
+            # runs code: the user's choices, as the driver sent them
             params: dict[str, Any] = pickle.loads(self._by_reference)
         except (ImportError, AttributeError):
+            # runs code: the user's choices, as the driver sent them
             params = pickle.loads(self._by_value)
         return params
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.experiment.experiment import GRID, Experiment, KerasModel
+from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.settle import cells_per_trial
+from tuner.samplers.registry import GRID
 from tuner.search_space.axes import Categorical, Constant, Float, Int
 from tuner.search_space.grid import grid_points
 from tuner.search_space.space import SearchSpace

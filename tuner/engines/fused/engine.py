@@ -16,7 +16,7 @@ from tuner.engines.duties import Places
 from tuner.engines.fused import eligible
 from tuner.engines.fused.carrier import LaneCarrier
 from tuner.engines.fused.crew import Crew
-from tuner.experiment.experiment import GRID
+from tuner.samplers.registry import GRID
 from tuner.trial.cells import Cell
 
 if TYPE_CHECKING:

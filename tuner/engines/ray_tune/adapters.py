@@ -88,7 +88,7 @@ class Reports(TrialScheduler):
         if decision is Decision.STOP:
             ray_internals.actor_of(trial).stop_cell.remote()
         elif decision is Decision.PAUSE:
-            flight.paused = True
+            self._flights.set_aside(flight)
             ray_internals.actor_of(trial).pause_cell.remote()
         return str(TrialScheduler.CONTINUE)
 

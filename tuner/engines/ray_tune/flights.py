@@ -95,6 +95,12 @@ class Flights:
             self.error = self.error or error
             return None
 
+    def set_aside(self, flight: Flight) -> None:
+        """A cell is paused. The study may ask for it again before its Tune trial has ended: its
+        home is known from now on, and busy until then."""
+        flight.paused = True
+        self.homes.park(flight.cell, self.worker_of(flight))
+
     def end(self, tune_id: str, said: Outcome | Said | None) -> None:
         """Tell the end of a cell, once, unless it is set aside; without `said` its worker died."""
         flight = self.open.pop(tune_id, None)
@@ -108,8 +114,6 @@ class Flights:
         if flight.paused:
             self.deadlines.pause(flight.cell)
             self.paused[flight.cell.key] = flight.cell
-            if said is not None:
-                self.homes.park(flight.cell, worker)
             return
         duration_s = self.deadlines.seconds(flight.cell)
         self.deadlines.end(flight.cell)

@@ -20,7 +20,7 @@ class Homes:
         self._held: list[Cell] = []
 
     def park(self, cell: Cell, worker: str) -> None:
-        """A worker has set a cell's training aside."""
+        """A worker sets a cell's training aside."""
         self._homes[cell.key] = worker
 
     def leave(self, cell: Cell) -> str | None:

@@ -20,6 +20,11 @@ class Parked:
     epoch: int
     loss: float
 
+    def give_up(self) -> None:
+        """End it, with all that it holds."""
+        self.trainer.give_up()
+        self.trainer.close()
+
 
 class ParkingPlace:
     """Parked trainings by cell. Beyond `limit_mb` of the process' memory each newcomer takes the
@@ -31,13 +36,22 @@ class ParkingPlace:
 
     def put(self, cell: Cell, trainer: Trainer, epoch: int, loss: float) -> None:
         """Keep a training that its trainer has parked."""
+        orphan = self._parked.pop(cell.key, None)  # it went on elsewhere meanwhile
+        if orphan is not None:
+            orphan.give_up()
         self._parked[cell.key] = Parked(trainer, epoch, loss)
         if psutil.Process().memory_info().rss / MEGABYTE > self._limit_mb:
-            self._parked.pop(self.least_promising()).trainer.give_up()
+            self._parked.pop(self.least_promising()).give_up()
 
     def take(self, cell: Cell) -> Trainer | None:
-        """The trainer that has a cell's training; None where that was given up, or never here."""
+        """The trainer that has a cell's training; None where that was given up, or never here.
+
+        What is further than the cell is to go on from belongs to an attempt that failed.
+        """
         parked = self._parked.pop(cell.key, None)
+        if parked is not None and parked.epoch > cell.start:
+            parked.give_up()
+            parked = None
         return None if parked is None else parked.trainer
 
     def least_promising(self) -> CellKey:

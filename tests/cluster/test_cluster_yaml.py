@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-TEXT = (Path(__file__).parents[1] / "cluster.yaml").read_text()
+TEXT = (Path(__file__).parents[2] / "cluster.yaml").read_text()
 
 
 def as_it_stands() -> Any:

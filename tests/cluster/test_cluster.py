@@ -24,7 +24,7 @@ def test_nodes_come_and_go_and_every_trial_is_there_once(
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
         "CLUSTER_RUN": str(tmp_path),
-        "PYTHONPATH": str(Path(__file__).parent.parent),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
     }
     done = subprocess.run(
         [sys.executable, cluster_run.__file__],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from benchmarks.default_search import METHODS, REFERENCE, paired, proposal_ms, search, table
@@ -17,7 +19,7 @@ def test_each_method_spends_the_epochs_that_it_is_given(method: str) -> None:
 
 
 def test_methods_are_paired_by_task() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"task": task, "method": method, "seen": [value], "any": value, "trials": 1}
         for task, low in (("a", 0.1), ("b", 0.5))
         for method, value in (("tuner default", low), (REFERENCE, low + 0.2))

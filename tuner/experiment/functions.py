@@ -1,0 +1,91 @@
+"""A search from a plain function, whose space may stand in its arguments' annotations.
+
+def train(trial, rate: Annotated[float, Float(1e-4, 1, log=True)] = 0.01, epochs=9): ...
+
+tuner.run(train, metric="val_accuracy", trials=50)
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, get_args
+
+from tuner.errors import ExperimentError
+from tuner.experiment.experiment import Experiment
+from tuner.search_space.axes import Axis, Constant
+
+TRIAL = "trial"
+"""The argument that is given the trial itself."""
+
+
+def experiment_of(
+    function: Callable[..., Any], space: Mapping[str, Any] | None = None, **fields: Any
+) -> Experiment:
+    """The experiment that searches a function's arguments.
+
+    `space` is a space as an Experiment has it. An argument may bring its own axis instead, as
+    `Annotated[float, Float(...)]`, with a default that is tried first; one with a default and
+    without an axis is a constant. The argument `trial`, or the only one where no axis has its
+    name, is given the trial. `fields` are the Experiment's. Raises ExperimentError naming an
+    argument on no axis.
+    """
+    try:
+        arguments = inspect.signature(function, eval_str=True).parameters
+    except NameError as error:
+        raise ExperimentError(
+            f"an annotation of {function.__name__} cannot be read: {error}",
+            field="space",
+            way_out="annotate with names of its module, or give the space beside it",
+        ) from None
+    axes = {**_annotated(arguments), **(space or {})}
+    names = [name for name in arguments if name != TRIAL]
+    if len(arguments) == 1 and not set(names) & set(axes):
+        objective = function
+    else:
+        axes = {**_constants(arguments, names, axes), **axes}
+        for name in names:
+            if name not in axes:
+                raise ExperimentError(
+                    f"the argument {name!r} of {function.__name__} is on no axis",
+                    field="space",
+                    way_out=f"give it one, {name}: Annotated[float, Float(0, 1)] say",
+                )
+        objective = _called(function, names, TRIAL in arguments)
+    name = getattr(function, "__name__", type(function).__name__)
+    return Experiment(name if name.isidentifier() else "search", axes, objective, **fields)
+
+
+def _annotated(arguments: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    """The axes of annotations; an argument's default is what is tried first."""
+    found = {}
+    for name, argument in arguments.items():
+        for note in getattr(argument.annotation, "__metadata__", ()):
+            if isinstance(note, get_args(Axis)):
+                given = argument.default is not argument.empty and not isinstance(note, Constant)
+                found[name] = replace(note, default=argument.default) if given else note
+    return found
+
+
+def _constants(
+    arguments: Mapping[str, inspect.Parameter], names: list[str], axes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Arguments with a default and on no axis keep it: it is kept with the trial as well."""
+    return {
+        name: arguments[name].default
+        for name in names
+        if name not in axes and arguments[name].default is not inspect.Parameter.empty
+    }
+
+
+def _called(function: Callable[..., Any], names: list[str], with_trial: bool) -> Callable[..., Any]:
+    """The function of a trial that calls a function of parameters; inactive ones keep defaults."""
+
+    @functools.wraps(function)
+    def objective(trial: Mapping[str, Any]) -> Any:
+        arguments = {name: trial[name] for name in names if name in trial}
+        return function(**arguments, **({TRIAL: trial} if with_trial else {}))
+
+    return objective
