@@ -18,7 +18,7 @@ SEARCHES = [
 ]
 
 
-@parametrize_with_checks(SEARCHES)  # type: ignore[untyped-decorator]
+@parametrize_with_checks(SEARCHES)
 def test_it_is_an_estimator_as_scikit_learn_checks_one(
     estimator: Any, check: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

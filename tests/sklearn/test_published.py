@@ -222,7 +222,8 @@ def test_grid_search_when_param_grid_includes_range() -> None:
 def test_grid_search_bad_param_grid() -> None:
     single = search(classifier, {"ridge": 1}).fit(X, Y)  # a single value is a constant here
     assert single.best_params_ == {"ridge": 1}
-    for values in ([], np.ones((3, 2))):
+    bad: list[Any] = [[], np.ones((3, 2))]
+    for values in bad:
         with pytest.raises(SearchSpaceError, match=r"is no list of values; give a list"):
             search(classifier, {"ridge": values}).fit(X, Y)
 
@@ -541,7 +542,7 @@ def test_empty_cv_iterator_error() -> None:
 
 
 def test_random_search_bad_cv() -> None:
-    class Broken(KFold):  # type: ignore[misc]
+    class Broken(KFold):
         def get_n_splits(self, *args: Any, **kw: Any) -> int:
             return 1
 
@@ -660,7 +661,7 @@ def test_search_with_2d_array() -> None:
 
 
 def test_score_rejects_params_with_no_routing_enabled() -> None:
-    done = search(classifier, {"ridge": [1]}).fit(X, Y)
+    done: Any = search(classifier, {"ridge": [1]}).fit(X, Y)
     with pytest.raises(TypeError, match="metadata"):
         done.score(X, Y, metadata=1)
 
