@@ -313,14 +313,14 @@ def test_a_bad_npz_is_refused_by_key_and_rule(tmp_path: Path, changes: Any, mess
 def test_a_file_that_is_no_npz_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "own.npz"
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match=r"own\.npz: is no readable \.npz") as caught:
+    with pytest.raises(DatasetError, match=r"own\.npz: is not a readable \.npz") as caught:
         load(str(path))
     assert "\n" not in str(caught.value)
 
 
 def test_a_single_array_is_no_npz(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros(3))
-    with pytest.raises(DatasetError, match=r"x\.npy: is no readable \.npz"):
+    with pytest.raises(DatasetError, match=r"x\.npy: is not a readable \.npz"):
         load(str(tmp_path / "x.npy"))
 
 

@@ -259,7 +259,7 @@ def test_dropout_is_the_usual_one_again_outside_of_lanes() -> None:
     expected = usual(x, 0.5, [1, 2], noise_shape=[4, 64]).numpy()
     with frugal_dropout():
         layer(x, training=True)
-        rate = tf.constant(0.5, tf.float64)  # a tensor is no number of 256ths
+        rate = tf.constant(0.5, tf.float64)  # a tensor is not a number of 256ths
         assert (tf.nn.experimental.stateless_dropout(x, rate, [1, 2]).numpy() == expected).all()
     assert tf.nn.experimental.stateless_dropout is usual
 

@@ -57,7 +57,7 @@ def test_a_trials_table_gives_its_parameters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[{"speed": 1}]', r"point 0 names 'speed', which is no axis; the axes are: x, n"),
+        ('[{"speed": 1}]', r"point 0 names 'speed', which is not an axis; the axes are: x, n"),
         ('[{"x": 0.5}, {"x": 2}]', r"point 1 has x = 2, which the axis does not hold"),
         ('[{"n": 1.5}]', r"point 0 has n = 1.5, which the axis does not hold"),
         ('[{"kind": "c"}]', r"point 0 has kind = 'c', which the axis does not hold"),
@@ -125,7 +125,7 @@ def test_columns_that_are_no_axes_are_left_out_and_said(tmp_path: Path) -> None:
         {"x": 0.5, "n": 3, "kind": True}
     ]
     assert len(said) == 1
-    assert said[0].endswith("points.csv: columns that are no axes are left out: val_accuracy")
+    assert said[0].endswith("points.csv: columns that are not axes are left out: val_accuracy")
 
 
 def test_a_column_that_is_nearly_an_axis_is_asked_about(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_grid_leaves_the_first_points_out() -> None:
         ({"x": 0.5}, r"first: .* is not a list of points; give \[\{axis: value\}\]"),
         ([1], r"first: \[1\] is not a list of points"),
         ([{}, {"x": 2.0}], r"first: point 1 has x = 2\.0, which the axis does not hold"),
-        ([{"y": 2.0}], r"first: point 0 names 'y', which is no axis; the axes are: x, n"),
+        ([{"y": 2.0}], r"first: point 0 names 'y', which is not an axis; the axes are: x, n"),
     ],
 )
 def test_first_points_are_checked_against_the_space(given: object, message: str) -> None:

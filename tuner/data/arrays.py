@@ -25,7 +25,7 @@ TASKS = ("classes", "regression")
 DENSE_BYTES = 2**31
 """A sparse matrix that would take more than this is not made dense."""
 MOST_FLOAT_CLASSES = 1000
-"""More values than this in a column of floats are no classes, whole numbers or not."""
+"""More values than this in a column of floats are not classes, whole numbers or not."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def targets(name: str, train: Array, test: Array, task: str | None, done: list[s
     """y of both parts, in the shape that was given, and what it says of classes.
 
     Whole numbers, booleans and texts are classes, one-hot rows too; floats are where they are 0, 1,
-    2, ... with no gap. `task` "regression" says that numbers are none, "classes" that floats are.
+    2, ... with no gap. `task` "regression" says that numbers are not, "classes" that floats are.
     """
     if task is not None and task not in TASKS:
         raise DatasetError(f"{name}: task {task!r} is not one of {', '.join(TASKS)}")
@@ -97,7 +97,7 @@ def targets(name: str, train: Array, test: Array, task: str | None, done: list[s
     _check_alike(name, train, test, texts)
     if all(texts):
         if task == "regression":
-            raise DatasetError(f"{name}: y_train holds texts, which are no regression's")
+            raise DatasetError(f"{name}: y_train holds texts, which a regression cannot have")
         return _encoded(name, train, test, done)
     if task == "regression":
         done.append(f"y {_dtypes(train, test)} as a regression's, as float32")
@@ -261,7 +261,7 @@ def _count_classes(name: str, train: Array, test: Array) -> int:
     if len(unknown):
         raise DatasetError(
             f"{name}: y_test holds label {unknown[0]}, which y_train lacks; "
-            "task='regression' where these are no classes"
+            "task='regression' where these are not classes"
         )
     return len(labels)
 

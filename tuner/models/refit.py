@@ -1,7 +1,7 @@
 """Refit: a study's best point trained on all training data, and evaluated on the test set.
 
 The training gets the whole training part, and the study's validation part once more for
-what watches it: `val_*` metrics are no estimate here. The test part is met for the first time,
+what watches it: `val_*` metrics estimate nothing here. The test part is met for the first time,
 unless the study was run with `validation="test"`.
 """
 
@@ -129,7 +129,7 @@ def refit(
     shown = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
     say(f"test set, {len(dataset.x_test)} samples: {shown}")
     if settled.validation == "test":
-        say("the study was judged on this test set, so these are no figures for new data")
+        say("the study was judged on this test set, so these figures say little of new data")
     say(f"wrote {results.path / MODEL_FILE} and {results.path / REFIT_FILE}")
     return done
 

@@ -26,7 +26,7 @@ def checked_point(
     for name, value in given.items():
         if name not in space:
             raise SearchSpaceError(
-                f"{where} names {name!r}, which is no axis; the axes are: {', '.join(space)}",
+                f"{where} names {name!r}, which is not an axis; the axes are: {', '.join(space)}",
                 field=field,
             )
         axis = space[name]

@@ -79,7 +79,7 @@ class Manifest:
 
     @classmethod
     def decoded(cls, content: bytes) -> Manifest:
-        """Raises NotWhole for what is no manifest."""
+        """Raises NotWhole for what is not a manifest."""
         try:
             given: dict[str, Any] = json.loads(content)
             files = {str(name): Stored(**stored) for name, stored in given.pop("files").items()}
