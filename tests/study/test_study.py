@@ -350,6 +350,40 @@ def test_in_cv_epochs_are_a_schedulers_budget_and_a_stopped_trial_may_be_the_bes
     assert len(best.cells) == 3
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random", "rung_gp"])
+def test_a_point_that_was_tried_is_not_trained_again(sampler: str) -> None:
+    """18 trials on a space of six points: six trainings, and each trial has its own row."""
+    trained = []
+
+    def curve(cell: Cell) -> Iterator[Step]:
+        trained.append(cell.params)
+        yield Step(1, {"val_accuracy": 0.1 * cell.params["a"] + 0.01 * cell.params["b"]})
+
+    space = {"a": Categorical([1, 2]), "b": Categorical([1, 2, 3])}
+    settled = experiment(space=space, trials=18, scheduler="none", sampler=sampler)
+    study = simulate(settled, curve, workers=3)
+    assert len(trained) <= 6
+    assert len(study.records) == 18
+    values = {tuple(record.params.values()): record.value for record in study.records}
+    assert all(r.value == values[tuple(r.params.values())] for r in study.records)
+
+
+@pytest.mark.parametrize(("rule", "value", "epoch"), [("best", 0.6, 2), ("last", 0.55, 3)])
+def test_a_cv_value_is_of_one_epoch_for_all_folds(rule: str, value: float, epoch: int) -> None:
+    """The best epoch of the mean over folds, though each fold alone has its best elsewhere."""
+    folds = [[0.9, 0.6, 0.5], [0.1, 0.6, 0.6]]
+
+    def curve(cell: Cell) -> Iterator[Step]:
+        for at, reported in enumerate(folds[cell.fold], 1):
+            yield Step(at, {"val_accuracy": reported})
+
+    space = {"a": Categorical([1]), "epochs": 3}
+    study = simulate(experiment(mode="cv", folds=2, space=space, value=rule), curve)
+    (record,) = study.records
+    assert record.value == pytest.approx(value)
+    assert record.best_epoch == epoch
+
+
 def test_what_a_function_returns_is_a_report_that_nothing_can_stop() -> None:
     study = open_study(experiment(scheduler="asha_stopping", eta=2, retries=0))
     for value in (0.9, 0.1):

@@ -48,7 +48,7 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
     if type(optimizer).__name__ in UNFIT_OPTIMIZERS:
         return f"the optimizer {type(optimizer).__name__} cannot be fused"
     if not type(optimizer).__module__.startswith("keras."):
-        return f"the optimizer {type(optimizer).__name__} is none of Keras' own"
+        return f"the optimizer {type(optimizer).__name__} is not one of Keras' own"
     for name in ("use_ema", "gradient_accumulation_steps", "loss_scale_factor"):
         if getattr(optimizer, name, None):
             return f"the optimizer has {name}"
@@ -56,7 +56,7 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
         if getattr(layer, "stateful", False):
             return f"the layer {layer.name!r} keeps state between batches"
         if any(isinstance(value, tf.Variable) for value in vars(layer).values()):
-            return f"the layer {layer.name!r} has a variable that is none of Keras'"
+            return f"the layer {layer.name!r} has a variable that is not one of Keras'"
         if isinstance(layer, keras.layers.Dense) and min(layer.kernel.shape) >= WIDE:
             rows, columns = layer.kernel.shape
             return f"its Dense layers are wide ({rows} x {columns}): no gain"

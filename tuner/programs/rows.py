@@ -21,7 +21,7 @@ def rows_of(
     """Rows for the data that a fit or an evaluate was given; Keras' own iterator, made by `usual`,
     where these are not plain arrays of which an epoch sees all: `refused` is told why."""
     if not can_look_at(named):
-        refused("its data are no arrays in memory")
+        refused("its data are not arrays in memory")
         return usual(**named)
     named = dict(named)
     distribute_strategy = named.pop("distribute_strategy", None)
@@ -49,7 +49,7 @@ def why_not(iterator: Any) -> str | None:
 
     adapter = iterator.data_adapter
     if not keras_internals.is_array_adapter(adapter):
-        return f"its data are no arrays in memory ({type(adapter).__name__})"
+        return f"its data are not arrays in memory ({type(adapter).__name__})"
     if iterator.steps_per_epoch not in (None, adapter.num_batches):
         return "its epochs have another number of steps than its data"
     if iterator.steps_per_execution != 1:

@@ -58,7 +58,7 @@ class OpenCell:
         duration = outcome.duration_s
         # A cell may wait for its worker before its work begins.
         began = max(self.opened_at, now - duration) if duration > 0 else self.opened_at
-        if self.paused:  # it trained in legs, and what lies between them is none of its seconds
+        if self.paused:  # it trained in legs, and what lies between them does not count
             duration = max(duration, self.time_s)
             began = self.opened_at if self.began_at is None else self.began_at
         return CellResult(
@@ -78,7 +78,7 @@ class OpenCell:
         )
 
     def _state(self, outcome: Outcome, metric: str) -> tuple[State, str | None]:
-        if self.end is not None:  # decided already; how the function then ended is no matter
+        if self.end is not None:  # decided already; how the function then ended does not matter
             return self.end, self.why
         if outcome.ending is not Ending.FINISHED:
             return State.FAILED, outcome.error

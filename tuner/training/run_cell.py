@@ -113,7 +113,7 @@ def _returned_metrics(trial: Trial, metric: str, returned: Any) -> dict[str, flo
 def _check_is_last_report(trial: Trial, metric: str, returned: Any) -> None:
     """Refuse a number beside reports that is another than theirs: which of the two is meant?
 
-    A model, which a refit takes, a history and the like are no numbers, and no matter here.
+    A model, which a refit takes, a history and the like are not numbers, and do not matter here.
     """
     if isinstance(returned, Mapping):
         returned = returned.get(metric)

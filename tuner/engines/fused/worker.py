@@ -78,7 +78,7 @@ class LaneWorker:
     def look(self, cells: Sequence[Cell]) -> tuple[str | None, int]:
         """Why the first of some cells cannot be trained in lanes, and how many forms they have.
 
-        What raises is no reason: it will end its trials, on whatever engine.
+        What raises does not count: it will end its trials, on whatever engine.
         """
         from tuner.lanes.rules import form, why_not
         from tuner.training.declared import build_model
@@ -155,7 +155,7 @@ class LaneWorker:
                 self.seconds[what] += seconds - before.get(what, 0.0)
         except Exception:  # noqa: BLE001  # it ends these cells, not the worker
             program = self.programs.pop(self.group[0], None)
-            # A layer of a user's own, say, of which no rule knew that it is none for lanes.
+            # A layer of a user's own, say, of which no rule knew that lanes cannot have it.
             self.unfit.add(self.group[0])
             cells = [w.trial.cell for w in self.waiting.values() if w.form in self.unfit]
             held = [] if program is None else [lane for lane in program.lanes if lane is not None]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tuner.data.datasets import Dataset
 
 KEY = "tuner"
-"""The one key of a result; what it holds is no business of Tune's."""
+"""The one key of a result; what it holds does not concern Tune."""
 CELL = "cell"
 
 
