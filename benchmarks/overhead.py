@@ -1,13 +1,13 @@
 """What a trial costs beside its training: tuner against plain Ray Tune as it comes.
 
-    python benchmarks/overhead.py                  all four rows, each in a process of its own
+    python benchmarks/overhead.py                  all rows, each in a process of its own
     python benchmarks/overhead.py ours noop 300    one row: contender, kind, trials
 
-Two kinds of trial: `noop` returns a number; `second` computes for one second with the library that
-`one_second` names, whose import is overhead to both. Our side is the whole of it: the study, its
-ledger and its tables. Time runs from the first trial asked for to the end of the last; Ray's own
-start is left out. `steady` leaves out the start of the workers too: from a worker's first trial to
-its last.
+Three kinds of trial: `noop` returns a number; `reports` makes a hundred reports and nothing else;
+`second` computes for one second with the library that `one_second` names, whose import is overhead
+to both. Our side is the whole of it: the study, its ledger and its tables. Time runs from the first
+trial asked for to the end of the last; Ray's own start is left out. `steady` leaves out the start
+of the workers too: from a worker's first trial to its last.
 """
 
 from __future__ import annotations
@@ -29,13 +29,23 @@ ROWS = [
     ("ours", "noop", 400),
     ("plain", "second", 6),
     ("ours", "second", 24),
+    ("ours", "reports", 20),
 ]
+REPORTS = 100
+"""How many reports a trial of kind `reports` makes, one after another."""
 
 
 def noop(trial: Any) -> float:
     began = time.time()
     note(trial["log"], began)
     return 0.5
+
+
+def reports(trial: Any) -> None:
+    began = time.time()
+    for epoch in range(1, REPORTS + 1):
+        trial.report(epoch, {"value": 0.5})
+    note(trial["log"], began)
 
 
 def note(path: str, began: float) -> None:
@@ -87,9 +97,11 @@ def plain(kind: str, trials: int, folder: Path) -> float:
     return time.time() - began
 
 
-def _kind(name: str) -> Callable[[Any], float]:
+def _kind(name: str) -> Callable[[Any], float | None]:
     if name == "noop":
         return noop
+    if name == "reports":
+        return reports
     from one_second import second  # apart, as its file imports TensorFlow
 
     return second
@@ -142,6 +154,9 @@ def main() -> None:
     for contender, kind, trials in ROWS:
         row = _measure(contender, kind, trials)
         each[contender, kind] = 1000 * row["seconds"] / trials
+        if kind == "reports":
+            print(f"{contender:6} a report: {1000 * row['worked'] / trials / REPORTS:.2f} ms")
+            continue
         share = 1 - row["worked"] / (WORKERS * row["seconds"])
         print(
             f"{contender:6} {kind:7}{trials:8d}{each[contender, kind]:12.1f}"

@@ -136,13 +136,13 @@ def cuts(folder: Path, place: Path, chance: random.Random) -> Iterator[Cut]:
         os.rename(old, new)
         cut()
 
-    def curve(cell: Cell) -> Iterator[Step]:
-        for number, step in enumerate(_curve(cell)):
+    def cut_curve(cell: Cell) -> Iterator[Step]:
+        for number, step in enumerate(curve(cell)):
             cut()
             if (study.order + number) % REPORTS_A_COMMIT == 0:
                 study.ledger.sync()
                 study.recorder.sync()
-                ended.update({r.trial: r.value for r in study.records if r.state in _ENDED})
+                ended.update({r.trial: r.value for r in study.records if r.state in ENDED})
             yield step
 
     with (
@@ -152,18 +152,18 @@ def cuts(folder: Path, place: Path, chance: random.Random) -> Iterator[Cut]:
     ):
         loaded = Loaded(EXPERIMENT, Source("object", __name__))
         describe(loaded, SETTLED, None, name="cut").write(folder)
-        with _opened(folder) as study:
-            run_simulated(study, curve, workers=2, clock=study.clock)  # type: ignore[arg-type]
+        with opened(folder) as study:
+            run_simulated(study, cut_curve, workers=2, clock=study.clock)  # type: ignore[arg-type]
     for descriptor in disk.held:
         os.close(descriptor)
     return iter(made)
 
 
-_ENDED = (State.COMPLETE, State.DIVERGED)
+ENDED = (State.COMPLETE, State.DIVERGED)
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[Study]:
+def opened(folder: Path) -> Iterator[Study]:
     ledger = Ledger("cut", SETTLED.direction, journal_storage(folder))
     recorder = Recorder(folder, SearchSpace(SETTLED.space), said(SETTLED.engine))
     study = Study(SETTLED, ledger, recorder=recorder, clock=VirtualClock())
@@ -173,7 +173,7 @@ def _opened(folder: Path) -> Iterator[Study]:
     ledger.disconnect()
 
 
-def _curve(cell: Cell) -> Iterator[Step]:
+def curve(cell: Cell) -> Iterator[Step]:
     for epoch in range(1, (cell.epochs or 9) + 1):
         diverges = cell.params["x"] > 0.8 and epoch > 2
         value = float("nan") if diverges else cell.params["x"] * epoch
@@ -182,13 +182,13 @@ def _curve(cell: Cell) -> Iterator[Step]:
 
 def resumed(cut: Cut) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Resume what a cut left, to its end; its tables. Raises AssertionError for a trial lost."""
-    with _opened(cut.folder) as study:
+    with opened(cut.folder) as study:
         for trial, value in cut.ended.items():
             record = study.records[trial] if trial < len(study.records) else None
-            as_it_was = record is not None and record.state in _ENDED and record.attempt == 1
+            as_it_was = record is not None and record.state in ENDED and record.attempt == 1
             if record is None or not as_it_was or record.value != value:
                 raise AssertionError(f"{cut.folder}: trial {trial} had ended, and is {record}")
-        run_simulated(study, _curve, workers=2, clock=study.clock)  # type: ignore[arg-type]
+        run_simulated(study, curve, workers=2, clock=study.clock)  # type: ignore[arg-type]
     return tables(cut.folder)
 
 

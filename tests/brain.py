@@ -85,5 +85,5 @@ def close(study: Study) -> None:
 def abandon(study: Study) -> None:
     """Leave a study's files as a kill would; the test's process only lets go of them."""
     if study.recorder.store is not None:
-        study.recorder.store._log.close()
+        study.recorder.store.abandon()
     study.ledger.disconnect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import analysis
 import tuner
 from tests.brain import abandon, experiment, open_study, rising, simulate
 from tuner.engines.simulated import VirtualClock, run
-from tuner.errors import ResultsError
+from tuner.errors import ResultsError, StudyError
 from tuner.experiment.loading import Loaded, Source
+from tuner.store import copying
 from tuner.store.copying import local_copy, mirrored
 from tuner.store.folder import new_study_path
 from tuner.store.mirror import Mirror
@@ -108,6 +110,36 @@ def test_a_folder_that_is_newer_than_its_copy_stays(uri: str) -> None:
     assert local_copy(f"{uri}/brain") == path
 
 
+def test_a_run_whose_study_was_taken_over_is_told_and_puts_no_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fsspec.filesystem("memory").store.clear()
+    monkeypatch.setattr(copying, "INTERVAL_S", 0.01)
+    uri = "memory://bucket/results"
+    mirror = Mirror(uri)
+    mirror.lease_s = 0.0
+    path = begin(mirror)
+    told: list[StudyError] = []
+    heard = threading.Event()
+
+    def on_loss(error: StudyError) -> None:
+        told.append(error)
+        heard.set()
+
+    with mirrored(mirror, path, on_loss):
+        monkeypatch.setenv("TUNER_CACHE", str(tmp_path / "other"))
+        other = Mirror(uri)
+        other.fetch_names()
+        other.fetch(other.folder / path.name)
+        other.put(other.folder / path.name, held=True)
+        (path / "journal.log").write_text("work of the first one\n")
+        assert heard.wait(30)
+    [error] = told
+    assert "it was taken over by process" in str(error)
+    assert str(path) in str(error)
+    other.put(other.folder / path.name, held=False)
+
+
 def test_what_cannot_be_reached_is_told_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="no filesystem for 'nosuch://bucket/x'"):
         Mirror("nosuch://bucket/x")
@@ -116,7 +148,7 @@ def test_what_cannot_be_reached_is_told_in_a_line(tmp_path: Path) -> None:
     path = begin(mirror)
     with pytest.raises(ResultsError, match=r"results: .* cannot be written \(.*\); give others"):
         mirror.put(path, held=True)
-    with pytest.raises(ResultsError, match=r"is no study: it has no study.json"):
+    with pytest.raises(ResultsError, match=r"is not a study: it has no study.json"):
         local_copy(f"file://{tmp_path}/nothing")
 
 

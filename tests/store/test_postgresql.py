@@ -18,9 +18,11 @@ import pytest
 import sqlalchemy as sa
 
 import tuner
+from tests.store.test_suite import InFolder
 from tuner.errors import StudyError
 from tuner.store import database_lock as ledger_lock
 from tuner.store.database_lock import ledger_locked
+from tuner.testing.stores import Store, StoreSuite
 
 PASSWORD = "not/to be@seen%"
 QUOTED = "not%2Fto%20be%40seen%25"
@@ -159,3 +161,11 @@ def test_a_wrong_password_is_refused_and_not_shown(url: str) -> None:
     assert "wrong-secret" not in str(refused.value)
     assert "***" in str(refused.value)
     assert not Path("never").exists()
+
+
+class TestPostgreSQL(StoreSuite):
+    """The suite that every store passes, with the ledger in a server."""
+
+    @pytest.fixture
+    def store(self, url: str, tmp_path: Path) -> Store:
+        return InFolder(tmp_path, url)

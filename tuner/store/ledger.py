@@ -72,7 +72,7 @@ def unreachable(url: str, error: Exception) -> str:
 
 
 def shown_url(url: str) -> str:
-    """The URL without its password. Raises StudyError for what is no database URL."""
+    """The URL without its password. Raises StudyError for what is not a database URL."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
@@ -136,12 +136,18 @@ class Ledger:
 
         To be called by the thread that used it last.
         """
+        self.end_thread()
         backend = behind_cache(self._storage)
         if isinstance(backend, RDBStorage):
-            backend.remove_session()
             backend.engine.dispose()
         elif isinstance(backend, Journal):
             backend.close()
+
+    def end_thread(self) -> None:
+        """Give back the connection to a database that this thread holds; it asks no more."""
+        backend = behind_cache(self._storage)
+        if isinstance(backend, RDBStorage):
+            backend.remove_session()
 
     def forget(self) -> None:
         """Take a study that never began out of its database, where another could not have its name.

@@ -233,6 +233,10 @@ class ReportStore:
         self.write()
         self._log.close()
 
+    def abandon(self) -> None:
+        """Let go of the log as it is, as a process does that is killed."""
+        self._log.close()
+
     def _hold(self, report: Report) -> None:
         rows = self._open.setdefault(report.key, [])
         if rows and rows[-1].attempt < report.attempt:  # it started over from its last pause

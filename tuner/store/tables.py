@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tuner.search_space.space import SearchSpace
 from tuner.store.layout import TRIALS_FILE
@@ -13,8 +14,10 @@ from tuner.store.reports_table import Report, ReportStore
 from tuner.store.tensorboard import EventFiles
 from tuner.store.trial_logs import keep_log
 from tuner.store.trials_table import trials_table
-from tuner.study.record import Record
 from tuner.trial.cells import Cell, CellKey, Outcome
+
+if TYPE_CHECKING:
+    from tuner.study.record import Record
 
 
 class Recorder:

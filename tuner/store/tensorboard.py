@@ -13,14 +13,16 @@ import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuner.errors import EngineError
 from tuner.search_space.values import is_plain, text_of
 from tuner.store.layout import TENSORBOARD_FOLDER, cell_folder
 from tuner.store.reports_table import Report
-from tuner.study.record import Record
 from tuner.trial.cells import CellKey
+
+if TYPE_CHECKING:
+    from tuner.study.record import Record
 
 
 class EventFiles:

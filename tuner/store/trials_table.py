@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -12,8 +12,10 @@ from tuner.search_space.space import SearchSpace
 from tuner.search_space.values import EXACT_WHOLE
 from tuner.store.layout import PARAM_PREFIX, TRIAL_COLUMNS
 from tuner.store.parquet import arrow_type, microseconds
-from tuner.study.record import Record
 from tuner.trial.cells import State
+
+if TYPE_CHECKING:
+    from tuner.study.record import Record
 
 
 def trials_table(records: Iterable[Record], space: SearchSpace, engine: str) -> pa.Table:
