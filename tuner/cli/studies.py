@@ -191,7 +191,7 @@ def doctor(
     from rich.markup import escape
     from rich.table import Table
 
-    from tuner.runner.doctor import Health, findings
+    from tuner.cli.doctor import Health, findings
 
     table = Table(box=None, show_header=False, pad_edge=False)
     found = list(findings(results))

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tuner.runner import doctor
-from tuner.runner.doctor import Finding, Health
+from tuner.cli import doctor
+from tuner.cli.doctor import Finding, Health
 
 
 def test_it_finds_this_machine_fit_to_search(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_it_finds_this_machine_fit_to_search(tmp_path: Path) -> None:
 
 def test_an_absent_package_is_a_fault_with_its_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "tuner.runner.doctor.metadata.requires", lambda name: ["no-such-package>=3", "numpy"]
+        "tuner.cli.doctor.metadata.requires", lambda name: ["no-such-package>=3", "numpy"]
     )
     first, *_ = doctor.packages()
     assert first == Finding(
@@ -42,7 +42,7 @@ def test_an_absent_package_is_a_fault_with_its_way_out(monkeypatch: pytest.Monke
 
 
 def test_a_version_that_does_not_do_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuner.runner.doctor.metadata.requires", lambda name: ["numpy<1"])
+    monkeypatch.setattr("tuner.cli.doctor.metadata.requires", lambda name: ["numpy<1"])
     first, *_ = doctor.packages()
     assert first.health is Health.FAULT
     assert first.way_out == "pip install 'numpy<1'"
@@ -50,7 +50,7 @@ def test_a_version_that_does_not_do_is_a_fault(monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_absent_extra_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "tuner.runner.doctor.metadata.requires",
+        "tuner.cli.doctor.metadata.requires",
         lambda name: ['no-such-package; extra == "dashboard"'],
     )
     (found,) = [one for one in doctor.extras() if one.what == "dashboard"]
@@ -60,7 +60,7 @@ def test_an_absent_extra_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_old_python_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     Version = namedtuple("Version", "major minor micro")
-    monkeypatch.setattr("tuner.runner.doctor.sys.version_info", Version(3, 10, 1))
+    monkeypatch.setattr("tuner.cli.doctor.sys.version_info", Version(3, 10, 1))
     assert list(doctor.python()) == [
         Finding("Python", Health.NOTE, "3.10.1", "tuner is tested on 3.11 to 3.13")
     ]
@@ -70,7 +70,7 @@ def test_a_folder_that_takes_nothing_is_a_fault(monkeypatch: pytest.MonkeyPatch)
     def closed(**options: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("tuner.runner.doctor.tempfile.TemporaryFile", closed)
+    monkeypatch.setattr("tuner.cli.doctor.tempfile.TemporaryFile", closed)
     (found,) = doctor.folder(Path("/"))
     assert found == Finding(
         "results", Health.FAULT, "/: Permission denied", "--results another folder"
@@ -80,7 +80,7 @@ def test_a_folder_that_takes_nothing_is_a_fault(monkeypatch: pytest.MonkeyPatch)
 def test_too_little_memory_says_how_many_trials_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "available_cpus", lambda: 4)
     monkeypatch.setattr(
-        "tuner.runner.doctor.psutil.virtual_memory", lambda: SimpleNamespace(available=1.5 * 2**30)
+        "tuner.cli.doctor.psutil.virtual_memory", lambda: SimpleNamespace(available=1.5 * 2**30)
     )
     (found,) = doctor.memory()
     assert found.health is Health.NOTE
