@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from tests.brain import experiment
+from tests.brain import experiment, simulate
+from tuner.engines.simulated import Step
 from tuner.errors import SearchSpaceError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import settle
 from tuner.runner.enqueue import first_points, read_points
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.search_space.space import SearchSpace
+from tuner.search_space.values import same
 from tuner.store.ledger import Ledger
 from tuner.study.study import Study
 
@@ -168,6 +171,28 @@ def test_enqueued_choices_of_any_kind_are_tried() -> None:
     assert params[1]["layers"] is True
     assert params[2]["weight"] is None
     assert type(params[3]["layers"]) is int
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize(
+    "choices",
+    [["1", 1], [1, True, 1.0, None], [settle, "settle", None], [(3, 3), [3, 3]], [None, "None"]],
+    ids=range(5),
+)
+def test_a_studys_own_table_gives_its_points_back(
+    choices: list[Any], form: str, tmp_path: Path
+) -> None:
+    space = SearchSpace({"kind": Categorical(choices), "x": Float(0, 1, grid=[0.5])})
+    simulate(
+        experiment(space=space, mode="grid"),
+        lambda cell: iter([Step(1, {"val_accuracy": 0.5})]),
+        folder=tmp_path,
+    )
+    table = pd.read_parquet(tmp_path / "trials.parquet")
+    if form == "csv":
+        table.to_csv(tmp_path / "trials.csv", index=False)
+    points = read_points(tmp_path / f"trials.{form}", space)
+    assert all(map(same, [point["kind"] for point in points], choices))
 
 
 def test_a_grid_takes_no_points() -> None:

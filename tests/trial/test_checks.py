@@ -57,7 +57,8 @@ def test_nan_and_infinity_are_carried_to_the_study() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["0.5", "high", {"a": 1}, 1j, object(), [1, "a"], [[1], [1, 2]], lambda: 1, b"1"]
+    "value",
+    ["0.5", "high", {"a": 1}, 1j, object(), [1, "a"], [[1], [1, 2]], lambda: 1, b"1", 10**400],
 )
 def test_what_is_no_number_is_named(value: Any) -> None:
     with pytest.raises(ReportError, match=r"metric 'm' is .*, which is not a number"):

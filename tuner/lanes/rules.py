@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from tuner.lanes import random_internals
 from tuner.lanes.identity import identity_of
 from tuner.programs.eligible import overrides
 from tuner.programs.graph_hash import NotShareable
@@ -32,6 +33,9 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
     import keras
     import tensorflow as tf
 
+    changed = random_internals.check()
+    if changed is not None:
+        return changed
     if declaration.callbacks is not None:
         return "it has callbacks of its own"
     if overrides(model, ("train_step", "test_step", "compute_loss", "compute_metrics")):

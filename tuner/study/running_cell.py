@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tuner.experiment.experiment import Experiment
 from tuner.study.record import CellResult, best_epoch
-from tuner.trial.cells import Cell, Ending, Outcome, State
+from tuner.trial.cells import NOBODY, By, Cell, Ending, Outcome, State
 
 
 @dataclass(eq=False)
@@ -18,7 +18,7 @@ class OpenCell:
     `opened_at` is when it was first given out, in seconds since the Unix epoch; `time_s` is its
     last report's, and `began_at` when its training began, by the first report. `why` says what
     ended it, where that is a metric's value. `ahead_s` is by how much an epoch took longer than
-    when it was trained again: its seconds go on from the first time.
+    when it was trained again: its seconds go on from the first time. `by` is who trains it.
     """
 
     cell: Cell
@@ -33,6 +33,7 @@ class OpenCell:
     ahead_s: float = 0.0
     began_at: float | None = None
     paused: bool = False
+    by: By = NOBODY
 
     def take(
         self, epoch: int, metrics: Mapping[str, float], time_s: float, at: float | None
@@ -73,6 +74,7 @@ class OpenCell:
             started_at=began,
             best_epoch=epoch,
             trained_by=outcome.trained_by,
+            trained_why=outcome.trained_why,
         )
 
     def _state(self, outcome: Outcome, metric: str) -> tuple[State, str | None]:

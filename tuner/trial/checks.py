@@ -81,7 +81,7 @@ def _flattened(name: str, value: Any) -> Iterator[tuple[str, float]]:
         if array.dtype.kind == "c":
             raise TypeError(array.dtype)
         numbers = array.astype(float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ReportError(f"metric {name!r} is {value!r:.200}, which is not a number") from None
     if numbers.size == 1:
         yield name, float(numbers.reshape(()))
