@@ -190,7 +190,8 @@ def _row(name: str, study: _Study) -> dict[str, Any]:
         }
     except (TypeError, ValueError) as error:
         raise ResultsError(
-            f"{study.place}/{STUDY_FILE} is none that tuner wrote: {type(error).__name__} {error}"
+            f"{study.place}/{STUDY_FILE} is not one that tuner wrote: "
+            f"{type(error).__name__} {error}"
         ) from None
 
 

@@ -136,7 +136,7 @@ def train_and_validation(tables: Tables, trial: int, *, square_root: bool = Fals
 def images(x: np.ndarray, y: np.ndarray, count: int = 30) -> go.Figure:
     """The first images of a dataset: x (n, height, width[, channels]) in 0..1, labels y (n)."""
     if x.ndim not in (3, 4):
-        raise ResultsError(f"samples of shape {x.shape[1:]} are no images to draw")
+        raise ResultsError(f"samples of shape {x.shape[1:]} are not images to draw")
     columns = 10
     rows = -(-min(count, len(x)) // columns)
     titles = [str(label) for label in y[:count]]

@@ -86,7 +86,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     """Write the report of one study, or of several with a comparison; its path.
 
     Without `out` it is `report.html` in the study's folder, or in the folder that all lie in.
-    Raises ResultsError where a folder is no study's, or the file cannot be written.
+    Raises ResultsError where a folder is not a study's, or the file cannot be written.
     """
     with reading(" ".join(map(str, folders))):
         text = report(load(folders)).encode("utf-8", "backslashreplace")

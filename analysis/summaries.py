@@ -136,7 +136,7 @@ def last_values(tables: Tables) -> pd.Series:
     rule = BEST[study["direction"]] if study["value_rule"] == "best" else "last"
     cells = tables.reports.sort_values("epoch").groupby(["trial", "fold"])[metric]
     values = cells.agg(rule)
-    # A cell that diverged has its best before; its score is none all the same.
+    # A cell that diverged has its best before; it has no score all the same.
     return values.where(cells.agg(lambda column: np.isfinite(column.iloc[-1])))
 
 

@@ -78,6 +78,10 @@ EXPERIMENT = Experiment(
 )  # fmt: skip
 
 
+TO_THE_END = {"sampler": "random", "scheduler": "none"}
+"""Of every other folder's study: only one without stopped trials can be simulated."""
+
+
 def curve(cell: Cell) -> Iterator[Step]:
     """Rising curves, of which those with x above 0.8 end in NaN."""
     top = 1.0 - (cell.params["x"] - 0.3) ** 2
@@ -86,9 +90,9 @@ def curve(cell: Cell) -> Iterator[Step]:
         yield Step(epoch, {"val_accuracy": value, "loss": 1.0 / epoch})
 
 
-def make_study(folder: Path) -> None:
+def make_study(folder: Path, overrides: dict[str, Any]) -> None:
     """A study of 12 trials, simulated, with all of its files."""
-    settled = settle(EXPERIMENT, {})
+    settled = settle(EXPERIMENT, overrides)
     loaded = Loaded(EXPERIMENT, Source("object", __name__))
     describe(loaded, settled, None, name=folder.name).write(folder)
     clock = VirtualClock()
@@ -374,13 +378,15 @@ def campaign(
     place: Path, folders: int, seed: int, commands: list[str], say: Callable[[str], None]
 ) -> pd.DataFrame:
     """A row a command: how many folders ended how. `say` hears of each that should not be."""
-    whole = place / "whole"
-    whole.mkdir(parents=True)
+    wholes = [place / "stopped" / "whole", place / "to the end" / "whole"]
+    for whole in wholes:
+        whole.mkdir(parents=True)
     child = os.fork()  # what Arrow started would not live on in the children
     if child == 0:
         code = 1
         try:
-            make_study(whole)
+            make_study(wholes[0], {})
+            make_study(wholes[1], TO_THE_END)
             code = 0
         finally:
             os._exit(code)
@@ -388,7 +394,7 @@ def campaign(
         sys.exit("the study to mutate could not be made")
     counts = {name: Counter[str]() for name in commands}
     for number in range(seed, seed + folders):
-        for name, ended in try_folder(whole, place / "here", number, commands).items():
+        for name, ended in try_folder(wholes[number % 2], place / "here", number, commands).items():
             kind = ended.partition(":")[0]
             counts[name][kind] += 1
             if kind not in ("fine", "one line"):

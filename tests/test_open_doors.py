@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 import tuner
 from tests.brain import experiment, half_diverging, simulate
+from tests.plugged import install
 from tuner.cli.app import run_command
 from tuner.engines.contract import Job
 from tuner.engines.registry import make_engine
@@ -117,12 +118,7 @@ mine = plugged_engine:Mine
 @pytest.fixture
 def plugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed package that adds names to the three registries."""
-    package = tmp_path / "plugged-1.0.dist-info"
-    package.mkdir()
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n")
-    (package / "entry_points.txt").write_text(ENTRY_POINTS)
-    (tmp_path / "plugged_broken.py").write_text("raise RuntimeError('no licence')\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
+    install(tmp_path, ENTRY_POINTS, monkeypatch)
     for registry in (SAMPLERS, SCHEDULERS, ENGINES):
         monkeypatch.setattr(registry, "_places", Registry.places(registry), raising=False)
 

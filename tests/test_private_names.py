@@ -22,10 +22,6 @@ FILES = sorted(path for room in ("tuner", "analysis") for path in (ROOT / room).
 INTERNALS = [path for path in FILES if path.stem.endswith("_internals")]
 
 TO_BE_MOVED: dict[str, set[str]] = {
-    "tuner/lanes/dropout.py": {
-        "tensorflow.python.ops.parallel_for.pfor",
-        "_pfor_converter_registry",
-    },
     "tuner/lanes/lanes.py": {"_compile_loss", "_learning_rate"},
     "tuner/lanes/optimizer.py": {"_learning_rate"},
     "tuner/lanes/rules.py": {"_flatten_layers"},

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.brain import experiment, simulate
+from tests.plugged import install
 from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.settle import scheduler_of
@@ -30,13 +31,8 @@ asha_stopping = plugged_rules:FirstHalf
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """With an installed package that adds names, one of them ours."""
-    package = tmp_path / "plugged-1.0.dist-info"
-    package.mkdir()
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n")
-    (package / "entry_points.txt").write_text(ENTRY_POINTS)
     (tmp_path / "plugged_rules.py").write_text("class FirstHalf:\n    pass\n")
-    (tmp_path / "plugged_broken.py").write_text("raise RuntimeError('no licence')\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
+    install(tmp_path, ENTRY_POINTS, monkeypatch)
     return Registry("scheduler", {**OURS, "own": OURS["asha_stopping"]}, "tuner.schedulers")
 
 

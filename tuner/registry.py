@@ -54,7 +54,7 @@ class Registry:
         """What a name, or `package.module:factory`, stands for.
 
         Raises ExperimentError for a name that is unknown or taken twice, and for a place that
-        cannot be imported; the other names are none the worse.
+        cannot be imported; the other names are as good as before.
         """
         places = self._places.get(name, {name})
         if len(places) > 1:

@@ -150,7 +150,7 @@ def test_images_have_their_labels() -> None:
     figure = plots_training.images(np.zeros((12, 8, 8)), np.arange(12))
     assert len(figure.data) == 12
     assert [note.text for note in figure.layout.annotations] == [str(i) for i in range(12)]
-    with pytest.raises(ResultsError, match=r"samples of shape \(4,\) are no images"):
+    with pytest.raises(ResultsError, match=r"samples of shape \(4,\) are not images"):
         plots_training.images(np.zeros((5, 4)), np.zeros(5))
 
 

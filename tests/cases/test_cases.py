@@ -215,7 +215,10 @@ def trial_of(declared: KerasModel, number: int, params: dict[str, Any]) -> Trial
 
 
 def fitted(declared: KerasModel, trial: Trial, programs: Programs | None) -> list[dict[str, float]]:
-    """A trial's history by `fit`, plain or through programs, its samples in order."""
+    """A trial's history by `fit`, plain or through programs."""
+    import keras
+
+    keras.utils.set_random_seed(trial.seed)
     model = build_model(declared, trial)
     model.compile(
         declared.optimizer(trial), loss_of(declared, trial), metrics=metrics_of(declared, trial)
@@ -224,7 +227,7 @@ def fitted(declared: KerasModel, trial: Trial, programs: Programs | None) -> lis
     with nullcontext() if programs is None else warm(programs=programs):
         history = model.fit(
             data.x_train, data.y_train, batch_size=BATCH, epochs=EPOCHS, verbose=0,
-            shuffle=False, validation_data=(data.x_val, data.y_val),
+            validation_data=(data.x_val, data.y_val),
         ).history  # fmt: skip
     return [{name: values[epoch] for name, values in history.items()} for epoch in range(EPOCHS)]
 
@@ -246,7 +249,6 @@ def in_lanes(declared: KerasModel, trials: list[Trial]) -> tuple[list[Any], int]
             first,
             pool_of(declared, X, VALUES if data.n_classes is None else CODES, data.n_classes),
             len(group),
-            lambda seed, epoch, rows: rows,
         )
         for lane, index in enumerate(group):
             assert data.train.rows is not None

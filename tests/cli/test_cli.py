@@ -80,7 +80,7 @@ BAD = [
     ("run lr_momentum --data nosuch.npz", r"nosuch\.npz: no such file"),
     ("run lr_momentum --set speed=1", r"--set: 'speed' names no axis; the axes are: learning_rate"),
     ("run lr_momentum --set momentum", r"--set: 'momentum' is not name=value"),
-    ("run lr_momentum --set momentum=fast", r"--set: momentum=fast: 'fast' is no number"),
+    ("run lr_momentum --set momentum=fast", r"--set: momentum=fast: 'fast' is not a number"),
     ("run lr_momentum --set momentum=0.9..0.1", r"axis 'momentum': low 0.9 is above high 0.1"),
     ("run lr_momentum --set momentum=0..2", r"the range leaves the axis, which is 0.0 to 0.99"),
     ("run lr_momentum --set learning_rate=0..1", r"the range leaves the axis"),
@@ -105,8 +105,8 @@ BAD = [
     ("run parabola.py --sampler grid", r"--sampler: 'grid' belongs to --mode grid"),
     ("run parabola.py --results parabola.py", r"results folder parabola\.py cannot be written"),
     ("run --nosuch lr_momentum", r"No such option: --nosuch"),
-    ("show nosuch", r"nosuch is no study folder"),
-    ("new mine.txt", r"mine\.txt is no file name like mine\.py"),
+    ("show nosuch", r"nosuch is not a study folder"),
+    ("new mine.txt", r"mine\.txt is not a file name like mine\.py"),
     ("new parabola.py", r"parabola\.py exists; give another name"),
 ]
 

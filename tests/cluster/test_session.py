@@ -100,7 +100,7 @@ def test_an_address_where_something_else_listens_is_given_up(
         silent.listen()
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         with (
-            pytest.raises(EngineError, match=f"what answers at {address} is no Ray cluster"),
+            pytest.raises(EngineError, match=f"what answers at {address} is not a Ray cluster"),
             connect(address=address),
         ):
             pass

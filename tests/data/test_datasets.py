@@ -225,6 +225,27 @@ def test_arrays_in_place_of_a_function_get_a_line(made: Any) -> None:
         load(made)
 
 
+@pytest.mark.parametrize("kind", [int, float])
+def test_minus_one_and_one_are_two_classes_as_given(kind: Any) -> None:
+    """As a hinge loss has them; a file sorted by its label has both in each fold."""
+    x, y = np.zeros((40, 3)), np.repeat([-1, 1], 20).astype(kind)
+    dataset = from_arrays("signs", x, y, x[:4], np.array([1, 1, 1, 1]).astype(kind))
+    assert dataset.n_classes == 2
+    assert set(dataset.y_train.tolist()) == {-1, 1}
+    assert strata(dataset.y_test).tolist() == [1, 1, 1, 1]
+    for fold in range(2):
+        assert cell_data(dataset, Splits(mode="cv", folds=2), fold).y_val.mean() == 0
+    with pytest.raises(DatasetError, match=r"y_test holds 0(\.0)?, and y_train is of -1 and 1"):
+        from_arrays("signs", x, y, x[:2], np.array([0, 1]).astype(kind))
+
+
+def test_masked_values_are_refused() -> None:
+    x, y = np.zeros((40, 3)), np.repeat([0, 1], 20)
+    masked = np.ma.masked_array(x, mask=np.eye(40, 3, dtype=bool))
+    with pytest.raises(DatasetError, match=r"x_train is a masked array of which 3 values"):
+        from_arrays("masked", masked, y, x, y)
+
+
 def test_booleans_are_two_classes() -> None:
     y = np.arange(12) % 2 == 0
     assert from_arrays("own", **arrays(y_train=y, y_test=y[:6])).n_classes == 2
@@ -313,14 +334,14 @@ def test_a_bad_npz_is_refused_by_key_and_rule(tmp_path: Path, changes: Any, mess
 def test_a_file_that_is_no_npz_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "own.npz"
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match=r"own\.npz: is no readable \.npz") as caught:
+    with pytest.raises(DatasetError, match=r"own\.npz: is not a readable \.npz") as caught:
         load(str(path))
     assert "\n" not in str(caught.value)
 
 
 def test_a_single_array_is_no_npz(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros(3))
-    with pytest.raises(DatasetError, match=r"x\.npy: is no readable \.npz"):
+    with pytest.raises(DatasetError, match=r"x\.npy: is not a readable \.npz"):
         load(str(tmp_path / "x.npy"))
 
 

@@ -132,10 +132,10 @@ def test_a_dataset_may_bring_folds_of_its_own() -> None:
         ([], "folds is empty"),
         ([([0, 1], [6])], "fold 0 has an index outside of 0 to 5"),
         ([([0, 1], [-1])], "fold 0 has an index outside of 0 to 5"),
-        ([([0, 1], [2]), ([], [1])], "fold 1 is no pair of whole numbers"),
-        ([([0.5], [1])], "fold 0 is no pair of whole numbers"),
-        ([([0], [1], [2])], "fold 0 is no pair"),
-        ([3], "fold 0 is no pair"),
+        ([([0, 1], [2]), ([], [1])], "fold 1 is not a pair of arrays"),
+        ([([0.5], [1])], "fold 0 is not a pair of arrays"),
+        ([([0], [1], [2])], "fold 0 is not a pair"),
+        ([3], "fold 0 is not a pair"),
     ],
 )
 def test_own_folds_are_checked(folds: Any, message: str) -> None:

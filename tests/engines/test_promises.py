@@ -43,8 +43,6 @@ class TestRayTune(WorkersSuite):
 
 
 class TestFused(WorkersSuite):
-    tolerance = 2e-2  # the data's order is a lane's own
-
     @pytest.fixture
     def make(self, cluster: Runtime) -> Make:
         return lambda job: Fused(job, cluster)

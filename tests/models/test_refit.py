@@ -265,7 +265,7 @@ def test_what_cannot_be_refitted_is_told_in_a_line(tmp_path: Path) -> None:
         refit(path, experiment=EXPERIMENT, data=str(tmp_path / "other.npz"))
     with pytest.raises(DatasetError, match="no such file"):
         refit(path, experiment=EXPERIMENT, data="nowhere.npz")
-    with pytest.raises(StudyError, match="epochs 0 must be a whole number of at least 1"):
+    with pytest.raises(StudyError, match="epochs: 0 must be a whole number of at least 1"):
         refit(path, experiment=EXPERIMENT, epochs=0)
     with pytest.raises(StudyError, match="diverged: its predictions are not finite"):
         refit(path, experiment=EXPERIMENT, params={"learning_rate": float("nan")}, epochs=1)
@@ -280,7 +280,7 @@ def test_a_study_without_a_complete_trial_or_without_data(tmp_path: Path) -> Non
     with pytest.raises(StudyError, match=r"trial: .* has a value to choose it by; name one"):
         refit(path)
     bare = replace(EXPERIMENT, name="bare", dataset=None)
-    with pytest.raises(StudyError, match="bare has no dataset, so there is no model to refit"):
+    with pytest.raises(StudyError, match="dataset: bare has none, so there is no model to refit"):
         refit(study(tmp_path, bare, source=Source("object", "here")), experiment=bare)
 
 
@@ -308,7 +308,7 @@ def test_safe_mode_refuses_a_model_that_carries_code(
     [
         (["--params", "[1]"], "--params: '[1]' is not a JSON object"),
         (["--trial", "99"], "has no trial 99; it has 0 to 1"),
-        (["--seed", "-1"], "seed -1 must be a whole number of at least 0"),
+        (["--seed", "-1"], "--seed: -1 must be a whole number of at least 0"),
     ],
 )
 def test_a_mistyped_refit_is_one_line(
@@ -319,7 +319,7 @@ def test_a_mistyped_refit_is_one_line(
 
 
 def test_an_unknown_format_is_named(refitted: Path) -> None:
-    with pytest.raises(StudyError, match=r"format 'h5' is not one of keras, json\+h5"):
+    with pytest.raises(StudyError, match=r"format: 'h5' is not one of keras, json\+h5"):
         export(refitted, "h5")
 
 

@@ -1,4 +1,4 @@
-"""Random pairs of trainings by programs and by plain `fit`: equal numbers, whoever shares.
+"""Random pairs of trainings by programs, in lanes and by plain `fit`: equal, whoever shares.
 
     python -m tests.programs.fuzz --pairs 300 --seed 0        # or: make fuzz
 
@@ -16,15 +16,14 @@ from contextlib import nullcontext
 
 import numpy as np
 
+from tests.programs.fuzz_lanes import compare_in_lanes
 from tests.programs.pairs import Ran, distance, float64
-from tests.programs.recipes import Recipe, build, drawn, fit_options
+from tests.programs.recipes import STEEP, Recipe, build, drawn, fit_options
 from tuner.programs.cache import Programs
 from tuner.programs.fit import warm
 from tuner.programs.step_function import StepFunction
 
 LAST_DIGITS, ROUNDING = 1e-12, 1e-7
-STEEP = ("Lion", "Adafactor", "Muon", "Nadam", "Adam", "AdamW", "Adamax", "RMSprop", "Lamb")
-"""Optimizers that make much of a gradient near zero: a rounding in it may turn an update round."""
 
 
 def run(recipe: Recipe, programs: Programs | None, seed: int) -> Ran | str:
@@ -79,6 +78,12 @@ def compare(seed: int) -> Counter[str]:
     return found
 
 
+def compare_lanes(seed: int) -> Counter[str]:
+    """What became of a pair in lanes, as far as they know of such."""
+    first, second, place = drawn(seed)
+    return compare_in_lanes((first, second), f"seed {seed}, {place!r}: {first}")
+
+
 def main() -> None:
     """Compare as many pairs as are asked for; the counts, and each failure in full."""
     parser = argparse.ArgumentParser(description="Random trainings by programs and by fit.")
@@ -92,11 +97,12 @@ def main() -> None:
     failures = []
     with float64():
         for seed in range(options.seed, options.seed + options.pairs):
-            try:
-                found.update(compare(seed))
-            except AssertionError as error:
-                failures.append(str(error))
-                print("UNEQUAL", error, flush=True)
+            for ask in (compare, compare_lanes):
+                try:
+                    found.update(ask(seed))
+                except AssertionError as error:
+                    failures.append(str(error))
+                    print("UNEQUAL", error, flush=True)
     for what, count in sorted(found.items(), key=lambda item: -item[1]):
         print(f"{count:5d} {what}")
     print(f"{options.pairs} pairs, {len(failures)} unequal")

@@ -16,11 +16,16 @@ Recipe = dict[str, Any]
 WIDTH, CLASSES, ROWS, JUDGED = 8, 4, 70, 24
 NEED_MORE = ("LossScaleOptimizer", "Optimizer", "Loss", "Metric", "CTC")
 """Of the catalogue: base classes, and what is for other shapes of data."""
-SPARSE = (
-    "SparseCategoricalCrossentropy", "sparse_categorical_crossentropy", "Circle",
-    "SparseCategoricalAccuracy", "SparseTopKCategoricalAccuracy",
+SPARSE = ("SparseCategoricalCrossentropy", "Circle", "CategoricalGeneralizedCrossEntropy")
+"""Losses that take classes as numbers, with metrics called Sparse...; all else sees one-hot rows.
+"""
+STEEP = (
+    "Lion", "Adafactor", "Muon", "Nadam", "Adam", "AdamW", "Adamax", "RMSprop", "Lamb", "Adadelta",
+    "ScheduleFreeAdamW", "MultiOptimizer",
 )  # fmt: skip
-"""What takes classes as numbers; all else sees one-hot rows."""
+"""Optimizers that make much of a gradient near zero: a rounding in it may turn an update round."""
+OF_OTHERS = ("LossScaleOptimizer", "MultiOptimizer")
+"""Optimizers that have others within."""
 METRIC_ARGUMENTS: dict[str, dict[str, Any]] = {
     "MeanMetricWrapper": {"fn": "mae"},
     "SensitivityAtSpecificity": {"specificity": 0.5},
@@ -34,8 +39,8 @@ METRIC_ARGUMENTS: dict[str, dict[str, Any]] = {
     "OneHotMeanIoU": {"num_classes": CLASSES},
     "ConcordanceCorrelation": {},
 }
-NOT_METRICS = ("Mean", "Sum", "MeanMetricWrapper", "F1Score", "FBetaScore", "R2Score")
-"""Of one value, not of labels and predictions; or a vector by default, given its own places."""
+NOT_METRICS = ("Mean", "Sum")
+"""Of one value, not of labels and predictions."""
 
 
 @cache
@@ -109,21 +114,42 @@ def drawn(seed: int) -> tuple[Recipe, Recipe, str]:
     """A recipe, another that differs in one place, and the place; "" where they are equal."""
     random = np.random.default_rng(seed)
     ways = places()
-    recipe = {name: way(random) for name, way in ways.items()}
+    recipe = possible({name: way(random) for name, way in ways.items()})
     if random.random() < 0.2:
         return recipe, dict(recipe), ""
     place = sorted(ways)[int(random.integers(len(ways)))]
-    return recipe, {**recipe, place: ways[place](random)}, place
+    return recipe, possible({**recipe, place: ways[place](random)}), place
+
+
+def possible(recipe: Recipe) -> Recipe:
+    """The recipe without what Keras' own `fit` refuses to have together."""
+    made = dict(recipe)
+    if made["schedule"] is not None and made["callback"] in ("plateau", "scheduler"):
+        made["callback"] = None  # the rate cannot be set
+    if made["optimizer"] in OF_OTHERS:
+        made["clip"] = made["average"] = {}
+    metric = made["metric"]
+    if metric not in (None, "own"):
+        bare = metric.removeprefix("Sparse")
+        sparse = f"Sparse{bare}"
+        known = catalogue("metrics")
+        if made["loss"] in SPARSE:
+            made["metric"] = sparse if sparse in known else "SparseCategoricalAccuracy"
+        elif metric != bare:
+            made["metric"] = bare
+    elif metric == "own" and made["loss"] in SPARSE:
+        made["metric"] = None
+    return made
 
 
 def build(recipe: Recipe) -> Any:
     """The compiled model of a recipe."""
     import keras
 
-    model = _network(recipe)
-    loss, metric = _loss(recipe), _metric(recipe)
+    model = network(recipe)
+    metric = _metric(recipe)
     metrics = {"weighted_metrics" if recipe["weighted"] else "metrics": [metric] if metric else []}
-    model.compile(_optimizer(recipe), loss, **metrics)
+    model.compile(optimizer(recipe), loss(recipe), **metrics)
     assert isinstance(model, keras.Model)
     return model
 
@@ -171,7 +197,8 @@ def _between(recipe: Recipe) -> Any:
     }[recipe["between"]]()
 
 
-def _network(recipe: Recipe) -> Any:
+def network(recipe: Recipe) -> Any:
+    """Its model, not compiled."""
     import keras
 
     layers, ops = keras.layers, keras.ops
@@ -268,7 +295,8 @@ def _schedule(recipe: Recipe) -> Any:
     }[name]()
 
 
-def _optimizer(recipe: Recipe) -> Any:
+def optimizer(recipe: Recipe) -> Any:
+    """Its optimizer."""
     import keras
 
     optimizers = keras.optimizers
@@ -283,10 +311,15 @@ def _optimizer(recipe: Recipe) -> Any:
         return Signed(_schedule(recipe), **options)
     if recipe["optimizer"] == "LossScaleOptimizer":
         return optimizers.LossScaleOptimizer(optimizers.SGD(_schedule(recipe)))
+    if recipe["optimizer"] == "MultiOptimizer":
+        rules = optimizers.OptimizerMap(optimizers.SGD(_schedule(recipe)))
+        rules[".*bias"] = optimizers.Adam(_schedule(recipe))
+        return optimizers.MultiOptimizer(rules)
     return getattr(optimizers, recipe["optimizer"])(_schedule(recipe), **options)
 
 
-def _loss(recipe: Recipe) -> Any:
+def loss(recipe: Recipe) -> Any:
+    """What `compile` takes as its loss."""
     import keras
 
     gamma = recipe["gamma"]
@@ -326,13 +359,17 @@ def samples() -> tuple[Any, Any]:
     return x, (x[:, 0] > 0).astype("int64") + 2 * (x[:, 1] > 0)
 
 
+def targets(recipe: Recipe) -> tuple[Any, Any]:
+    """All samples, and their targets as the loss wants them."""
+    x, y = samples()
+    return x, y if recipe["loss"] in SPARSE else np.eye(CLASSES)[y]
+
+
 def fit_options(recipe: Recipe) -> dict[str, Any]:
     """What `fit` is told, the data among it."""
     import keras
 
-    x, y = samples()
-    if recipe["loss"] not in SPARSE:
-        y = np.eye(CLASSES)[y]
+    x, y = targets(recipe)
     options: dict[str, Any] = {
         "x": x[:ROWS],
         "y": y[:ROWS],

@@ -98,7 +98,7 @@ def test_new_studies_take_the_first_free_name_and_resume_takes_the_newest(tmp_pa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "is no study folder"),
+        (None, "is not a study folder"),
         ("{", "cannot be read"),
         ("[]", "has format None"),
         ('{"format": true}', "has format True, and should have a number from 1"),

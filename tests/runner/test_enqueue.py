@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from tests.brain import experiment
+from tests.brain import experiment, simulate
+from tuner.engines.simulated import Step
 from tuner.errors import SearchSpaceError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import settle
 from tuner.runner.enqueue import first_points, read_points
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.search_space.space import SearchSpace
+from tuner.search_space.values import same
 from tuner.store.ledger import Ledger
 from tuner.study.study import Study
 
@@ -57,7 +60,7 @@ def test_a_trials_table_gives_its_parameters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[{"speed": 1}]', r"point 0 names 'speed', which is no axis; the axes are: x, n"),
+        ('[{"speed": 1}]', r"point 0 names 'speed', which is not an axis; the axes are: x, n"),
         ('[{"x": 0.5}, {"x": 2}]', r"point 1 has x = 2, which the axis does not hold"),
         ('[{"n": 1.5}]', r"point 0 has n = 1.5, which the axis does not hold"),
         ('[{"kind": "c"}]', r"point 0 has kind = 'c', which the axis does not hold"),
@@ -125,7 +128,7 @@ def test_columns_that_are_no_axes_are_left_out_and_said(tmp_path: Path) -> None:
         {"x": 0.5, "n": 3, "kind": True}
     ]
     assert len(said) == 1
-    assert said[0].endswith("points.csv: columns that are no axes are left out: val_accuracy")
+    assert said[0].endswith("points.csv: columns that are not axes are left out: val_accuracy")
 
 
 def test_a_column_that_is_nearly_an_axis_is_asked_about(tmp_path: Path) -> None:
@@ -170,6 +173,28 @@ def test_enqueued_choices_of_any_kind_are_tried() -> None:
     assert type(params[3]["layers"]) is int
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize(
+    "choices",
+    [["1", 1], [1, True, 1.0, None], [settle, "settle", None], [(3, 3), [3, 3]], [None, "None"]],
+    ids=range(5),
+)
+def test_a_studys_own_table_gives_its_points_back(
+    choices: list[Any], form: str, tmp_path: Path
+) -> None:
+    space = SearchSpace({"kind": Categorical(choices), "x": Float(0, 1, grid=[0.5])})
+    simulate(
+        experiment(space=space, mode="grid"),
+        lambda cell: iter([Step(1, {"val_accuracy": 0.5})]),
+        folder=tmp_path,
+    )
+    table = pd.read_parquet(tmp_path / "trials.parquet")
+    if form == "csv":
+        table.to_csv(tmp_path / "trials.csv", index=False)
+    points = read_points(tmp_path / f"trials.{form}", space)
+    assert all(map(same, [point["kind"] for point in points], choices))
+
+
 def test_a_grid_takes_no_points() -> None:
     settled = experiment(space={"n": Int(1, 9, grid=[1])}, mode="grid")
     with pytest.raises(SearchSpaceError, match="gives 1 points and a grid has its own"):
@@ -197,7 +222,7 @@ def test_a_grid_leaves_the_first_points_out() -> None:
         ({"x": 0.5}, r"first: .* is not a list of points; give \[\{axis: value\}\]"),
         ([1], r"first: \[1\] is not a list of points"),
         ([{}, {"x": 2.0}], r"first: point 1 has x = 2\.0, which the axis does not hold"),
-        ([{"y": 2.0}], r"first: point 0 names 'y', which is no axis; the axes are: x, n"),
+        ([{"y": 2.0}], r"first: point 0 names 'y', which is not an axis; the axes are: x, n"),
     ],
 )
 def test_first_points_are_checked_against_the_space(given: object, message: str) -> None:

@@ -167,7 +167,7 @@ def test_a_study_that_was_renamed_is_mended_under_its_new_name(study: Path) -> N
         ("journal.log", garbage_line, r"ledger \(journal\.log, .* is broken .*put back a copy"),
         ("journal.log", Path.unlink, r"has no journal\.log, of which its tables are made"),
         ("study.json", halve, r"study\.json cannot be read"),
-        ("study.json", Path.unlink, r"is no study folder: it has no study\.json"),
+        ("study.json", Path.unlink, r"is not a study folder: it has no study\.json"),
     ],
 )
 def test_what_all_else_is_made_of_is_refused_and_left_alone(

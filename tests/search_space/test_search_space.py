@@ -18,22 +18,25 @@ from tuner.search_space.space import SearchSpace
 BAD_AXES: list[tuple[Any, str]] = [
     (Float(1.0, 0.1), r"axis 'a': low 1.0 is above high 0.1"),
     (Float(0.0, 1.0, log=True), r"axis 'a': low 0.0 with log=True must be above 0"),
-    (Float(float("nan"), 1.0), r"axis 'a': low nan is no finite number"),
-    (Float(0.0, float("inf")), r"axis 'a': high inf is no finite number"),
+    (Float(float("nan"), 1.0), r"axis 'a': low nan is not a finite number"),
+    (Float(0.0, float("inf")), r"axis 'a': high inf is not a finite number"),
     (Float(0.0, 1.0, step=-0.1), r"axis 'a': step -0.1 must be a finite number above 0"),
     (Float(0.1, 1.0, log=True, step=0.1), r"axis 'a': step 0.1 cannot go with log=True"),
     (Float(0.0, 1.0, step=2.0), r"axis 'a': step 2.0 is wider than the axis"),
-    (Float(0.0, 1.0, grid=[2.0]), r"axis 'a': grid value 2.0 is no finite number from 0.0 to 1.0"),
+    (
+        Float(0.0, 1.0, grid=[2.0]),
+        r"axis 'a': grid value 2.0 is not a finite number from 0.0 to 1.0",
+    ),
     (Float(0.0, 1.0, grid=[]), r"axis 'a': grid \[\] must be a list of at least one value"),
     (Float(0.0, 1.0, grid=[0.5, 0.5]), r"axis 'a': grid \[0.5, 0.5\] holds one value twice"),
-    (Int(1, 2.5), r"axis 'a': high 2.5 is no whole number"),  # type: ignore[arg-type]
-    (Int(1, 9, step=2, grid=[2]), r"axis 'a': grid value 2 is no whole number .* in steps of 2"),
+    (Int(1, 2.5), r"axis 'a': high 2.5 is not a whole number"),  # type: ignore[arg-type]
+    (Int(1, 9, step=2, grid=[2]), r"axis 'a': grid value 2 is not a whole number .* in steps of 2"),
     (Categorical([]), r"axis 'a': choices \[\] is empty"),
-    (Categorical("abc"), r"axis 'a': choices 'abc' is no list"),
+    (Categorical("abc"), r"axis 'a': choices 'abc' is not a list"),
     (Categorical([1, 1]), r"axis 'a': choices \[1, 1\] hold one value twice"),
     (Categorical([Float(0, 1)]), r"axis 'a': choice Float\(.*\) is an axis"),
     (Constant(Float), r"axis 'a': Float is the class; give its arguments"),
-    (Float(0.0, 1.0, when={"b": 1}), r"axis 'a': when names 'b', which is no axis before"),
+    (Float(0.0, 1.0, when={"b": 1}), r"axis 'a': when names 'b', which is not an axis before"),
 ]
 
 
@@ -44,7 +47,9 @@ def test_a_bad_axis_is_refused_by_name_value_and_rule(axis: Any, message: str) -
 
 
 def test_a_name_must_be_an_identifier() -> None:
-    with pytest.raises(SearchSpaceError, match=r"axis 'learning rate': the name is no identifier"):
+    with pytest.raises(
+        SearchSpaceError, match=r"axis 'learning rate': the name is not an identifier"
+    ):
         SearchSpace({"learning rate": Float(0, 1)})
 
 

@@ -236,7 +236,7 @@ def test_classes_are_weighed_by_the_users_labels(weight: Any) -> None:
         with seeded(1):
             weighed = KerasClassifier(build, epochs=2, fit_params=given).fit(X2, y)
         assert weighed.history_.history["loss"] != plain.history_.history["loss"]
-    with pytest.raises(ExperimentError, match="class_weight names 'ugly', which is none of the"):
+    with pytest.raises(ExperimentError, match="class_weight names 'ugly', which is not one of the"):
         KerasClassifier(build, fit_params={"class_weight": {"ugly": 1.0}}).fit(X2, y)
 
 

@@ -75,10 +75,10 @@ def test_axes_keep_their_order_and_constants_are_constants() -> None:
         (3, "param_grid 3 is neither a dict of lists"),
         ([{"a": [1]}, 3], "neither a dict of lists nor a list of such dicts"),
         ([], "holds no grid"),
-        ({"a": []}, r"parameter 'a': \[\] is no list of values"),
-        ({"a": object}, "parameter 'a': .*is no list of values; give a list, or an axis"),
+        ({"a": []}, r"parameter 'a': \[\] is not a list of values"),
+        ({"a": object}, "parameter 'a': .*is not a list of values; give a list, or an axis"),
         ({"a": np.zeros((2, 2))}, "parameter 'a'"),
-        ({"a b": [1]}, "axis 'a b': the name is no identifier"),
+        ({"a b": [1]}, "axis 'a b': the name is not an identifier"),
         ([{"a": Float(0, 1)}, {"b": [1]}], "a list of dicts with axes in it; give one dict"),
     ],
 )

@@ -240,6 +240,37 @@ def test_a_driver_that_was_taken_for_dead_is_told_and_overwrites_nothing(
         one.puts(held=False)
 
 
+def test_a_driver_whose_puts_failed_meanwhile_passes_over_nobody(
+    machine: Callable[..., Machine], faults: Faults
+) -> None:
+    one = machine("a", lease_s=0.0).begins()
+    one.works("a")
+    one.puts()
+    for number in (1, 2):  # the upload fails, and then the manifest
+        one.works(f"unsent{number}")
+        faults.arm(number, after=False, error=lambda: OSError("no route to host"))
+        with pytest.raises(ResultsError, match="cannot be written"):
+            one.puts()
+    other = machine("b").resumes()
+    other.works("b")
+    other.puts()
+    with pytest.raises(Lost, match="it was taken over by process"):
+        one.puts()
+    other.puts(held=False)
+    assert machine("c").resumes().lines == ["a", "b"]
+
+
+def test_a_name_whose_driver_was_killed_as_it_began_is_known(
+    machine: Callable[..., Machine],
+) -> None:
+    one = machine("a").begins()
+    one.puts(held=False)
+    one.mirror.objects.below("mine").remove(["study.json"])
+    other = machine("b")
+    other.mirror.fetch_names()
+    assert (other.path / "study.json").read_text() == "{}"
+
+
 def test_of_two_that_begin_a_study_of_one_name_the_second_is_refused(
     machine: Callable[..., Machine],
 ) -> None:

@@ -148,7 +148,7 @@ def test_what_cannot_be_reached_is_told_in_a_line(tmp_path: Path) -> None:
     path = begin(mirror)
     with pytest.raises(ResultsError, match=r"results: .* cannot be written \(.*\); give others"):
         mirror.put(path, held=True)
-    with pytest.raises(ResultsError, match=r"is no study: it has no study.json"):
+    with pytest.raises(ResultsError, match=r"is not a study: it has no study.json"):
         local_copy(f"file://{tmp_path}/nothing")
 
 

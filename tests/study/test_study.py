@@ -18,7 +18,7 @@ from tuner.experiment.settle import last_epoch, settle
 from tuner.search_space.axes import Categorical, Constant, Float, Int
 from tuner.study.seeds import cell_seed
 from tuner.study.study import Study
-from tuner.trial.cells import Cell, Decision, Ending, Outcome, State
+from tuner.trial.cells import By, Cell, Decision, Ending, Outcome, State
 
 DONE = Outcome(Ending.FINISHED)
 
@@ -350,6 +350,40 @@ def test_in_cv_epochs_are_a_schedulers_budget_and_a_stopped_trial_may_be_the_bes
     assert len(best.cells) == 3
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random", "rung_gp"])
+def test_a_point_that_was_tried_is_not_trained_again(sampler: str) -> None:
+    """18 trials on a space of six points: six trainings, and each trial has its own row."""
+    trained = []
+
+    def curve(cell: Cell) -> Iterator[Step]:
+        trained.append(cell.params)
+        yield Step(1, {"val_accuracy": 0.1 * cell.params["a"] + 0.01 * cell.params["b"]})
+
+    space = {"a": Categorical([1, 2]), "b": Categorical([1, 2, 3])}
+    settled = experiment(space=space, trials=18, scheduler="none", sampler=sampler)
+    study = simulate(settled, curve, workers=3)
+    assert len(trained) <= 6
+    assert len(study.records) == 18
+    values = {tuple(record.params.values()): record.value for record in study.records}
+    assert all(r.value == values[tuple(r.params.values())] for r in study.records)
+
+
+@pytest.mark.parametrize(("rule", "value", "epoch"), [("best", 0.6, 2), ("last", 0.55, 3)])
+def test_a_cv_value_is_of_one_epoch_for_all_folds(rule: str, value: float, epoch: int) -> None:
+    """The best epoch of the mean over folds, though each fold alone has its best elsewhere."""
+    folds = [[0.9, 0.6, 0.5], [0.1, 0.6, 0.6]]
+
+    def curve(cell: Cell) -> Iterator[Step]:
+        for at, reported in enumerate(folds[cell.fold], 1):
+            yield Step(at, {"val_accuracy": reported})
+
+    space = {"a": Categorical([1]), "epochs": 3}
+    study = simulate(experiment(mode="cv", folds=2, space=space, value=rule), curve)
+    (record,) = study.records
+    assert record.value == pytest.approx(value)
+    assert record.best_epoch == epoch
+
+
 def test_what_a_function_returns_is_a_report_that_nothing_can_stop() -> None:
     study = open_study(experiment(scheduler="asha_stopping", eta=2, retries=0))
     for value in (0.9, 0.1):
@@ -486,3 +520,14 @@ def test_a_death_counts_once_however_many_cells_of_a_trial_it_took() -> None:
         assert cell is not None
         study.tell(cell, Outcome(Ending.DIED, "gone"))
     assert study.records[0].state is State.FAILED
+
+
+def test_a_trial_that_ends_paused_names_who_trained_it() -> None:
+    study = open_study(experiment(trials=1))
+    cell = study.ask()
+    assert cell is not None
+    by = By("10.0.0.1", "fit", "it runs eagerly")
+    assert study.report(cell, 1, {"val_accuracy": 0.5}, 1.0, by) is Decision.PAUSE
+    (record,) = study.records
+    assert record.state is State.STOPPED
+    assert (record.host, record.trained_by, record.trained_why) == by

@@ -122,9 +122,12 @@ def plateau(trial: Trial) -> Any:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"build": lambda trial: None}, "build returned None, which is no Keras model"),
+        ({"build": lambda trial: None}, "build returned None, which is not a Keras model"),
         ({"build": compiled}, "build returned a compiled model; leave compile out"),
-        ({"optimizer": lambda trial: "sgd"}, "optimizer returned 'sgd', which is no Keras optim"),
+        (
+            {"optimizer": lambda trial: "sgd"},
+            "optimizer returned 'sgd', which is not a Keras optim",
+        ),
         ({"batch_size": 0}, "batch_size 0 must be a whole number of at least 1"),
         ({"batch_size": lambda params: 1.5}, "batch_size 1.5 must be a whole number"),
         ({"callbacks": halving}, "LearningRateScheduler cannot set the learning rate of an opti"),

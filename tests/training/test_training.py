@@ -298,6 +298,15 @@ def test_a_metric_that_the_first_report_lacks_is_named_at_once() -> None:
     ) in str(outcome.error)
 
 
+def test_a_searched_metric_of_several_values_is_named_at_once() -> None:
+    def train(trial: Trial) -> None:
+        trial.report(1, {"val_accuracy": [0.5, 0.6]})
+
+    outcome, reports = run(train)
+    assert reports.epochs == []
+    assert "the first report has: val_accuracy_0, val_accuracy_1; " in str(outcome.error)
+
+
 def test_a_metric_may_come_later_where_a_report_says_so() -> None:
     def train(trial: Trial) -> None:
         trial.report(1, {"loss": 1.0, "val_accuracy": None})

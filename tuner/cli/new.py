@@ -37,7 +37,7 @@ EXPERIMENT = Experiment(name="NAME", space=SPACE, objective=train,
 def write_experiment(path: Path) -> None:
     """Write the template. Raises ExperimentError if the file exists or cannot be written."""
     if path.suffix != ".py" or not NAME_RULE.match(path.stem):
-        raise ExperimentError(f"{path} is no file name like mine.py")
+        raise ExperimentError(f"{path} is not a file name like mine.py")
     try:
         with path.open("x") as file:
             file.write(TEXT.replace("NAME", path.stem))

@@ -20,7 +20,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def console() -> Console:
-    """Standard output; where that is no terminal, wide and without colour."""
+    """Standard output; where that is not a terminal, wide and without colour."""
     made = Console(highlight=False)
     return made if made.is_terminal else Console(highlight=False, width=WIDE)
 

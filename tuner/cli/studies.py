@@ -184,6 +184,24 @@ def _ask() -> Callable[[str], bool] | None:
     return typer.confirm if sys.stdin.isatty() else None
 
 
+def doctor(
+    results: Annotated[Path, flag("the folder in which studies are to lie")] = Path("results"),
+) -> None:
+    """Say what this machine has, what it lacks, and the way out; exit 1 where no search can run."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from tuner.cli.doctor import Health, findings
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    found = list(findings(results))
+    for one in found:
+        table.add_row(*map(escape, (one.health, one.what, shown(one.said), shown(one.way_out))))
+    console().print(table)
+    if any(one.health is Health.FAULT for one in found):
+        raise typer.Exit(1)
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_experiments,
     "show": show,
@@ -195,4 +213,5 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "refit": refit,
     "export": export,
     "dashboard": dashboard,
+    "doctor": doctor,
 }

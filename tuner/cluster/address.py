@@ -58,4 +58,4 @@ def _refusal(address: str, said: str) -> str:
         return "address 'auto' finds no Ray cluster on this machine; give the head's HOST:PORT"
     if "Version mismatch" in said:
         return f"the cluster at {address} runs another version of Ray or Python; install the same"
-    return f"what answers at {address} is no Ray cluster; give the head's HOST:PORT (port 6379)"
+    return f"what answers at {address} is not a Ray cluster; give the head's HOST:PORT (port 6379)"

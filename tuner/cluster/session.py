@@ -47,7 +47,7 @@ ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files a trial, and twice the time
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C returns normally, after 10 s
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_WARN_THRESHOLD_S": "1e9",  # a slow study is no news
+    "TUNE_WARN_THRESHOLD_S": "1e9",  # a slow study is not news
 }
 LOCAL_ENVIRONMENT = {
     # With a token there Ray's start makes no file in HOME. The same for the whole process, since

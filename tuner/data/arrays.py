@@ -4,6 +4,7 @@ Values, shapes and meaning stay as they were given. What is done is little, and 
 done stands in `done`, a list of short texts, which the output and study.json show:
 
 - floats become float32, which is what Keras makes of them; labels that are whole numbers, int64;
+- labels that are -1 and 1 stay so, and are two classes;
 - labels that are texts become class numbers, from 0 in sorted order; `classes` keeps the texts;
 - a sparse matrix becomes a dense one, a table of pandas its values;
 - x is divided by `scale` where that is given.
@@ -25,7 +26,7 @@ TASKS = ("classes", "regression")
 DENSE_BYTES = 2**31
 """A sparse matrix that would take more than this is not made dense."""
 MOST_FLOAT_CLASSES = 1000
-"""More values than this in a column of floats are no classes, whole numbers or not."""
+"""More values than this in a column of floats are not classes, whole numbers or not."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ def as_array(name: str, key: str, given: Any, done: list[str]) -> Array:
     Raises DatasetError naming key and rule, with the way out for what is not taken.
     """
     _refuse_streams(name, key, given)
+    if isinstance(given, np.ma.MaskedArray) and given.mask.any():
+        raise DatasetError(
+            f"{name}: {key} is a masked array of which {int(given.mask.sum())} values are masked; "
+            "fill them first (array.filled(value)), or leave their rows out"
+        )
     if hasattr(given, "toarray") and hasattr(given, "nnz"):
         given = _dense(name, key, given, done)
     elif hasattr(given, "columns") and hasattr(given, "to_numpy"):
@@ -89,7 +95,7 @@ def targets(name: str, train: Array, test: Array, task: str | None, done: list[s
     """y of both parts, in the shape that was given, and what it says of classes.
 
     Whole numbers, booleans and texts are classes, one-hot rows too; floats are where they are 0, 1,
-    2, ... with no gap. `task` "regression" says that numbers are none, "classes" that floats are.
+    2, ... with no gap. `task` "regression" says that numbers are not, "classes" that floats are.
     """
     if task is not None and task not in TASKS:
         raise DatasetError(f"{name}: task {task!r} is not one of {', '.join(TASKS)}")
@@ -97,7 +103,7 @@ def targets(name: str, train: Array, test: Array, task: str | None, done: list[s
     _check_alike(name, train, test, texts)
     if all(texts):
         if task == "regression":
-            raise DatasetError(f"{name}: y_train holds texts, which are no regression's")
+            raise DatasetError(f"{name}: y_train holds texts, which a regression cannot have")
         return _encoded(name, train, test, done)
     if task == "regression":
         done.append(f"y {_dtypes(train, test)} as a regression's, as float32")
@@ -106,6 +112,10 @@ def targets(name: str, train: Array, test: Array, task: str | None, done: list[s
         done.append(f"y one-hot rows of {train.shape[1]} classes, stratified")
         return Targets(_plain(train), _plain(test), train.shape[1])
     column = train.ndim == 1 or train.shape[1:] == (1,)
+    if column and _are_signs(train):
+        _check_signs(name, test)
+        done.append("y of -1 and 1 as given: 2 classes, stratified; task='regression' not")
+        return Targets(_plain(train), _plain(test), 2)
     if train.dtype.kind == "f":
         if column and (task == "classes" or _counts_from_0(train)):
             n_classes = _count_classes(name, train, test)
@@ -121,6 +131,8 @@ def targets(name: str, train: Array, test: Array, task: str | None, done: list[s
 def strata(y: Array) -> Array:
     """Class numbers of targets that are classes: int64 of shape (samples,)."""
     numbers = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
+    if (numbers == -1).any():  # -1 and 1, as a hinge loss has them
+        numbers = numbers > 0
     return numbers.astype(np.int64)
 
 
@@ -240,6 +252,21 @@ def _encoded(name: str, train: Array, test: Array, done: list[str]) -> Targets:
     )
 
 
+def _are_signs(y: Array) -> bool:
+    """Whether targets are -1 and 1, each at least twice: a hinge loss' two classes."""
+    values, counts = np.unique(y, return_counts=True)
+    return values.tolist() == [-1, 1] and int(counts.min()) > 1
+
+
+def _check_signs(name: str, test: Array) -> None:
+    unknown = np.setdiff1d(test, [-1, 1])
+    if len(unknown):
+        raise DatasetError(
+            f"{name}: y_test holds {unknown[0]}, and y_train is of -1 and 1; "
+            "task='regression' where these are not classes"
+        )
+
+
 def _counts_from_0(y: Array) -> bool:
     """Whether floats are 0, 1, 2, ... without a gap, each at least twice."""
     values, counts = np.unique(y, return_counts=True)
@@ -261,7 +288,7 @@ def _count_classes(name: str, train: Array, test: Array) -> int:
     if len(unknown):
         raise DatasetError(
             f"{name}: y_test holds label {unknown[0]}, which y_train lacks; "
-            "task='regression' where these are no classes"
+            "task='regression' where these are not classes"
         )
     return len(labels)
 

@@ -54,7 +54,8 @@ class Dataset:
     the texts behind class numbers, in their order. `done` says what was done to the arrays.
 
     A function that makes a dataset gives `name`, the arrays, and maybe `folds`, `scale` and `task`;
-    the rest is found out.
+    the rest is found out. With `ready` its arrays are taken as they are: nothing is checked, found
+    out or cast.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Dataset:
     task: str | None = None
     scale: float | None = None
     done: tuple[str, ...] = ()
+    ready: bool = False
 
     def label(self, codes: Any) -> Array:
         """Class numbers as the labels that were given."""
@@ -215,7 +217,7 @@ def _load_npz(path: Path) -> Dataset:
                 key: archive[key].item() for key in ("scale", "task") if key in archive
             }
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path}: is no readable .npz ({_one_line(error)})") from error
+        raise DatasetError(f"{path}: is not a readable .npz ({_one_line(error)})") from error
     if path.stem.lower().endswith("mnist") and arrays["x_train"].dtype == np.uint8:
         more.setdefault("scale", IMAGE_SCALE)
     return from_arrays(str(path), *(arrays[key] for key in KEYS), **more)
@@ -244,6 +246,8 @@ def _load_function(function: Callable[[], Any]) -> Dataset:
         raise DatasetError(f"dataset function {name} raised {_one_line(error)}") from error
     more: dict[str, Any] = {}
     match made:
+        case Dataset(ready=True):
+            return _as_it_is(made)
         case Dataset():
             name, parts = made.name, [getattr(made, key) for key in KEYS]
             more = {key: getattr(made, key) for key in MORE}
@@ -269,6 +273,15 @@ def _load_function(function: Callable[[], Any]) -> Dataset:
                 f"a dict with {', '.join(KEYS)}, or ((x_train, y_train), (x_test, y_test))"
             )
     return from_arrays(name, *parts, **more)
+
+
+def _as_it_is(made: Dataset) -> Dataset:
+    """A dataset whose arrays its maker has checked; labels may be of any kind."""
+    folds = None if made.folds is None else own_folds(made.name, made.folds, len(made.x_train))
+    arrays = {key: np.asarray(getattr(made, key)) for key in KEYS}
+    hashed = {k: a.astype(str) if a.dtype.kind == "O" else a for k, a in arrays.items()}
+    print_of = fingerprint_of({**hashed, **numbered(folds or ())})
+    return replace(made, folds=folds, fingerprint=print_of)
 
 
 def _check_more(name: str, more: Mapping[str, Any]) -> None:

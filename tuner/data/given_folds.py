@@ -25,7 +25,7 @@ def own_folds(name: str, given: Any, samples: int) -> Folds:
             train, val = (_indices(part) for part in pair)
         except (TypeError, ValueError) as error:
             raise DatasetError(
-                f"{name}: fold {i} is no pair of whole numbers' arrays, training and validation"
+                f"{name}: fold {i} is not a pair of arrays of whole numbers: training, validation"
             ) from error
         for part in (train, val):
             if not len(part) or part.min() < 0 or part.max() >= samples:

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from tuner.trial.cells import Cell, Decision, Outcome
+from tuner.trial.cells import NOBODY, By, Cell, Decision, Outcome
 
 if TYPE_CHECKING:
     from tuner.data.datasets import Dataset
@@ -53,9 +53,12 @@ class Study(Protocol):
         ...
 
     def report(
-        self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float
+        self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float, by: By = NOBODY
     ) -> Decision:
-        """Take a report, `time_s` seconds of training after the cell began, and decide."""
+        """Take a report, `time_s` seconds of training after the cell began, and decide.
+
+        `by` says who trains the cell, for one that is paused by it and never goes on.
+        """
         ...
 
     def tell(self, cell: Cell, outcome: Outcome) -> None:
@@ -104,6 +107,7 @@ class Reported(NamedTuple):
     epoch: int
     metrics: Mapping[str, float]
     time_s: float
+    by: By = NOBODY
 
 
 class Ended(NamedTuple):

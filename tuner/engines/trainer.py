@@ -11,12 +11,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
+from typing import NamedTuple
 
+from tuner.programs.fit import who_trains
 from tuner.tracebacks import failure_text
 from tuner.training.globals_internals import set_aside
 from tuner.training.output import Captured, captured
 from tuner.training.started import Started
-from tuner.trial.cells import Cell, Decision, Ending, Outcome, Reported
+from tuner.trial.cells import NOBODY, By, Cell, Decision, Ending, Outcome
 from tuner.trial.trial import TrialStopped
 
 ALIVE_S = 1.0
@@ -24,6 +26,15 @@ ALIVE_S = 1.0
 
 Send = Callable[[int, dict[str, float], float], Decision]
 """Carries a report (epoch, metrics, seconds trained) to the study, and its decision back."""
+
+
+class Epoch(NamedTuple):
+    """What a training says after an epoch: its report, and who trains it."""
+
+    epoch: int
+    metrics: dict[str, float]
+    time_s: float
+    by: By = NOBODY
 
 
 class Beside(Enum):
@@ -50,7 +61,7 @@ class Trainer:
         self._host = host
         self._warm_up = warm_up
         self._inbox: queue.SimpleQueue[Cell | Decision | Beside | None] = queue.SimpleQueue()
-        self._outbox: queue.SimpleQueue[Reported | Outcome | Beside] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[Epoch | Outcome | Beside] = queue.SimpleQueue()
         self._said = Captured()
         self._started = Started()
         self._thread = threading.Thread(target=self._run, name="training", daemon=True)
@@ -61,7 +72,7 @@ class Trainer:
         self._inbox.put(Beside.WARM_UP)
         self._hear()
 
-    def say(self, what: Cell | Decision) -> Reported | Outcome:
+    def say(self, what: Cell | Decision) -> Epoch | Outcome:
         """Give it a cell, or the decision on its last report; what it reports next, or its end."""
         self._inbox.put(what)
         said = self._hear()
@@ -82,7 +93,7 @@ class Trainer:
         """End the thread, which has no training."""
         self._inbox.put(None)
 
-    def _hear(self) -> Reported | Outcome | Beside:
+    def _hear(self) -> Epoch | Outcome | Beside:
         while True:
             try:
                 return self._outbox.get(timeout=ALIVE_S)
@@ -118,7 +129,9 @@ class Trainer:
 
     def _send(self, epoch: int, metrics: dict[str, float], time_s: float) -> Decision:
         """The decision on a report; PAUSE where the training was set aside and goes on now."""
-        self._outbox.put((epoch, metrics, time_s))
+        who = who_trains()
+        by = By(self._host(), who.by, who.why)
+        self._outbox.put(Epoch(epoch, metrics, time_s, by))
         answer = self._inbox.get()
         if answer is Decision.PAUSE:
             with self._said.set_aside(), self._started.set_aside(), set_aside():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from tuner.engines.contract import Study
 from tuner.errors import EngineError
-from tuner.trial.cells import Cell, CellKey, Decision, Outcome
+from tuner.trial.cells import NOBODY, By, Cell, CellKey, Decision, Outcome
 
 SHOWN = 3
 """How many lost cells are named."""
@@ -41,12 +41,12 @@ class Watched:
         return cell
 
     def report(
-        self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float
+        self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float, by: By = NOBODY
     ) -> Decision:
         self._check(cell, f"reported epoch {epoch} of")
         if cell.key in self._stopped:
             raise self._broken(f"reported epoch {epoch} of {_named(cell)} after it was stopped")
-        decision = self._study.report(cell, epoch, metrics, time_s)
+        decision = self._study.report(cell, epoch, metrics, time_s, by)
         if decision is Decision.STOP:
             self._stopped.add(cell.key)
         elif decision is Decision.PAUSE:

@@ -75,10 +75,10 @@ def _read(tensor: Any, places: dict[int, int]) -> Hashable:
     if id(tensor) in places:
         return places[id(tensor)]
     if tensor.dtype.name in ("resource", "variant") or not hasattr(tensor, "numpy"):
-        raise NotShareable("it reads what is none of its variables")
+        raise NotShareable("it reads what is not one of its variables")
     value = tensor.numpy()
     if value.dtype == object or value.nbytes > LARGE:
-        raise NotShareable("it reads a large tensor that is none of its variables")
+        raise NotShareable("it reads a large tensor that is not one of its variables")
     return value.dtype.str, value.shape, value.tobytes()
 
 

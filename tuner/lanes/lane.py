@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tuner.programs.order import order_of_fit
 from tuner.training.declared import targets_of
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ class Lane:
         return (self.batch_size, self.val_batch_size, len(self.train), len(self.val))
 
 
-def data_order(seed: int, epoch: int, rows: Rows) -> Rows:
-    """The order of a training's samples in an epoch (from 0): of its own seed, and of no other."""
-    return np.random.default_rng([seed, epoch]).permutation(rows)
+def data_order(seed: int, rows: Rows) -> Rows:
+    """The order of a training's samples, in every epoch: that of a `fit` of this seed."""
+    return rows[order_of_fit(seed, len(rows))]
 
 
 def pool_of(declaration: KerasModel, x: Any, y: Any, n_classes: int | None) -> Pool:

@@ -11,7 +11,7 @@ update is the optimizer's own, `stateless_apply`, vectorised too. Learning rate,
 other numbers of an optimizer and its schedule are tensors with one value a lane. The epoch is a
 loop in the graph over samples that stay in memory, gathered by each lane's own order.
 
-Numbers are those of `fit` but for rounding and the masks of dropout. The nearest work is HFTA (Wang
+Numbers are those of `fit` but for rounding. The nearest work is HFTA (Wang
 et al., "Horizontally Fused Training Array", MLSys 2021) for PyTorch.
 """
 
@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tuner.lanes.dropout import frugal_dropout, teach_random_numbers
 from tuner.lanes.lane import Lane, Pool, Rows, data_order
 from tuner.lanes.optimizer import RATE, lane_optimizer, numbers_of, set_numbers
+from tuner.lanes.random_internals import teach_random_numbers
 from tuner.lanes.rules import judges_in_any_batches, vectorises
 from tuner.training.declared import (
     batch_size_of,
@@ -55,12 +55,11 @@ class Lanes:
         trial: Trial,
         pool: Pool,
         count: int,
-        order: Callable[[int, int, Rows], Rows] = data_order,
     ) -> None:
         """Prepare lanes for the network that `trial` declares; nothing is traced yet."""
         import tensorflow as tf
 
-        self.declaration, self.count, self.order = declaration, count, order
+        self.declaration, self.count = declaration, count
         self.lanes: list[Lane | None] = [None] * count
         self.model = compiled(declaration, trial, pool.y)
         self.vectorised = vectorises(self.model)
@@ -166,7 +165,7 @@ class Lanes:
         first = next(iter(busy.values()))
         # A lane without a trial does the first one's work on what it has: nobody looks at it.
         rows = [self.lanes[k] or first for k in range(self.count)]
-        orders = [self.order(lane.trial.seed, lane.epochs, lane.train) for lane in rows]
+        orders = [data_order(lane.trial.seed, lane.train) for lane in rows]
         trained = self._run(self._train, "train", np.stack(orders), first.batch_size)
         judged = self._run(
             self._judge, "validate", np.stack([lane.val for lane in rows]), first.val_batch_size
@@ -225,10 +224,9 @@ class Lanes:
         """One lane's loss as `compile` defines it, regularisers included."""
         import tensorflow as tf
 
-        with frugal_dropout():
-            predicted, others, extra = self.model.stateless_call(
-                weights, others, x, training=training, return_losses=True
-            )
+        predicted, others, extra = self.model.stateless_call(
+            weights, others, x, training=training, return_losses=True
+        )
         loss = self.model._compile_loss(y, predicted)
         return tf.add_n([loss, *(tf.cast(e, loss.dtype) for e in extra)]), others, predicted
 

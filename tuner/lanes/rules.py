@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from tuner.lanes import random_internals
 from tuner.lanes.identity import identity_of
 from tuner.programs.eligible import overrides
 from tuner.programs.graph_hash import NotShareable
@@ -32,6 +33,9 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
     import keras
     import tensorflow as tf
 
+    changed = random_internals.check()
+    if changed is not None:
+        return changed
     if declaration.callbacks is not None:
         return "it has callbacks of its own"
     if overrides(model, ("train_step", "test_step", "compute_loss", "compute_metrics")):
@@ -44,7 +48,7 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
     if type(optimizer).__name__ in UNFIT_OPTIMIZERS:
         return f"the optimizer {type(optimizer).__name__} cannot be fused"
     if not type(optimizer).__module__.startswith("keras."):
-        return f"the optimizer {type(optimizer).__name__} is none of Keras' own"
+        return f"the optimizer {type(optimizer).__name__} is not one of Keras' own"
     for name in ("use_ema", "gradient_accumulation_steps", "loss_scale_factor"):
         if getattr(optimizer, name, None):
             return f"the optimizer has {name}"
@@ -52,7 +56,7 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
         if getattr(layer, "stateful", False):
             return f"the layer {layer.name!r} keeps state between batches"
         if any(isinstance(value, tf.Variable) for value in vars(layer).values()):
-            return f"the layer {layer.name!r} has a variable that is none of Keras'"
+            return f"the layer {layer.name!r} has a variable that is not one of Keras'"
         if isinstance(layer, keras.layers.Dense) and min(layer.kernel.shape) >= WIDE:
             rows, columns = layer.kernel.shape
             return f"its Dense layers are wide ({rows} x {columns}): no gain"

@@ -45,7 +45,7 @@ def export(
     refit, or Keras' safe mode refuses it.
     """
     if format not in FORMATS:
-        raise StudyError(f"format {format!r} is not one of {', '.join(FORMATS)}")
+        raise StudyError(f"{format!r} is not one of {', '.join(FORMATS)}", field="format")
     study = Path(path)
     folder = study if out is None else Path(out)
     model = load_model(study, trust=trust, ask=ask)

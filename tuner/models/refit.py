@@ -1,7 +1,7 @@
 """Refit: a study's best point trained on all training data, and evaluated on the test set.
 
 The training gets the whole training part, and the study's validation part once more for
-what watches it: `val_*` metrics are no estimate here. The test part is met for the first time,
+what watches it: `val_*` metrics estimate nothing here. The test part is met for the first time,
 unless the study was run with `validation="test"`.
 """
 
@@ -129,7 +129,7 @@ def refit(
     shown = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
     say(f"test set, {len(dataset.x_test)} samples: {shown}")
     if settled.validation == "test":
-        say("the study was judged on this test set, so these are no figures for new data")
+        say("the study was judged on this test set, so these figures say little of new data")
     say(f"wrote {results.path / MODEL_FILE} and {results.path / REFIT_FILE}")
     return done
 
@@ -145,14 +145,16 @@ def read_params(text: str) -> dict[str, Any]:
         given = None
     if not isinstance(given, dict):
         raise SearchSpaceError(
-            f"{text!r} is not a JSON object, such as '{{\"x\": 1}}'", field="params"
+            f"{text!r} is not a JSON object", field="params", way_out="such as '{\"x\": 1}'"
         )
     return given
 
 
 def _check(name: str, value: int | None, least: int) -> None:
     if value is not None and not least <= value < SEED_LIMIT:
-        raise StudyError(f"{name} {value} must be a whole number of at least {least}, below 2**32")
+        raise StudyError(
+            f"{value} must be a whole number of at least {least}, below 2**32", field=name
+        )
 
 
 def _settled(study: StudyFile, given: Experiment | None, data: str | None) -> Experiment:
@@ -196,7 +198,9 @@ def _point(
     for name in changed:
         if name not in point:
             raise SearchSpaceError(
-                f"trial {number} has no parameter {name!r}; it has: {', '.join(point)}"
+                f"trial {number} has no parameter {name!r}",
+                field="params",
+                way_out=f"it has: {', '.join(point)}",
             )
     point.update(changed)
     if epochs is not None and "epochs" in point:
@@ -240,7 +244,7 @@ def _trained_epochs(results: Results, number: int, limit: int | None) -> int | N
 
 def _dataset(results: Results, settled: Experiment) -> Dataset:
     if settled.dataset is None:
-        raise StudyError(f"{settled.name} has no dataset, so there is no model to refit")
+        raise StudyError(f"{settled.name} has none, so there is no model to refit", field="dataset")
     dataset = load_dataset(settled.dataset)
     check_dataset(results.study, dataset)
     return dataset
@@ -265,14 +269,15 @@ def _trained(settled: Experiment, trial: Trial) -> keras.Model:
 
     from tuner.training.fit import train_model
     from tuner.training.process import seed_worker
+    from tuner.training.run_cell import fits
 
     declared = settled.objective
     model = None
     try:
-        if isinstance(declared, KerasModel):
-            return train_model(declared, trial)
-        seed_worker(trial.seed, import_keras=True)
-        with contextlib.suppress(TrialStopped):
+        with fits(settled.fit, exact=settled.exact), contextlib.suppress(TrialStopped):
+            if isinstance(declared, KerasModel):
+                return train_model(declared, trial)
+            seed_worker(trial.seed, import_keras=True)
             model = declared(trial)
     except TunerError:
         raise

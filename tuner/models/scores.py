@@ -51,6 +51,8 @@ def test_metrics(
         if predicted.size != wanted.size:
             return metrics
         return {**metrics, "r2": float(r2_score(wanted, predicted.reshape(wanted.shape)))}
+    if predicted.shape[1:] == (1,) and (dataset.y_test == -1).any():  # from -1 to 1
+        predicted = (predicted + 1) / 2
     chances = probabilities(predicted, logits=bool(getattr(model.loss, "from_logits", False)))
     if chances.shape != (len(dataset.y_test), dataset.n_classes):
         return metrics

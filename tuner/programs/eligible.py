@@ -23,7 +23,7 @@ def why_not(model: Any, arguments: Mapping[str, Any]) -> str | None:
     if not model.compiled:
         return "its model is not compiled"
     if model.optimizer is None or not isinstance(model.optimizer, keras.optimizers.Optimizer):
-        return "its optimizer is none of Keras'"
+        return "its optimizer is not one of Keras'"
     if builds_in_step(model.optimizer):
         return f"{type(model.optimizer).__name__} may set variables when it is built"
     for name in REPLACED:

@@ -36,21 +36,24 @@ PROGRAMS = Programs()
 
 @dataclass
 class Trained:
-    """Who trained, while `warm` held: `reasons` has one of each fit, empty for a program."""
+    """Who trained, while `warm` held: `ended` has of each fit why it was Keras' own, empty for a
+    program; `running` is what says so of the fit that runs."""
 
-    reasons: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    running: _Used | None = None
 
     @property
     def by(self) -> str:
         """ "program" where all fits were, "fit" where one was Keras', "" where there was none."""
-        if not self.reasons:
+        if not self.ended and self.running is None:
             return ""
-        return FIT if any(self.reasons) else PROGRAM
+        return FIT if self.why else PROGRAM
 
     @property
     def why(self) -> str:
         """Why the first of Keras' own fits was."""
-        return next((reason for reason in self.reasons if reason), "")
+        now = "" if self.running is None else self.running.why_not
+        return next((reason for reason in [*self.ended, now] if reason), "")
 
 
 @dataclass
@@ -103,6 +106,12 @@ def _holder() -> _Holder | None:
     return getattr(_HERE, "holder", None)
 
 
+def who_trains() -> Trained:
+    """Who trains in this thread, as far as its fits have come."""
+    holder = _holder()
+    return Trained() if holder is None else holder.trained
+
+
 class _Methods:
     """Keras' `fit` and `evaluate`, ours while any thread holds them; each thread by its holder."""
 
@@ -147,19 +156,22 @@ def _fit(usual: Callable[..., Any]) -> Callable[..., Any]:
         run, holder = partial(usual, model, *arguments, **named), _holder()
         if holder is None:
             return run()
+        trained = holder.trained
         if holder.programs is None:
-            holder.trained.reasons.append(ASKED_FOR)
+            trained.ended.append(ASKED_FOR)
             return run()
         given = signature.bind(model, *arguments, **named).arguments
         reason = internals_changed() or why_not(model, given)
         if reason is not None:
-            holder.trained.reasons.append(reason)
+            trained.ended.append(reason)
             return run()
         with _functions_of(model, holder) as used:
+            outer, trained.running = trained.running, used  # a callback may fit another model
             try:
                 return run()
             finally:
-                holder.trained.reasons.append(used.why_not)
+                trained.running = outer
+                trained.ended.append(used.why_not)
 
     return fit
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.programs import keras_internals, tf_internals
+from tuner.programs.order import order_of_fit
 
 
 def rows_of(
@@ -20,7 +21,7 @@ def rows_of(
     """Rows for the data that a fit or an evaluate was given; Keras' own iterator, made by `usual`,
     where these are not plain arrays of which an epoch sees all: `refused` is told why."""
     if not can_look_at(named):
-        refused("its data are no arrays in memory")
+        refused("its data are not arrays in memory")
         return usual(**named)
     named = dict(named)
     distribute_strategy = named.pop("distribute_strategy", None)
@@ -48,7 +49,7 @@ def why_not(iterator: Any) -> str | None:
 
     adapter = iterator.data_adapter
     if not keras_internals.is_array_adapter(adapter):
-        return f"its data are no arrays in memory ({type(adapter).__name__})"
+        return f"its data are not arrays in memory ({type(adapter).__name__})"
     if iterator.steps_per_epoch not in (None, adapter.num_batches):
         return "its epochs have another number of steps than its data"
     if iterator.steps_per_execution != 1:
@@ -85,24 +86,16 @@ class Rows:
             for part in self.data
         )
         self._count, self._shuffle = count, bool(shuffle)
-        self._seeded = tf_internals.global_seed() is not None
-        self._orders = self._shuffled() if shuffle else None
+        self._seed = tf_internals.global_seed()
         self.rows: npt.NDArray[np.int64] | None = None
 
-    def _shuffled(self) -> Any:
-        """A dataset of one permutation, by the operation and the seeds of Keras' own."""
-        import tensorflow as tf
-
-        count = self._count
-        return tf.data.Dataset.range(1).map(
-            lambda _: tf.random.shuffle(tf.range(count, dtype=tf.int64))
-        )
-
     def __iter__(self) -> Iterator[tuple[int, int, Rows]]:
-        if self._orders is None:
+        if not self._shuffle:
             self.rows = np.arange(self._count)
-        elif self.rows is None or not self._seeded:  # a seeded fit repeats its first order
-            self.rows = next(iter(self._orders)).numpy()
+        elif self._seed is None:  # any order will do
+            self.rows = np.random.default_rng().permutation(self._count)
+        else:
+            self.rows = order_of_fit(self._seed, self._count)
         yield 0, self.num_batches - 1, self
 
     def pack(self, flat: Any) -> Any:

@@ -74,7 +74,7 @@ class Results:
 def load(path: str | Path) -> Results:
     """Load a study's folder, or its URI (fetched to this machine's cache).
 
-    Raises ResultsError where it is no study's, or a table is broken.
+    Raises ResultsError where it is not a study's, or a table is broken.
     """
     folder = Path(path)
     if is_uri(str(path)):

@@ -127,13 +127,13 @@ def _best_of(path: Path, space: SearchSpace) -> Mapping[str, Any]:
 def _columns_of_axes(
     where: str, rows: Sequence[Mapping[str, Any]], space: SearchSpace, say: Callable[[str], None]
 ) -> list[Mapping[str, Any]]:
-    """The rows without the columns that are no axes: a score, say, or pandas' index.
+    """The rows without the columns that are not axes: a score, say, or pandas' index.
 
     Raises SearchSpaceError where no column is an axis, or one looks like a mistyped one.
     """
     columns = [str(name) for name in (rows[0] if rows else ())]
     prefixed = [name for name in columns if name.startswith(PARAM_PREFIX)]
-    if prefixed:  # a table of trials: its other columns are no parameters
+    if prefixed:  # a table of trials: its other columns are not parameters
         names = {name: name.removeprefix(PARAM_PREFIX) for name in prefixed}
     else:
         names = {name: name for name in columns}
@@ -153,7 +153,7 @@ def _columns_of_axes(
         )
     shown = [name for name in unknown if name and not name.startswith("Unnamed: ")]
     if shown:
-        say(f"{where}: columns that are no axes are left out: {', '.join(shown)}")
+        say(f"{where}: columns that are not axes are left out: {', '.join(shown)}")
     kept = {column: name for column, name in names.items() if name in space}
     return [
         {kept[str(column)]: value for column, value in row.items() if str(column) in kept}

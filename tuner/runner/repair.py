@@ -155,7 +155,7 @@ def _experiment(kept: StudyFile, study_dir: Path) -> Experiment:
         return Experiment(kept.experiment.name, kept.settled_space(), **stored)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultsError(
-            f"{study_dir / STUDY_FILE} is none that tuner wrote: {type(error).__name__} {error}"
+            f"{study_dir / STUDY_FILE} is not one that tuner wrote: {type(error).__name__} {error}"
         ) from None
 
 

@@ -17,6 +17,7 @@ from tuner.shown import shown
 from tuner.store.damage import reading
 from tuner.store.layout import PARAM_PREFIX
 
+TRAINED = ("trained_by", "trained_why")
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -68,6 +69,8 @@ def _show_trial(results: Results, trial: int, console: Console) -> None:
         console, f"  {metric} {_number(row['value'])}, attempt {row['attempt']}, seed {row['seed']}"
     )
     _print(console, f"  {row['epochs']} epochs in {row['duration_s']:.1f} s on {row['host']}")
+    if reason := trained(row):
+        _print(console, f"  {reason}")
     for name, value in params.items():
         _print(console, f"  {name} = {value}")
     reports = results.reports[results.reports["trial"] == trial]
@@ -81,6 +84,14 @@ def _show_trial(results: Results, trial: int, console: Console) -> None:
                 _print(console, f"  {metric}, fold {fold}: {sparkline(list(values))} {ends}")
     if row["error"] is not None and not pd.isna(row["error"]):
         _print(console, f"\n{row['error']}")
+
+
+def trained(row: pd.Series[Any]) -> str | None:
+    """Who trained a trial, and why it was Keras' own fit, in a line; None where nobody says."""
+    by, why = (row[name] if isinstance(row.get(name), str) else "" for name in TRAINED)
+    if not by:
+        return None
+    return f"trained by {by}: {why}" if why else f"trained by {by}"
 
 
 def last_reason(reports: pd.DataFrame) -> str | None:

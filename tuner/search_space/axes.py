@@ -206,7 +206,7 @@ class Categorical:
 
     def problem(self) -> str | None:
         if not isinstance(self.choices, list):
-            return f"choices {self.choices!r} is no list; give a list of choices"
+            return f"choices {self.choices!r} is not a list; give a list of choices"
         if not self.choices:
             return "choices [] is empty; give at least one choice"
         for i, choice in enumerate(self.choices):
@@ -398,7 +398,7 @@ def _range_problem(axis: Float | Int, kind: type) -> str | None:
                 "search the exponent, or take Float"
             )
         if not fits(value):
-            return f"{end} {value!r} is no {noun}"
+            return f"{end} {value!r} is not a {noun}"
     if axis.low > axis.high:
         return f"low {axis.low!r} is above high {axis.high!r}; exchange them"
     if axis.log and axis.low <= 0:
@@ -414,7 +414,7 @@ def _range_problem(axis: Float | Int, kind: type) -> str | None:
 
 def _grid_problem(axis: Float | Int, noun: str) -> str | None:
     step = "" if axis.step in (None, 1) else f" in steps of {axis.step!r}"
-    rule = f"is no {noun} from {axis.low!r} to {axis.high!r}{step}"
+    rule = f"is not a {noun} from {axis.low!r} to {axis.high!r}{step}"
     if axis.default is not None and not axis.holds(axis.default):
         return f"default {axis.default!r} {rule}"
     if axis.grid is None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tuner.errors import SearchSpaceError
-from tuner.search_space.axes import Axis, Constant, NotOnAxis
+from tuner.search_space.axes import Axis, Categorical, Constant, NotOnAxis
 from tuner.search_space.space import SearchSpace
 
 
@@ -26,7 +26,7 @@ def checked_point(
     for name, value in given.items():
         if name not in space:
             raise SearchSpaceError(
-                f"{where} names {name!r}, which is no axis; the axes are: {', '.join(space)}",
+                f"{where} names {name!r}, which is not an axis; the axes are: {', '.join(space)}",
                 field=field,
             )
         axis = space[name]
@@ -60,6 +60,9 @@ def _read_value(axis: Axis, value: Any, table: bool) -> Any:
         return value if _holds_nan(axis, value) else None
     if isinstance(value, np.ndarray):
         return value.tolist()
+    # Our tables hold labels: of a function and its name, or 1 and "1", they tell which it was.
+    if table and isinstance(value, str) and isinstance(axis, Categorical) and value in axis.labels:
+        return axis.decode(value)
     if table and isinstance(value, str) and not hasattr(axis, "choices"):
         try:
             return float(value)

@@ -92,7 +92,7 @@ def _value(name: str, axis: Axis, text: str) -> Any:
     try:
         return kind(text)
     except ValueError:
-        raise SearchSpaceError(f"{name}={text}: {text!r} is no {noun}", field="space") from None
+        raise SearchSpaceError(f"{name}={text}: {text!r} is not a {noun}", field="space") from None
 
 
 def _literal(text: str) -> Value:

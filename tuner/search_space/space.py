@@ -52,7 +52,7 @@ class SearchSpace(Mapping[str, Axis]):
 
     def __init__(self, axes: Mapping[str, Any]) -> None:
         if not isinstance(axes, Mapping):
-            raise SearchSpaceError(f"space {axes!r} is no mapping; give {{name: axis}}")
+            raise SearchSpaceError(f"space {axes!r} is not a mapping; give {{name: axis}}")
         checked: dict[str, Axis] = {}
         for name, declared in axes.items():
             axis = _axis(name, declared)
@@ -207,7 +207,7 @@ class SearchSpace(Mapping[str, Axis]):
     ) -> SearchSpace:
         """The space that `as_json` wrote. Raises SearchSpaceError for anything else.
 
-        Functions and other choices that are no data come back from `like`, the space that the
+        Functions and other choices that are not data come back from `like`, the space that the
         experiment declares; without it they are known by their names (`Named`).
         """
         axes: dict[str, Axis] = {}
@@ -216,7 +216,9 @@ class SearchSpace(Mapping[str, Axis]):
             kind = rest.pop("kind", None)
             known = _KINDS.get(kind) if isinstance(kind, str) else None
             if known is None or not rest.keys() <= {field.name for field in fields(known)}:
-                raise SearchSpaceError(f"axis {name!r}: {axis_form!r} is no axis that tuner wrote")
+                raise SearchSpaceError(
+                    f"axis {name!r}: {axis_form!r} is not an axis that tuner wrote"
+                )
             for key in {"choices", "value"} & rest.keys():
                 rest[key] = from_json_form(rest[key])
             try:
@@ -230,7 +232,7 @@ class SearchSpace(Mapping[str, Axis]):
                     axis = replace(axis, default=default)
             except (LookupError, TypeError) as error:
                 raise SearchSpaceError(
-                    f"axis {name!r}: {axis_form!r} is no axis that tuner wrote ({error})"
+                    f"axis {name!r}: {axis_form!r} is not an axis that tuner wrote ({error})"
                 ) from None
             axes[name] = axis
         return cls(axes)
@@ -305,7 +307,7 @@ def _from_labels(axis: Axis, labels: Any) -> Any:
 def _check_axis(name: Any, axis: Axis, before: Mapping[str, Axis]) -> None:
     if not isinstance(name, str) or not name.isidentifier():
         raise SearchSpaceError(
-            f"axis {name!r}: the name is no identifier; use letters, digits and underscores"
+            f"axis {name!r}: the name is not an identifier; use letters, digits and underscores"
         )
     problem = axis.problem() or _when_problem(axis, before)
     if problem is not None:
@@ -316,10 +318,10 @@ def _when_problem(axis: Axis, before: Mapping[str, Axis]) -> str | None:
     if axis.when is None:
         return None
     if not isinstance(axis.when, Mapping):
-        return f"when {axis.when!r} is no mapping; give {{axis: value}} or {{axis: [values]}}"
+        return f"when {axis.when!r} is not a mapping; give {{axis: value}} or {{axis: [values]}}"
     for parent, wanted in axis.when.items():
         if parent not in before:
-            return f"when names {parent!r}, which is no axis before this one; move it up"
+            return f"when names {parent!r}, which is not an axis before this one; move it up"
         values = wanted_values(before[parent], wanted)
         if values is not None and not values:
             return f"when gives no value for {parent!r}; give at least one"

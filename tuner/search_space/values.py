@@ -54,7 +54,7 @@ def python_value(value: Any) -> Any:
 
 
 def listed(values: Any) -> list[Any] | None:
-    """The values of a list, range, array, series, set or the like; None for what is none of these.
+    """The values of a list, range, array, series, set or the like; None for anything else.
 
     Sets have no order that two processes share, so theirs is that of their texts.
     """
@@ -160,7 +160,7 @@ def point_text(params: Mapping[str, Any]) -> str:
 
 
 def json_form(value: Any, label: Value = None) -> Any:
-    """A choice as JSON keeps it: tuples told from lists, and what is no data by its label."""
+    """A choice as JSON keeps it: tuples told from lists, and what is not data by its label."""
     if is_plain(value):
         return value
     if isinstance(value, float):
@@ -175,7 +175,7 @@ def json_form(value: Any, label: Value = None) -> Any:
 
 
 def from_json_form(form: Any) -> Any:
-    """The choice that `json_form` wrote; `Named` for what is no data."""
+    """The choice that `json_form` wrote; `Named` for what is not data."""
     match form:
         case list():
             return [from_json_form(item) for item in form]

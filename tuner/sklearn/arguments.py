@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,19 +11,19 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
+from sklearn.model_selection import check_cv
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import _check_sample_weight, check_X_y, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, column_or_1d
 
 from tuner.cluster.resources import available_cpus
 from tuner.data.datasets import Dataset
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import NAME_RULE
-from tuner.sklearn.targets import labels_of, task_by
+from tuner.sklearn.objective import SINGLE
+from tuner.sklearn.targets import checked_pair, labels_of, task_by
 
 TASKS = ("auto", "classifier", "regressor")
 SEARCH_MODES = ("cv", "search")
-SINGLE = "score"
-"""The name of a score that is the only one."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +35,40 @@ class Samples:
     weights: Any = None
 
     def dataset(self, folds: Any) -> Dataset:
-        """The samples as a study takes them, with the splitter's folds."""
-        # No test part is needed, but a dataset has one, and it must look like the other.
-        return Dataset("X, y", self.x, self.y, self.x[:1], self.y[:1], folds=folds)
+        """The samples as they are, with the splitter's folds; the test part is never looked at."""
+        return Dataset("X, y", self.x, self.y, self.x[:1], self.y[:1], folds=folds, ready=True)
 
 
 def samples_of(X: Any, y: Any, weights: Any) -> Samples:
-    """X and y as scikit-learn checks them; a column of targets stays one."""
-    x, y = check_X_y(X, y, dtype="numeric", allow_nd=True, multi_output=True)
+    """X and y as scikit-learn checks them; targets may have any shape, and keep it."""
+    x, y = checked_pair(X, y)
     return Samples(x, y, None if weights is None else _check_sample_weight(weights, x))
+
+
+def splits_of(cv: Any, task: str, X: Any, y: Any, groups: Any) -> list[Any]:
+    """The splitter's folds. Raises ExperimentError where it has none, or other than it says."""
+    splitter = check_cv(cv, y, classifier=task == "classifier")
+    folds = list(splitter.split(X, y, groups))
+    said = splitter.get_n_splits(X, y, groups)
+    if not folds:
+        raise ExperimentError(
+            "the splitter gave no split, so there is nothing to fit",
+            field="cv",
+            way_out="was it a generator that something has emptied?",
+        )
+    if len(folds) != said:
+        raise ExperimentError(
+            f"{type(splitter).__name__}.split gave {len(folds)} splits and get_n_splits says "
+            f"{said}; they must agree",
+            field="cv",
+        )
+    return folds
 
 
 def checked_for(task: str, samples: Samples) -> Samples:
     """The samples as a task takes them. Raises ValueError for targets that are not the task's."""
     if task == "regressor":
-        check_X_y(samples.x, samples.y, allow_nd=True, multi_output=True, y_numeric=True)
+        checked_pair(samples.x, samples.y, y_numeric=True)
         return samples
     if samples.y.ndim == 2 and samples.y.shape[1] == 1:
         samples = replace(samples, y=column_or_1d(samples.y, warn=True))
@@ -115,8 +136,9 @@ def scorers_of(scoring: Any, refit: Any, estimator: Any) -> Scorers:
         scoring = "accuracy" if is_classifier(estimator) else "r2"
     if not isinstance(scoring, list | tuple | set | dict):
         scorer = check_scoring(estimator, scoring)
-        decides = refit if isinstance(refit, str) else SINGLE
-        return Scorers(scorer, scorer, decides, several=decides != SINGLE)  # or it will turn out
+        # A function may turn out to give several scores by name.
+        decides = refit if isinstance(refit, str) and callable(scoring) else SINGLE
+        return Scorers(scorer, scorer, decides, several=False)
     named = scoring if isinstance(scoring, dict) else {name: name for name in scoring}
     if refit and not callable(refit) and refit not in named:
         raise ExperimentError(
@@ -129,6 +151,25 @@ def scorers_of(scoring: Any, refit: Any, estimator: Any) -> Scorers:
         refit if isinstance(refit, str) else next(iter(named)),
         several=True,
     )
+
+
+def weighs(shown: Any) -> bool:
+    """Whether any of the scorers takes the samples' weights; a warning for each that does not."""
+    scorers = shown if isinstance(shown, dict) else {"scoring": shown}
+    takes = {name: _takes_weights(scorer) for name, scorer in scorers.items()}
+    for name in (name for name, taken in takes.items() if not taken):
+        warnings.warn(
+            f"the scoring {name}={scorers[name]} does not support sample_weight: its scores count "
+            "each sample once, though the fits do not",
+            UserWarning,
+            stacklevel=3,
+        )
+    return any(takes.values())
+
+
+def _takes_weights(scorer: Any) -> bool:
+    asked = getattr(scorer, "_accept_sample_weight", None)  # scikit-learn's own scorers have it
+    return bool(asked()) if asked else "sample_weight" in inspect.signature(scorer).parameters
 
 
 def study_name(build_model: Callable[..., Any]) -> str:

@@ -75,6 +75,8 @@ def tables(
             for code, score in ((0, np.nan), (1, np.inf), (-1, -np.inf)):
                 scores[codes == code] = score
             table[at] = scores
+    with np.errstate(invalid="ignore"):  # of infinite scores
+        _warn_of_not_finite({n: t for n, t in found.items() if NOT_FINITE + n in ended})
     for record in records:
         for split in range(splits):
             cell = record.cells.get(split)
@@ -111,6 +113,18 @@ def check_fits(records: Sequence[Record], splits: int, error_score: Any) -> None
         FitFailedWarning,
         stacklevel=4,
     )
+
+
+def _warn_of_not_finite(tables_of: Mapping[str, Table]) -> None:
+    """Warn of scores that are NaN or infinite, as scikit-learn does."""
+    for part in ("test", "train"):
+        shown = [table.mean(axis=1) for n, table in tables_of.items() if n.startswith(f"{part}_")]
+        if shown:
+            warnings.warn(
+                f"One or more of the {part} scores are non-finite: {shown[0]}",
+                UserWarning,
+                stacklevel=5,
+            )
 
 
 def _splits(name: str, table: Table) -> dict[str, Any]:

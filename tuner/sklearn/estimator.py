@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from tuner.errors import ExperimentError
 from tuner.programs.fit import warm
-from tuner.sklearn.targets import chances_of, class_weights, labels_of, targets_for
+from tuner.sklearn.targets import chances_of, checked_y, class_weights, labels_of, targets_for
 from tuner.training.declared import (
     VALIDATION_BYTES,
     VALIDATION_SAMPLES,
@@ -52,12 +53,14 @@ class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any, callbacks: Sequence[Any] = (), sample_weight: Any = None) -> Any:
         """Build and train a model. `callbacks` come after those of `fit_params`."""
-        X, y = validate_data(self, X, y, allow_nd=True, multi_output=True, **self._checks)
+        X = validate_data(self, X, allow_nd=True)
+        y = checked_y(y, numeric=self._numeric)
+        check_consistent_length(X, y)
         shown = self._learn(y)
         model = self.build_model(X=X, y=shown, **(self.params or {}))
         if not (getattr(model, "compiled", False) and model.loss and model.optimizer):
             raise ExperimentError(
-                f"build_model returned {model!r}, which is no compiled Keras model; "
+                f"build_model returned {model!r}, which is not a compiled Keras model; "
                 "compile it with an optimizer and a loss"
             )
         self.model_ = model
@@ -81,8 +84,8 @@ class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
         self.__dict__.pop("_labels", None)  # a fitted estimator needs no targets
         return self
 
-    _checks: Mapping[str, Any] = {}
-    """How scikit-learn is to check X and y."""
+    _numeric = False
+    """Whether targets must be numbers."""
 
     def _learn(self, y: Any) -> Any:
         """Remember what y was; what `build_model` sees as y."""
@@ -145,7 +148,7 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):  # type: ignore[misc]
 class KerasRegressor(RegressorMixin, _KerasEstimator):  # type: ignore[misc]
     """A regressor; `build_model` sees `y` as columns, (samples, outputs)."""
 
-    _checks = {"y_numeric": True}
+    _numeric = True
 
     def _learn(self, y: Any) -> Any:
         self._shape = y.shape[1:]

@@ -18,7 +18,8 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from tuner.errors import SearchSpaceError
+from tuner.data.splits import Part
+from tuner.errors import ExperimentError, SearchSpaceError
 from tuner.files import put_bytes
 from tuner.search_space.axes import Float, Int
 from tuner.search_space.grid import grid_points
@@ -32,6 +33,8 @@ from tuner.trial.trial import Trial
 FIT_NAMES = ("epochs", "batch_size")
 """Parameters that are the fit's, not the model's."""
 FIT_TIME, SCORE_TIME = "fit_time", "score_time"
+SINGLE = "score"
+"""The name of a score that is the only one."""
 ERROR_FILE = "error.pickle"
 NOT_FINITE = "not_finite_"
 """Before a score's name: 0 for NaN, 1 and -1 for the infinities. The score itself is then FARTHEST,
@@ -40,7 +43,7 @@ FARTHEST = 1e300
 PROBES = 3
 
 Estimator = KerasClassifier | KerasRegressor
-Scorer = Callable[[Any, Any, Any], Any]
+Scorer = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def scored_fit(
     scorer: Scorer,
     weights: Any = None,
     *,
+    weigh_scores: bool = False,
     train_score: bool,
     every_epoch: bool,
     keep_errors: bool = False,
@@ -77,7 +81,8 @@ def scored_fit(
     """The training function: reports every epoch, the last one with the scores and times.
 
     The scores are called `test_<name>`, with `train_score` `train_<name>` too, and come with each
-    epoch if a scheduler wants them. `weights` are those of all samples. With `keep_errors` what a
+    epoch if a scheduler wants them. `weights` are those of all samples; with `weigh_scores` the
+    scorer takes them too. With `keep_errors` what a
     fit raises is kept in the trial's folder, for the search to raise it again.
     """
 
@@ -88,16 +93,15 @@ def scored_fit(
         estimator = make(grid.decode(trial.params))
         sample_weight = None if weights is None else data.train.cut(weights)
 
+        def score(x: Any, y: Any, part: Part) -> Any:
+            weighed = {"sample_weight": part.cut(weights)} if weigh_scores else {}
+            return scorer(estimator, x, y, **weighed)
+
         def scores() -> dict[str, float]:
-            found = _named("test", scorer(estimator, data.x_val, data.y_val))
+            found = _named("test", score(data.x_val, data.y_val, data.val))
             if train_score:
-                found |= _named("train", scorer(estimator, data.x_train, data.y_train))
-            searched = str(trial.metric)
-            if (
-                searched.startswith("test_") and searched not in found
-            ):  # a function's scores, whose names nobody knew
-                found[searched] = next(iter(found.values()))
-            return found
+                found |= _named("train", score(data.x_train, data.y_train, data.train))
+            return found | _searched(str(trial.metric), found)
 
         held: dict[str, float] = {}
 
@@ -133,6 +137,21 @@ def scored_fit(
             raise
 
     return train
+
+
+def _searched(metric: str, scores: Mapping[str, float]) -> dict[str, float]:
+    """The score that decides, by the name that the study knows, where a function named it else."""
+    given = [name.removeprefix("test_") for name in scores if name.startswith("test_")]
+    if metric in scores or not metric.startswith("test_"):
+        return {}
+    if given == [SINGLE] or metric == f"test_{SINGLE}":
+        return {metric: next(iter(scores.values()))}
+    raise ExperimentError(
+        f"{metric.removeprefix('test_')!r} is none of the scores that `scoring` gives: "
+        f"{', '.join(given)}",
+        field="refit",
+        way_out="name one of them",
+    )
 
 
 def kept_error(folder: Path) -> Exception | None:

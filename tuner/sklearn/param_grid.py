@@ -96,7 +96,7 @@ def _axis(
         return Constant(choices, when=when), None
     if not _is_list(choices):
         raise SearchSpaceError(
-            f"parameter {name!r}: {choices!r:.100} is no list of values; "
+            f"parameter {name!r}: {choices!r:.100} is not a list of values; "
             "give a list, or an axis: Float(low, high), Int(low, high)"
         )
     labels = [_label(choice) for choice in choices]

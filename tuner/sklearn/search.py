@@ -25,15 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import check_cv
 from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from tuner.errors import StudyError
+from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.sklearn.arguments import (
-    SINGLE,
     Samples,
     checked_for,
     concurrency_of,
@@ -42,13 +40,16 @@ from tuner.sklearn.arguments import (
     samples_of,
     scorers_of,
     seed_of,
+    splits_of,
     study_name,
     task_of,
+    weighs,
 )
 from tuner.sklearn.cv_results import check_fits, cv_results, tables
 from tuner.sklearn.objective import (
     FIT_TIME,
     SCORE_TIME,
+    SINGLE,
     EstimatorFactory,
     kept_error,
     probe_model,
@@ -172,8 +173,7 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
             self.task, samples, lambda rows: probe_model(self.build_model, grid, samples.x, rows)
         )
         samples = checked_for(self.task_, samples)
-        splitter = check_cv(self.cv, samples.y, classifier=self.task_ == "classifier")
-        folds = list(splitter.split(X, samples.y, groups))
+        folds = splits_of(self.cv, self.task_, X, samples.y, groups)
         self.n_splits_ = len(folds)
         make = EstimatorFactory(
             self.build_model, self.task_, **fit_options(self.epochs, self.batch_size, fit_params)
@@ -185,6 +185,7 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
             grid,
             scorers.scorer,
             samples.weights,
+            weigh_scores=samples.weights is not None and weighs(scorers.shown),
             train_score=self.return_train_score,
             every_epoch=self.scheduler not in (None, "none"),
             keep_errors=isinstance(self.error_score, str),
@@ -272,9 +273,14 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
             {n.removeprefix(part): v for n, v in found.items() if n.startswith(part)}
             for part in ("test_", "train_")
         )
-        if callable(self.scoring) and set(test) != {SINGLE}:  # it gave several scores by name
-            self.multimetric_ = True
-            test, train = ({n: t for n, t in part.items() if n != SINGLE} for part in (test, train))
+        if callable(self.scoring):
+            if set(test) <= {SINGLE, decides}:  # it gave a number
+                decides = SINGLE
+                test = {SINGLE: test[SINGLE]}
+            else:  # it gave several scores by name
+                self.multimetric_ = True
+                test = {name: table for name, table in test.items() if name != SINGLE}
+                self._check_names_one(test)
         candidates = [grid.decode(record.params) for record in records]
         self.cv_results_ = cv_results(candidates, times, test, train)
         if self.multimetric_ and not self.refit:
@@ -288,6 +294,15 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
             self.best_index_ = int(self.cv_results_[f"rank_test_{decides}"].argmin())
             self.best_score_ = float(means[self.best_index_])
         self.best_params_ = candidates[self.best_index_]
+
+    def _check_names_one(self, scores: Mapping[str, Any]) -> None:
+        """Raises ExperimentError where `refit` names none of a function's several scores."""
+        if self.refit and not callable(self.refit) and self.refit not in scores:
+            raise ExperimentError(
+                f"{self.refit!r} is none of the scores that `scoring` gives: {', '.join(scores)}",
+                field="refit",
+                way_out="name one of them, or give a function of cv_results_, or False",
+            )
 
     # ------------------------------------------------------------------ the best estimator
 
@@ -333,6 +348,7 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
             tags.classifier_tags = ClassifierTags()
         elif task == "regressor":
             tags.regressor_tags = RegressorTags()
+            tags.target_tags.multi_output = True
         tags.target_tags.required = True
         tags.non_deterministic = self.random_state is None
         return tags

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from tuner.data.arrays import is_one_hot
@@ -41,6 +42,22 @@ class Labels:
     def codes(self) -> Any:
         """Class numbers, (samples,)."""
         return self.rows.argmax(axis=1)
+
+
+def checked_pair(X: Any, y: Any, *, y_numeric: bool = False) -> tuple[Any, Any]:
+    """X and y as arrays of finite values and of one length, each of any shape."""
+    y = checked_y(y, numeric=y_numeric)
+    x = check_array(X, dtype="numeric", allow_nd=True, input_name="X")
+    check_consistent_length(x, y)
+    return x, y
+
+
+def checked_y(y: Any, *, numeric: bool = False) -> Any:
+    """Targets as an array without NaN; `numeric` makes numbers of objects. ValueError says why."""
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    y = check_array(y, dtype=None, ensure_2d=False, allow_nd=True, input_name="y")
+    return y.astype(np.float64) if numeric and y.dtype.kind == "O" else y
 
 
 def labels_of(y: Any) -> Labels:
@@ -143,7 +160,9 @@ def class_weights(given: Any, labels: Labels) -> dict[int, float] | None:
     if set(given) <= set(range(len(known))):
         return {int(number): float(weight) for number, weight in given.items()}
     unknown = sorted(set(given) - set(known), key=str)[0]
-    raise ExperimentError(f"class_weight names {unknown!r}, which is none of the classes {known}")
+    raise ExperimentError(
+        f"class_weight names {unknown!r}, which is not one of the classes {known}"
+    )
 
 
 def _width(model: Any) -> int | None:

@@ -73,7 +73,7 @@ def local_copy(place: str | Path) -> Path:
     mirror.fetch_names()
     path = mirror.folder / name
     if not (path / STUDY_FILE).exists():
-        raise ResultsError(f"{place} is no study: it has no {STUDY_FILE}")
+        raise ResultsError(f"{place} is not a study: it has no {STUDY_FILE}")
     with suppress(StudyError):  # a driver of this machine's has the folder: it is what there is
         mirror.fetch(path, to_run=False)
     return path

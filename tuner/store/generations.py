@@ -24,7 +24,7 @@ from typing import Any
 from tuner.errors import StudyError
 from tuner.files import put_bytes
 from tuner.shown import shown
-from tuner.store.layout import MARK_FILE
+from tuner.store.layout import MARK_FILE, STUDY_FILE
 from tuner.store.objects import Objects
 
 MANIFESTS = "manifests"
@@ -79,7 +79,7 @@ class Manifest:
 
     @classmethod
     def decoded(cls, content: bytes) -> Manifest:
-        """Raises NotWhole for what is no manifest."""
+        """Raises NotWhole for what is not a manifest."""
         try:
             given: dict[str, Any] = json.loads(content)
             files = {str(name): Stored(**stored) for name, stored in given.pop("files").items()}
@@ -131,6 +131,20 @@ def before_generations(objects: Objects) -> Manifest | None:
         if content is not None and name != MARK_FILE and _stays_inside(name):
             files[name] = Stored(name, len(content), digest(content))
     return Manifest(0, "", uuid.uuid4().hex, files=files)
+
+
+def study_file(objects: Objects) -> bytes | None:
+    """A study's study.json; None where no study is.
+
+    It lies under its own name, or, where a driver was killed before that, in the first generation.
+    """
+    content = objects.read(STUDY_FILE)
+    if content is None:
+        with suppress(NotWhole):
+            manifest = newest(objects)
+            if manifest is not None and STUDY_FILE in manifest.files:
+                return objects.read(manifest.files[STUDY_FILE].object)
+    return content
 
 
 def download(objects: Objects, manifest: Manifest, folder: Path) -> None:

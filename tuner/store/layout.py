@@ -50,11 +50,12 @@ TRIAL_COLUMNS = {
     "error": "string",
     "shared_with": "int64",
     "trained_by": "string",
+    "trained_why": "string",
 }
 """Columns of trials.parquet but for the parameters, with their Arrow types, in order.
 
 `best_epoch` is the epoch that `value` was reported at, the last one with `--value last`.
-`trained_by` is program, lanes or fit.
+`trained_by` is program, lanes or fit, `trained_why` why it was fit.
 `shared_with` is the trial whose training this one shares (its epochs count there), else null.
 """
 
@@ -79,7 +80,13 @@ from a checkpoint counts what it had trained before in `time_s`, and not while n
 `rung` is the rung that a scheduler judged the report at, else null, and `why` its reason.
 """
 
-ADDED_COLUMNS = {"best_epoch": "int64", "rung": "int64", "trained_by": "string", "why": "string"}
+ADDED_COLUMNS = {
+    "best_epoch": "int64",
+    "rung": "int64",
+    "trained_by": "string",
+    "trained_why": "string",
+    "why": "string",
+}
 """Columns that studies of format 1 lack, with their types: they are read as null there."""
 
 

@@ -72,7 +72,7 @@ def unreachable(url: str, error: Exception) -> str:
 
 
 def shown_url(url: str) -> str:
-    """The URL without its password. Raises StudyError for what is no database URL."""
+    """The URL without its password. Raises StudyError for what is not a database URL."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 

@@ -73,7 +73,7 @@ class Mirror:
             for name in filter(NAME_RULE.match, self.objects.folders()):
                 local = self.folder / name / STUDY_FILE
                 if not local.exists():
-                    content = self.objects.read(f"{name}/{STUDY_FILE}")
+                    content = generations.study_file(self.objects.below(name))
                     if content is not None:
                         local.parent.mkdir(exist_ok=True)
                         put_bytes(local, content)
@@ -186,7 +186,9 @@ class Mirror:
 
     def _put(self, path: Path, objects: Objects, *, held: bool) -> None:
         last, mark = self._last, read_mark(path)
-        before = max(last.generation if last else 0, mark.tried[0] if mark else 0, self._highest)
+        # The one after what this driver knows, and no later one: another's would be passed over.
+        before = last.generation if last else mark.based[0] if mark else 0
+        before = max(before, self._highest)
         sent = self._upload(path, objects, before + 1)
         now = time.monotonic()
         if held and sent == self._sent and now - self._renewed < RENEW_S:
@@ -208,7 +210,8 @@ class Mirror:
             # The answer to an earlier try was lost: that one is there, and this comes after it.
             self._last, based = there, there.id
             manifest = replace(manifest, generation=there.generation + 1, study=there.study)
-        self._last, self._sent, self._renewed = manifest, sent, now
+        self._last, self._highest = manifest, manifest.generation
+        self._sent, self._renewed = sent, now
         has = {name: state for name, (state, _) in sent.items()}
         Mark(manifest.study, manifest.id, manifest.id, has).write(path)
         self._put_readable(path, objects, manifest, every=not held)

@@ -126,7 +126,7 @@ class Objects:
 
     @_told_as_oserror
     def remove(self, names: Iterable[str]) -> None:
-        """Remove objects; those that are gone already are no matter."""
+        """Remove objects; those that are gone already do not matter."""
         for name in names:
             with suppress(FileNotFoundError):
                 self._fs.rm_file(f"{self._root}/{name}")

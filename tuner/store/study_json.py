@@ -163,7 +163,7 @@ class StudyFile(_Record):
         try:
             text = file.read_bytes()
         except FileNotFoundError:
-            raise ResultsError(f"{folder} is no study folder: it has no {STUDY_FILE}") from None
+            raise ResultsError(f"{folder} is not a study folder: it has no {STUDY_FILE}") from None
         except OSError as error:
             raise ResultsError(f"{file} cannot be read: {error}") from None
         return cls.parse(text, str(file), folder.name)

@@ -38,7 +38,7 @@ def _read_log(place: str, trial: int) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     table = folder / TRIALS_FILE
     if not table.is_file():
-        raise ResultsError(f"{place} is no study folder: it has no {TRIALS_FILE}")
+        raise ResultsError(f"{place} is not a study folder: it has no {TRIALS_FILE}")
     known = read_parquet(table)["trial"].to_pylist()
     if trial not in known:
         raise ResultsError(f"{place} has no trial {trial}; it has {len(known)}, from 0")

@@ -55,8 +55,13 @@ def end_paused(study: Study, record: Record) -> None:
     """End a trial's paused cells, which nobody goes on with."""
     while record.paused:
         open_cell = study.open[CellKey(record.trial, min(record.paused))]
-        open_cell.end = State.STOPPED
-        end_cell(study, open_cell.cell.key, Outcome(Ending.FINISHED, duration_s=open_cell.time_s))
+        end_cell(study, open_cell.cell.key, _as_it_waits(open_cell))
+
+
+def _as_it_waits(open_cell: OpenCell) -> Outcome:
+    """The end of a paused cell, as STOPPED."""
+    open_cell.end = State.STOPPED
+    return Outcome(Ending.FINISHED, duration_s=open_cell.time_s, **open_cell.by.named())
 
 
 def lay_aside(study: Study) -> None:
@@ -69,9 +74,8 @@ def lay_aside(study: Study) -> None:
             continue
         for fold in sorted(record.paused):
             open_cell = study.open[CellKey(record.trial, fold)]
-            open_cell.end = State.STOPPED
-            ended = Outcome(Ending.FINISHED, duration_s=open_cell.time_s)
-            study.apply(Told(open_cell.cell.key, result_of(study, open_cell, ended)))
+            result = result_of(study, open_cell, _as_it_waits(open_cell))
+            study.apply(Told(open_cell.cell.key, result))
         study.recorder.finish(record.trial, record.cells)
 
 

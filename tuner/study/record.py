@@ -31,6 +31,7 @@ class CellResult:
     best_epoch: int | None = None
     falls_behind: bool = False
     trained_by: str = ""
+    trained_why: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """A form that Optuna's storages keep."""
@@ -145,6 +146,11 @@ class Record:
     def trained_by(self) -> str:
         """What trained its cells: program, lanes or fit."""
         return ", ".join(sorted({c.trained_by for c in self.cells.values() if c.trained_by}))
+
+    @property
+    def trained_why(self) -> str:
+        """Why the first of its cells that Keras' own fit trained was."""
+        return next((c.trained_why for c in self.cells.values() if c.trained_why), "")
 
     @property
     def error(self) -> str | None:

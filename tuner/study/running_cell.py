@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tuner.experiment.experiment import Experiment
 from tuner.study.record import CellResult, best_epoch
-from tuner.trial.cells import Cell, Ending, Outcome, State
+from tuner.trial.cells import NOBODY, By, Cell, Ending, Outcome, State
 
 
 @dataclass(eq=False)
@@ -18,7 +18,7 @@ class OpenCell:
     `opened_at` is when it was first given out, in seconds since the Unix epoch; `time_s` is its
     last report's, and `began_at` when its training began, by the first report. `why` says what
     ended it, where that is a metric's value. `ahead_s` is by how much an epoch took longer than
-    when it was trained again: its seconds go on from the first time.
+    when it was trained again: its seconds go on from the first time. `by` is who trains it.
     """
 
     cell: Cell
@@ -33,6 +33,7 @@ class OpenCell:
     ahead_s: float = 0.0
     began_at: float | None = None
     paused: bool = False
+    by: By = NOBODY
 
     def take(
         self, epoch: int, metrics: Mapping[str, float], time_s: float, at: float | None
@@ -57,7 +58,7 @@ class OpenCell:
         duration = outcome.duration_s
         # A cell may wait for its worker before its work begins.
         began = max(self.opened_at, now - duration) if duration > 0 else self.opened_at
-        if self.paused:  # it trained in legs, and what lies between them is none of its seconds
+        if self.paused:  # it trained in legs, and what lies between them does not count
             duration = max(duration, self.time_s)
             began = self.opened_at if self.began_at is None else self.began_at
         return CellResult(
@@ -73,10 +74,11 @@ class OpenCell:
             started_at=began,
             best_epoch=epoch,
             trained_by=outcome.trained_by,
+            trained_why=outcome.trained_why,
         )
 
     def _state(self, outcome: Outcome, metric: str) -> tuple[State, str | None]:
-        if self.end is not None:  # decided already; how the function then ended is no matter
+        if self.end is not None:  # decided already; how the function then ended does not matter
             return self.end, self.why
         if outcome.ending is not Ending.FINISHED:
             return State.FAILED, outcome.error

@@ -37,7 +37,7 @@ from tuner.study.record import CellResult, Record
 from tuner.study.running_cell import OpenCell
 from tuner.study.shared_training import Followers, leaders
 from tuner.study.state import StudyState
-from tuner.trial.cells import Cell, Decision, Outcome, State
+from tuner.trial.cells import NOBODY, By, Cell, Decision, Outcome, State
 
 REMEMBERED_POINTS = 100_000
 """In a space of so many points or fewer, a point that was tried before is not trained again."""
@@ -217,15 +217,16 @@ class Study(StudyState):
     # --------------------------------------------------------------- report
 
     def report(
-        self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float
+        self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float, by: By = NOBODY
     ) -> Decision:
-        """Take a report and decide: CONTINUE, STOP or PAUSE the cell.
+        """Take a report and decide: CONTINUE, STOP or PAUSE the cell, which `by` trains.
 
         An epoch that was taken already, of a cell that is trained again after it was paused, says
         nothing new. Of metrics that are not searched, those that are not finite are left out.
         """
         with self._lock:
             open_cell = self.open[cell.key]
+            open_cell.by = by
             if epoch <= open_cell.epochs:
                 if epoch == open_cell.epochs:
                     open_cell.ahead_s = max(0.0, open_cell.time_s - time_s)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tuner.experiment.experiment import Experiment
-from tuner.trial.cells import Cell, Decision, Outcome
+from tuner.trial.cells import NOBODY, By, Cell, Decision, Outcome
 
 Report = tuple[int, Mapping[str, float]]
 
@@ -80,7 +80,7 @@ class ScriptedStudy:
         return self._window is not None and asked % self._window == 0
 
     def report(
-        self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float
+        self, cell: Cell, epoch: int, metrics: Mapping[str, float], time_s: float, by: By = NOBODY
     ) -> Decision:
         with self._lock:
             attempt = (cell.trial, cell.fold, cell.attempt)

@@ -121,8 +121,11 @@ class StoreSuite:
     def test_a_name_that_is_taken_is_refused(self, store: Store, name: str) -> None:
         with ledger_in(store, name):
             pass
+        store.begin()
+        storage = store.ledger()
         with pytest.raises(StudyError, match=f"holds a study '{name}' already"):
-            ledger_in(store, name, new=True).__enter__()
+            Ledger(name, "maximize", storage, new=True)
+        Ledger(name, "maximize", storage).disconnect()
         store.leave()
 
     def test_attempts_of_many_threads_are_all_kept_each_once(self, store: Store, name: str) -> None:
@@ -200,10 +203,10 @@ class StoreSuite:
 
 
 @contextmanager
-def ledger_in(store: Store, name: str, *, new: bool = False) -> Iterator[Ledger]:
+def ledger_in(store: Store, name: str) -> Iterator[Ledger]:
     """A process's ledger, which lets go of it at its end."""
     store.begin()
-    ledger = Ledger(name, "maximize", store.ledger(), new=new)
+    ledger = Ledger(name, "maximize", store.ledger())
     try:
         yield ledger
     finally:

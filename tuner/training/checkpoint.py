@@ -76,7 +76,7 @@ class CheckpointFile:
             print(f"no checkpoint of epoch {reports[-1][0]}: {error}", flush=True)
 
     def read(self, fresh: Callable[[], Arrays]) -> Checkpoint | None:
-        """What to go on from, None where there is nothing; what is no good is said and ignored.
+        """What to go on from, None where there is nothing; what cannot be used is said and ignored.
 
         `fresh` gives the arrays of a training that begins: the same number, shapes and types.
         """

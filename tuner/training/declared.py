@@ -52,7 +52,7 @@ def build_model(declaration: KerasModel, trial: Trial) -> keras.Model:
         # runs code: the user's network
         model = declaration.build(trial)
         if not isinstance(model, keras.Model):
-            raise ExperimentError(f"build returned {model!r}, which is no Keras model")
+            raise ExperimentError(f"build returned {model!r}, which is not a Keras model")
         if model.compiled:
             raise ExperimentError(
                 "build returned a compiled model; leave compile out, and declare optimizer, loss "
@@ -109,7 +109,7 @@ def optimizer_of(declaration: KerasModel, trial: Trial) -> keras.optimizers.Opti
     # runs code: the user's optimizer
     optimizer = declaration.optimizer(trial)
     if not isinstance(optimizer, keras.optimizers.Optimizer):
-        raise ExperimentError(f"optimizer returned {optimizer!r}, which is no Keras optimizer")
+        raise ExperimentError(f"optimizer returned {optimizer!r}, which is not a Keras optimizer")
     return optimizer
 
 

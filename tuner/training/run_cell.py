@@ -55,7 +55,9 @@ def run_cell(
     ending, error, returned = Ending.FINISHED, None, None
     trained = Trained()
     try:
-        with _fits(fit, exact, declared=isinstance(objective, KerasModel)) as trained:
+        if isinstance(objective, KerasModel):
+            import keras  # noqa: F401  # a process without it has no fit to look after
+        with fits(fit, exact=exact) as trained:
             if isinstance(objective, KerasModel):
                 train_model(objective, trial, checkpoint)
             else:
@@ -82,14 +84,12 @@ def run_cell(
 
 
 @contextmanager
-def _fits(fit: str, exact: bool, *, declared: bool) -> Iterator[Trained]:
+def fits(fit: str, *, exact: bool) -> Iterator[Trained]:
     """While it holds, `model.fit` trains as the experiment says; who trained."""
     if fit == PLAIN:
         with plain() as trained:
             yield trained
         return
-    if declared:
-        import keras  # noqa: F401  # a process without it has no fit to look after
     with warm(exact=exact) as trained:
         yield trained
 
@@ -113,7 +113,7 @@ def _returned_metrics(trial: Trial, metric: str, returned: Any) -> dict[str, flo
 def _check_is_last_report(trial: Trial, metric: str, returned: Any) -> None:
     """Refuse a number beside reports that is another than theirs: which of the two is meant?
 
-    A model, which a refit takes, a history and the like are no numbers, and no matter here.
+    A model, which a refit takes, a history and the like are not numbers, and do not matter here.
     """
     if isinstance(returned, Mapping):
         returned = returned.get(metric)

@@ -99,6 +99,22 @@ class Outcome:
     trained_why: str = ""
 
 
+class By(NamedTuple):
+    """Who trains a cell, as far as is known: at which host, and an Outcome's `trained_by` and
+    `trained_why`."""
+
+    host: str = ""
+    trained_by: str = ""
+    trained_why: str = ""
+
+    def named(self) -> dict[str, Any]:
+        """What an Outcome says of it, by name."""
+        return self._asdict()
+
+
+NOBODY = By()
+
+
 Reported = tuple[int, dict[str, float], float]
 """Epoch, metrics, seconds since the cell began."""
 

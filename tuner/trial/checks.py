@@ -17,11 +17,11 @@ def checked_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
 
     One with several values, an F1 score per class, say, becomes a metric for each: `f1_score_0`,
     `f1_score_1`, ... NaN and infinity stay: the study knows which metric may not have them.
-    Raises ReportError for what is no number, and for a report of nothing.
+    Raises ReportError for what is not a number, and for a report of nothing.
     """
     if not isinstance(metrics, Mapping):
         raise ReportError(
-            f"metrics {metrics!r:.200} are no dict; report {{name: value}} of an epoch"
+            f"metrics {metrics!r:.200} are not a dict; report {{name: value}} of an epoch"
         )
     values: dict[str, float] = {}
     for given, value in metrics.items():
@@ -37,7 +37,7 @@ def checked_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
 def checked_epoch(epoch: Any, last: int) -> int:
     """The epoch as an int above `last`. Raises ReportError for anything else."""
     if isinstance(epoch, bool) or not hasattr(epoch, "__index__"):
-        raise ReportError(f"epoch {epoch!r} is no integer; epochs are 1, 2, 3, ...")
+        raise ReportError(f"epoch {epoch!r} is not an integer; epochs are 1, 2, 3, ...")
     number: int = epoch.__index__()
     if number < 1:
         raise ReportError(
@@ -75,14 +75,14 @@ def _flattened(name: str, value: Any) -> Iterator[tuple[str, float]]:
     if value is None:
         return
     if isinstance(value, str | bytes | Mapping):
-        raise ReportError(f"metric {name!r} is {value!r:.200}, which is no number")
+        raise ReportError(f"metric {name!r} is {value!r:.200}, which is not a number")
     try:
         array = np.asarray(value)
         if array.dtype.kind == "c":
             raise TypeError(array.dtype)
         numbers = array.astype(float)
-    except (TypeError, ValueError):
-        raise ReportError(f"metric {name!r} is {value!r:.200}, which is no number") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ReportError(f"metric {name!r} is {value!r:.200}, which is not a number") from None
     if numbers.size == 1:
         yield name, float(numbers.reshape(()))
         return

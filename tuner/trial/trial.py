@@ -132,7 +132,7 @@ class Trial(Mapping[str, Any]):
         """Report an epoch's metrics (epochs from 1, rising); True means: stop training now.
 
         A metric of several values becomes `name_0`, `name_1`, ...; None says that a metric was not
-        measured. Raises ReportError for an epoch that does not rise, a metric that is no number,
+        measured. Raises ReportError for an epoch that does not rise, a metric that is not a number,
         and a first report without the metric that is searched; ends the function if it reports
         once more after having been told to stop.
         """
@@ -141,7 +141,8 @@ class Trial(Mapping[str, Any]):
         epoch = checked_epoch(epoch, self.last_epoch)
         values = checked_metrics(metrics)
         if self.metric is not None and not self.reports:
-            check_searched(self.metric, [*metrics, *values])
+            later = [name for name, value in metrics.items() if value is None]
+            check_searched(self.metric, [*values, *later])
         return self._give(epoch, values, self.seconds)
 
     def end_if_stopped(self) -> None:

@@ -48,7 +48,6 @@ class LaneCarrier:
         self._suspects: set[CellKey] = set()
         self._lost_before: set[CellKey] = set()
         self._paused: dict[CellKey, Paused] = {}
-        self._hosts: dict[CellKey, str] = {}
 
     # ------------------------------------------------------------------ what `drive` calls
 
@@ -81,14 +80,12 @@ class LaneCarrier:
         return self._holder(event.cell) is None
 
     def stop(self, last: Reported) -> Outcome:
-        key = last.cell.key
         worker = self._release(last.cell)
-        worker.freed.append(key)
+        worker.freed.append(last.cell.key)
         self.deadlines.end(last.cell)
         # Its worker does so too, but may be ended before it hears of the last one's stop.
         checkpoint_of(self.crew.shipped, last.cell).remove()
-        host = self._hosts.pop(key, "")
-        return Outcome(Ending.FINISHED, duration_s=last.time_s, host=host, trained_by="lanes")
+        return Outcome(Ending.FINISHED, duration_s=last.time_s, **last.by.named())
 
     def pause(self, last: Reported) -> None:
         worker = self._release(last.cell)
@@ -197,8 +194,7 @@ class LaneCarrier:
             self.deadlines.end(cell)
             self._suspects.discard(message.key)
         else:
-            self._hosts[message.key] = message.host
-            yield Reported(cell, message.epoch, message.metrics, message.time_s)
+            yield Reported(cell, message.epoch, message.metrics, message.time_s, message.by)
 
     def _on_death(
         self,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuner.engines.shipping import Shipment
 from tuner.training.checkpoint import CheckpointFile
-from tuner.trial.cells import Cell, CellKey, Outcome
+from tuner.trial.cells import By, Cell, CellKey, Outcome
 from tuner.trial.trial import Trial
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Trained(NamedTuple):
     epoch: int
     metrics: dict[str, float]
     time_s: float
-    host: str
+    by: By
 
 
 class Finished(NamedTuple):

@@ -24,7 +24,7 @@ from tuner.training.checkpoint import Checkpoint
 from tuner.training.output import Captured, captured
 from tuner.training.process import kept_type_policy
 from tuner.training.run_cell import run_cell
-from tuner.trial.cells import Cell, CellKey, Decision, Ending, Outcome
+from tuner.trial.cells import By, Cell, CellKey, Decision, Ending, Outcome
 from tuner.trial.trial import Trial
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 FORMS_KEPT = 3
 """Programs that a worker keeps for networks of other forms, which may come again."""
 BUILDS_KEPT = 50
-"""Of how many networks Keras may keep its traces, 0.36 MB each: to forget them takes TensorFlow's
-kernels along, and a quarter of a second."""
+"""Of how many networks Keras and TensorFlow may keep their traces: to forget them takes kernels
+along, and a quarter of a second."""
 
 
 class LaneWorker:
@@ -54,6 +54,7 @@ class LaneWorker:
         self.declaration, self.shipped, self.count = declaration, shipped, lanes
         self.dataset = dataset
         self.host = host
+        self.by = By(host, "lanes")
         x, y = dataset.x_train, dataset.y_train
         if judged_on_test(shipped.splits):
             x, y = np.concatenate([x, dataset.x_test]), np.concatenate([y, dataset.y_test])
@@ -77,7 +78,7 @@ class LaneWorker:
     def look(self, cells: Sequence[Cell]) -> tuple[str | None, int]:
         """Why the first of some cells cannot be trained in lanes, and how many forms they have.
 
-        What raises is no reason: it will end its trials, on whatever engine.
+        What raises does not count: it will end its trials, on whatever engine.
         """
         from tuner.lanes.rules import form, why_not
         from tuner.training.declared import build_model
@@ -106,7 +107,7 @@ class LaneWorker:
         The epochs' reports come back, and the outcomes of the cells that had their last one or
         whose declaration raised; and where this worker's seconds went.
         """
-        from tuner.training.declared import forget_builds
+        from tuner.training.process import clear_worker
 
         for key in freed:
             self.said.pop(key, None)
@@ -122,7 +123,7 @@ class LaneWorker:
         with self._timed("build"):
             self.built += len(cells)
             if self.built >= BUILDS_KEPT and not self.plain:  # a `fit` goes on in the next call
-                forget_builds()
+                clear_worker()
                 self.set_type_policy()
                 self.built = 0
             messages = [message for cell in cells if (message := self._take(cell)) is not None]
@@ -154,7 +155,7 @@ class LaneWorker:
                 self.seconds[what] += seconds - before.get(what, 0.0)
         except Exception:  # noqa: BLE001  # it ends these cells, not the worker
             program = self.programs.pop(self.group[0], None)
-            # A layer of a user's own, say, of which no rule knew that it is none for lanes.
+            # A layer of a user's own, say, of which no rule knew that lanes cannot have it.
             self.unfit.add(self.group[0])
             cells = [w.trial.cell for w in self.waiting.values() if w.form in self.unfit]
             held = [] if program is None else [lane for lane in program.lanes if lane is not None]
@@ -192,7 +193,7 @@ class LaneWorker:
         self.busy[key] = (lane, time.monotonic() - found.reports[-1][2])
         if kept is not None:  # the study has heard them
             return []
-        return [Trained(key, *report, self.host) for report in found.reports]
+        return [Trained(key, *report, self.by) for report in found.reports]
 
     def _plain_epoch(self, key: CellKey) -> Message:
         trainer = self.plain[key]
@@ -202,7 +203,7 @@ class LaneWorker:
             self.plain.pop(key).close()
             return Finished(key, replace(said, host=self.host))
         trainer.park()  # lanes, and other cells, train before its next epoch
-        return Trained(key, *said, self.host)
+        return Trained(key, *said)
 
     def _stop_plain(self, key: CellKey) -> None:
         trainer = self.plain.pop(key)
@@ -315,7 +316,7 @@ class LaneWorker:
     def _reported(self, key: CellKey, metrics: dict[str, float], lane: Lane) -> list[Message]:
         seconds = time.monotonic() - self.busy[key][1]
         lane.trial.reports.append((lane.epochs, metrics, seconds))
-        messages: list[Message] = [Trained(key, lane.epochs, metrics, seconds, self.host)]
+        messages: list[Message] = [Trained(key, lane.epochs, metrics, seconds, self.by)]
         if lane.epochs >= (lane.trial.cell.epochs or 0):
             messages.append(self._ended(key))
         return messages
@@ -335,7 +336,7 @@ class LaneWorker:
     def _outcome(self, ending: Ending, error: str | None, seconds: float = 0.0) -> Outcome:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak_mb = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-        return Outcome(ending, error, seconds, peak_mb, self.host, trained_by="lanes")
+        return Outcome(ending, error, seconds, peak_mb, **self.by.named())
 
 
 class LaneActor(LaneWorker):

@@ -19,14 +19,14 @@ from ray import tune
 from tuner.engines.ray_tune.bench import Bench
 from tuner.engines.ray_tune.parked import ParkingPlace
 from tuner.engines.shipping import Shipment
-from tuner.engines.trainer import Trainer
-from tuner.trial.cells import Cell, Decision, Outcome, Reported
+from tuner.engines.trainer import Epoch, Trainer
+from tuner.trial.cells import Cell, Decision, Outcome
 
 if TYPE_CHECKING:
     from tuner.data.datasets import Dataset
 
 KEY = "tuner"
-"""The one key of a result; what it holds is no business of Tune's."""
+"""The one key of a result; what it holds does not concern Tune."""
 CELL = "cell"
 
 
@@ -50,7 +50,7 @@ class CellWorker(tune.Trainable):
         self._new = True
         self._warm = False
         self._decision = Decision.CONTINUE
-        self._last: Reported = (0, {}, 0.0)
+        self._last = Epoch(0, {}, 0.0)
         self._bench = Bench(shipped, self._load_dataset)
         self._trainer = self._new_trainer()
         self._idle: list[Trainer] = []
@@ -93,7 +93,7 @@ class CellWorker(tune.Trainable):
         """A step as it is, without the dozen values that Tune adds, analyses and keeps."""
         return self.step()
 
-    def _begin(self) -> Reported | Outcome:
+    def _begin(self) -> Epoch | Outcome:
         """Go on with the cell's training that is parked here, or begin one."""
         self._new = False
         parked = self._parked.take(self._cell)
@@ -105,10 +105,9 @@ class CellWorker(tune.Trainable):
 
     def _set_aside(self) -> None:
         self._trainer.park()
-        epoch, metrics, _ = self._last
-        shipped = self._bench.shipped
-        value = metrics.get(shipped.metric, math.inf)
-        self._parked.put(self._cell, self._trainer, epoch, shipped.sign * value)
+        last, shipped = self._last, self._bench.shipped
+        value = last.metrics.get(shipped.metric, math.inf)
+        self._parked.put(self._cell, self._trainer, last.epoch, shipped.sign * value)
         self._trainer = self._idle.pop() if self._idle else self._new_trainer()
 
     def _new_trainer(self) -> Trainer:
