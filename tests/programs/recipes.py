@@ -27,7 +27,6 @@ STEEP = (
 OF_OTHERS = ("LossScaleOptimizer", "MultiOptimizer")
 """Optimizers that have others within."""
 METRIC_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "MeanMetricWrapper": {"fn": "mae"},
     "SensitivityAtSpecificity": {"specificity": 0.5},
     "SpecificityAtSensitivity": {"sensitivity": 0.5},
     "PrecisionAtRecall": {"recall": 0.5},
@@ -39,8 +38,8 @@ METRIC_ARGUMENTS: dict[str, dict[str, Any]] = {
     "OneHotMeanIoU": {"num_classes": CLASSES},
     "ConcordanceCorrelation": {},
 }
-NOT_METRICS = ("Mean", "Sum")
-"""Of one value, not of labels and predictions."""
+NOT_METRICS = ("Mean", "Sum", "TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy")
+"""Of one value, not of labels and predictions; and those that TensorFlow has in float32 alone."""
 
 
 @cache
@@ -128,6 +127,8 @@ def possible(recipe: Recipe) -> Recipe:
         made["callback"] = None  # the rate cannot be set
     if made["optimizer"] in OF_OTHERS:
         made["clip"] = made["average"] = {}
+    if made["optimizer"] == "Muon" and made["schedule"] == "PiecewiseConstantDecay":
+        made["schedule"] = None  # its rate is float32, whatever the model is
     metric = made["metric"]
     if metric not in (None, "own"):
         bare = metric.removeprefix("Sparse")
@@ -166,6 +167,8 @@ def _activation(recipe: Recipe) -> Any:
         def __call__(self, x: Any) -> Any:
             return keras.ops.sin(self.steep * x)
 
+    if recipe["activation"] == "threshold":  # it has no defaults
+        return lambda x: keras.activations.threshold(x, steep / 9, 0.0)
     if recipe["activation"] == "closure":
         return lambda x: keras.ops.tanh(steep * x)
     return Bent() if recipe["activation"] == "attribute" else recipe["activation"]
@@ -348,6 +351,8 @@ def _metric(recipe: Recipe) -> Any:
 
     if name is None or name == "own":
         return None if name is None else sharp
+    if name == "MeanMetricWrapper":
+        return keras.metrics.MeanMetricWrapper(sharp)
     return getattr(keras.metrics, name)(**METRIC_ARGUMENTS.get(name, {}))
 
 
