@@ -27,7 +27,7 @@ TALK = ("cut_nodes",)
 
 def run(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [name, *arguments])
-    runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+    runpy.run_path(str(ROOT / "benchmarks" / f"{name}.py"), run_name="__main__")
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in (*SMALL, *TALK)])
