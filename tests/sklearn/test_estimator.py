@@ -119,7 +119,7 @@ def test_a_model_that_is_not_compiled_is_refused() -> None:
     def build(X: Any, y: Any) -> Any:
         return keras.Sequential([keras.Input(X.shape[1:]), keras.layers.Dense(1)])
 
-    with pytest.raises(ExperimentError, match="no compiled Keras model; compile it"):
+    with pytest.raises(ExperimentError, match="not a compiled Keras model; compile it"):
         KerasRegressor(build).fit(np.zeros((4, 1)), np.zeros(4))
     with pytest.raises(ExperimentError, match="build_model returned None"):
         KerasRegressor(lambda X, y: None).fit(np.zeros((4, 1)), np.zeros(4))

@@ -224,7 +224,7 @@ def test_grid_search_bad_param_grid() -> None:
     assert single.best_params_ == {"ridge": 1}
     bad: list[Any] = [[], np.ones((3, 2))]
     for values in bad:
-        with pytest.raises(SearchSpaceError, match=r"is no list of values; give a list"):
+        with pytest.raises(SearchSpaceError, match=r"is not a list of values; give a list"):
             search(classifier, {"ridge": values}).fit(X, Y)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from tuner.data.datasets import Dataset
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import NAME_RULE
 from tuner.sklearn.objective import SINGLE
+from tuner.sklearn.sklearn_internals import takes_weights
 from tuner.sklearn.targets import checked_pair, labels_of, task_by
 
 TASKS = ("auto", "classifier", "regressor")
@@ -156,7 +156,7 @@ def scorers_of(scoring: Any, refit: Any, estimator: Any) -> Scorers:
 def weighs(shown: Any) -> bool:
     """Whether any of the scorers takes the samples' weights; a warning for each that does not."""
     scorers = shown if isinstance(shown, dict) else {"scoring": shown}
-    takes = {name: _takes_weights(scorer) for name, scorer in scorers.items()}
+    takes = {name: takes_weights(scorer) for name, scorer in scorers.items()}
     for name in (name for name, taken in takes.items() if not taken):
         warnings.warn(
             f"the scoring {name}={scorers[name]} does not support sample_weight: its scores count "
@@ -165,11 +165,6 @@ def weighs(shown: Any) -> bool:
             stacklevel=3,
         )
     return any(takes.values())
-
-
-def _takes_weights(scorer: Any) -> bool:
-    asked = getattr(scorer, "_accept_sample_weight", None)  # scikit-learn's own scorers have it
-    return bool(asked()) if asked else "sample_weight" in inspect.signature(scorer).parameters
 
 
 def study_name(build_model: Callable[..., Any]) -> str:
