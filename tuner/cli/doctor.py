@@ -79,10 +79,7 @@ def python() -> Iterator[Finding]:
 
 def packages() -> Iterator[Finding]:
     """The packages that every search needs, and their versions."""
-    for text in metadata.requires("tuner") or []:
-        needed = Requirement(text)
-        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
-            continue
+    for needed in _required():
         found = version_of(needed.name)
         if found is None or not needed.specifier.contains(found, prereleases=True):
             said = f"{found or 'absent'}, and tuner needs {needed.specifier}"
@@ -195,7 +192,11 @@ def ray() -> Iterator[Finding]:
 def extras() -> Iterator[Finding]:
     """What only some searches need, and what brings it."""
     for extra in FOR_USERS:
-        lacking = [name for name in _of_extra(extra) if version_of(name) is None]
+        lacking = [
+            needed.name
+            for needed in _required(extra)
+            if needed.marker is not None and version_of(needed.name) is None
+        ]
         if lacking and extra != "gpu":
             out = f"pip install 'tuner[{extra}]'"
             yield Finding(extra, Health.NOTE, f"optional, without {', '.join(lacking)}", out)
@@ -204,8 +205,9 @@ def extras() -> Iterator[Finding]:
         yield Finding("png", Health.NOTE, "optional, without Chrome or Chromium", out)
 
 
-def _of_extra(extra: str) -> Iterator[str]:
+def _required(extra: str = "") -> Iterator[Requirement]:
+    """What tuner needs here, and with it what an extra brings; only that has a marker."""
     for text in metadata.requires("tuner") or []:
         needed = Requirement(text)
-        if needed.marker is not None and needed.marker.evaluate({"extra": extra}):
-            yield needed.name
+        if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+            yield needed
