@@ -27,6 +27,7 @@ TALK = ("cut_nodes",)
 
 def run(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [name, *arguments])
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for the processes that it starts
     runpy.run_path(str(ROOT / "benchmarks" / f"{name}.py"), run_name="__main__")
 
 
