@@ -17,6 +17,13 @@ import hypothesis
 import psutil
 import pytest
 
+from tuner.forks.folder import NAMED as FORKS
+from tuner.forks.folder import make_folder
+
+# One import of TensorFlow for all engines of all tests; the processes of `-n` inherit it.
+if FORKS not in os.environ:
+    os.environ[FORKS] = str(make_folder())
+
 hypothesis.settings.register_profile(
     "tuner",
     deadline=None,
@@ -50,11 +57,13 @@ os.environ[MARK] = uuid.uuid4().hex
 
 
 def started_here() -> list[psutil.Process]:
-    """The processes that these tests, or what they started, have started and that still run."""
+    """The processes that these tests, or what they started, have started and that still run, but
+    for the fork servers that all tests share."""
     found = []
     for process in psutil.process_iter():
         try:
             ours = process.environ().get(MARK) == os.environ[MARK]
+            ours = ours and not any(os.environ[FORKS] in word for word in process.cmdline())
             if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):

@@ -4,6 +4,7 @@ place that nodes bring along."""
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,8 +19,19 @@ WARM_UP_S = 60.0
 loads the user's file."""
 FIRST_S = 4.0
 """What the first call of lanes may take beyond the time limit: their program is compiled."""
+KILL_S = 2.0
+"""How long a worker may take to end its trainer that is late, before it is killed itself."""
 NODES_S = 3.0
 """How often to look whether nodes of a cluster came or went."""
+
+
+def say_not_forked(why: str) -> None:
+    """Warn, once for each reason, that workers import by themselves what they need."""
+    if why:
+        warnings.warn(
+            f"trainers are not forked, since {why}: each worker imports TensorFlow by itself",
+            stacklevel=2,
+        )
 
 
 @dataclass

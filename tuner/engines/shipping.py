@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ray import cloudpickle
+import cloudpickle
 
 from tuner.data.splits import Splits
 from tuner.engines.contract import Job
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import KerasModel, Objective
 from tuner.experiment.loading import Source, load_source
+from tuner.forks.folder import own_folder
 from tuner.store.layout import cell_folder
 from tuner.trial.cells import Cell
 
@@ -37,7 +38,9 @@ class Shipment:
     `source` says where to load the objective; `pickled` is the function itself, for an experiment
     made in memory. `paths` are the driver's folders of modules; `files` is the folder below which
     each cell has its own, its checkpoints among them. `keras`: whether to import it ahead. The
-    metric times `sign` is a loss. `memory_mb` is what a worker may fill with paused trainings.
+    metric times `sign` is a loss. `memory_mb` is what a worker may fill with paused trainings, and
+    one that has held more than `most_mb` is replaced. `forks` is the folder of the fork servers,
+    where the driver's is the only node.
     """
 
     source: Source
@@ -50,10 +53,13 @@ class Shipment:
     keras: bool
     sign: float = 1.0
     memory_mb: float = math.inf
+    most_mb: float = math.inf
+    forks: Path | None = None
     files: Path | None = None
     checkpoint_every: int | None = None
     fit: str = "auto"
     exact: bool = False
+    isolate: bool = False
 
     def folder(self, cell: Cell) -> Path | None:
         """Where a cell's own files lie."""
@@ -87,10 +93,13 @@ def shipment(job: Job, cluster: Runtime) -> Shipment:
         keras=needs_keras(experiment.objective),
         sign=-1.0 if experiment.direction == "maximize" else 1.0,
         memory_mb=PARKED_SHARE * cluster.memory_mb,
+        most_mb=experiment.memory_per_trial or math.inf,
+        forks=own_folder() if cluster.local else None,
         files=job.files,
         checkpoint_every=experiment.checkpoint_every,
         fit=experiment.fit,
         exact=experiment.exact,
+        isolate=experiment.isolate,
     )
 
 

@@ -181,6 +181,12 @@ class Experiment:
         "share a program between equal graphs alone, not where a number differs",
         group=RESOURCES,
     )
+    isolate: bool = option(
+        False,
+        "a fresh process for each trial; none shares a compiled program with another",
+        on_resume=True,
+        group=RESOURCES,
+    )
     lanes: int | None = option(
         None, "fused: trainings at a time in a worker", least=1, group=RESOURCES
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.cluster.session import Runtime, connect
 from tuner.data.datasets import Dataset
 from tuner.data.datasets import load as load_dataset
+from tuner.engines.process import start_ahead
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.functions import experiment_of
@@ -222,6 +223,8 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
         display.line(line)
     if note is not None:
         display.line(note)
+    if request.address is None:
+        start_ahead(settled.objective)
     made = place.make()
     job: Opened | None = None
 

@@ -11,10 +11,11 @@ from typing import Any
 import ray
 
 from tuner.engines.contract import Ended, Event, Reported
-from tuner.engines.duties import FIRST_S, Deadlines, Places
+from tuner.engines.duties import FIRST_S, Deadlines, Places, say_not_forked
 from tuner.engines.fused.crew import Crew, Worker
-from tuner.engines.fused.messages import Began, Finished, Message, checkpoint_of
+from tuner.engines.fused.messages import Began, Finished, Message, Worked, checkpoint_of
 from tuner.engines.worker_death import NODE_DIED, cause_of_death
+from tuner.forks.process import ProcessDied
 from tuner.trial.cells import Cell, CellKey, Ending, Outcome
 
 POLL_S = 1.0
@@ -173,10 +174,18 @@ class LaneCarrier:
     def _collect(self, worker: Worker) -> Iterable[Event]:
         """What a call brought: reports, ends, or the news that the worker died."""
         try:
-            messages, worker.seconds = ray.get(worker.call)
+            worked: Worked = ray.get(worker.call)
+        except ProcessDied as died:
+            yield from self._on_death(worker, died.message, actor=worker.actor)
+            return
         except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
             yield from self._on_death(worker, cause_of_death(str(error)))
             return
+        if worked.busy:
+            worker.call = worker.actor.go_on.remote()
+            return
+        messages, worker.seconds, worker.here = worked.messages, worked.seconds, worked.here
+        say_not_forked(worker.here)
         worker.call = None
         worker.calls += 1
         for message in messages:
@@ -202,8 +211,10 @@ class LaneCarrier:
         why: str,
         guilty: CellKey | None = None,
         ending: Ending = Ending.DIED,
+        actor: Any = None,
     ) -> Iterator[Event]:
-        """Find who killed a worker, unless that is known, and start another in its place."""
+        """Find who killed a worker, unless that is known, and start another in its place, of its
+        actor if that lives."""
         innocent = guilty is not None or NODE_DIED in why
         held = list(worker.held.items())
         if not innocent and len(held) == 1:
@@ -219,7 +230,7 @@ class LaneCarrier:
                 self._suspect(key, worker)
             self._queue.append(cell)
         worker.held.clear()
-        self.crew.replace(worker, why)
+        self.crew.replace(worker, why, actor)
 
     def _suspect(self, key: CellKey, worker: Worker) -> None:
         """A cell was with a worker that died: it may be why, if it was new to it, or if it was with
@@ -242,9 +253,9 @@ class LaneCarrier:
             )
             late = [key for key, cell in worker.held.items() if self.deadlines.is_late(cell)]
             if hangs or late:
-                ray.kill(worker.actor)
+                actor = self.crew.end(worker)
                 # Of the cells of a call that does not come back, any may be the one that hangs.
                 alone = len(worker.held) == 1 or not hangs
                 guilty = (late or list(worker.held))[0] if alone else None
                 timed_out = Ending.TIMED_OUT
-                yield from self._on_death(worker, self.deadlines.why, guilty, timed_out)
+                yield from self._on_death(worker, self.deadlines.why, guilty, timed_out, actor)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from tuner.engines.contract import Job
+from tuner.engines.fused.actor import LaneActor
 from tuner.engines.fused.eligible import lanes_of, some_cells
-from tuner.engines.fused.worker import LaneActor
 from tuner.engines.shipping import shipment
 from tuner.engines.worker_death import KILLED_FOR_MEMORY, cause_of_death
 from tuner.errors import EngineError
@@ -30,6 +30,7 @@ class Worker:
     It is given no cell before its first call, which does nothing, has come back: an actor for
     which no node has place waits for one, and would keep what it holds waiting. `new`, `freed` and
     `kept` (what cells go on from) are what its next call tells it; `last_new` came with the last.
+    `here` says why it trains in the actor's own process; empty where that has another one for it.
     """
 
     actor: Any
@@ -43,6 +44,7 @@ class Worker:
     calls: int = 0
     peak_rss_mb: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
+    here: str = ""
 
 
 class Crew:
@@ -60,7 +62,7 @@ class Crew:
             memory=cluster.memory_per_trial * 2**20,
             label_selector=cluster.labels(),
         )(LaneActor)
-        self._shared = ray.put(self.shipped), ray.put(job.dataset)
+        self._shared = ray.put(self.shipped), [ray.put(job.dataset)]
         self._stillborn = 0
         self._gone: list[dict[str, float]] = []
         self.workers = [self.new_worker() for _ in range(concurrency)]
@@ -79,10 +81,18 @@ class Crew:
             except ray.exceptions.RayActorError as error:
                 self.replace(calls[call], cause_of_death(str(error)))
 
-    def new_worker(self) -> Worker:
-        """A worker that starts."""
-        actor = self.kind.remote(*self._shared, self.lanes)
+    def new_worker(self, actor: Any = None) -> Worker:
+        """A worker that starts, of an actor that lives if there is one."""
+        actor = actor or self.kind.remote(*self._shared, self.lanes)
         return Worker(actor, actor.work.remote([], [], {}), time.monotonic())
+
+    def end(self, worker: Worker) -> Any:
+        """Kill a worker's process; its actor, if that is another one and lives."""
+        if worker.here or worker.calls == 0:
+            ray.kill(worker.actor)
+            return None
+        worker.actor.end_trainer.remote()
+        return worker.actor
 
     def is_full(self, worker: Worker) -> bool:
         """Whether a worker's memory has grown over its limit; TensorFlow's only grows."""
@@ -91,19 +101,19 @@ class Crew:
 
     def renew(self, worker: Worker) -> None:
         """End a worker that has nothing to do, and start another in its place."""
-        ray.kill(worker.actor)
         self._gone.append(worker.seconds)
-        self.workers[self.workers.index(worker)] = self.new_worker()
+        self.workers[self.workers.index(worker)] = self.new_worker(self.end(worker))
 
-    def replace(self, worker: Worker, why: str) -> None:
-        """A new worker in a dead one's place. Raises EngineError if too many die as they start."""
+    def replace(self, worker: Worker, why: str, actor: Any = None) -> None:
+        """A new worker in a dead one's place, of its actor if that lives. Raises EngineError if too
+        many die as they start."""
         self._stillborn += worker.calls == 0
         if self._stillborn > STARTS_ALLOWED:
             raise EngineError(f"the workers die as they start; the last one: {why}")
         self._gone.append(worker.seconds)
         self.workers.remove(worker)
         if not self.workers or not why.startswith(KILLED_FOR_MEMORY):  # fewer need less
-            self.workers.append(self.new_worker())
+            self.workers.append(self.new_worker(actor))
 
     def grow(self, places: int) -> None:
         """Have a worker for each of so many places."""

@@ -40,6 +40,8 @@ def why_not(experiment: Experiment, dataset: Dataset | None) -> str | None:
         return "its training is a function, not a declared KerasModel"
     if experiment.objective.callbacks is not None:
         return "it has callbacks of its own"
+    if experiment.isolate:
+        return "each trial is to have a process of its own"
     if experiment.fit == "plain":
         return "fit 'plain' was asked for"
     return "it has no dataset" if dataset is None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +39,16 @@ class Finished(NamedTuple):
 
 
 Message = Began | Trained | Finished
+
+
+class Worked(NamedTuple):
+    """What a call brought: messages, and where the worker's seconds went; or that it is still
+    `busy`. `here` says why it trains in its actor's own process, and is empty where it does not."""
+
+    messages: Sequence[Message] = ()
+    seconds: dict[str, float] = {}  # nobody writes to it
+    busy: bool = False
+    here: str = ""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The worker's side of the fused engine: an actor that trains cells in lanes, an epoch a call."""
+"""The worker's side of the fused engine: it trains cells in lanes, an epoch a call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from tuner.data.splits import cell_data, cell_rows, judged_on_test
 from tuner.engines.fused.messages import Began, Finished, Message, Trained, Waiting, checkpoint_of
+from tuner.engines.process import loaded
 from tuner.engines.shipping import Shipment
 from tuner.engines.trainer import Send, Trainer
 from tuner.experiment.experiment import KerasModel
@@ -40,7 +41,7 @@ along, and a quarter of a second."""
 
 
 class LaneWorker:
-    """Trains up to `lanes` cells at a time. One call at a time, from the driver.
+    """Trains up to `lanes` cells at a time. One call at a time, from the driver by its actor.
 
     What cannot be trained in lanes is trained by `fit`, a cell after the other, an epoch a call.
     """
@@ -339,38 +340,17 @@ class LaneWorker:
         return Outcome(ending, error, seconds, peak_mb, **self.by.named())
 
 
-class LaneActor(LaneWorker):
+def lane_worker(shipped: Shipment, dataset: Any, host: str, lanes: int) -> LaneWorker:
     """A LaneWorker in a process of its own, of which it takes no more than it was given."""
+    from tuner.training import process
 
-    def __init__(self, shipped: Shipment, dataset: Dataset, lanes: int) -> None:
-        began = time.monotonic()
-        import ray
-
-        from tuner.training import process as worker_setup
-
-        worker_setup.limit_threads(shipped.cpus)
-        worker_setup.limit_gpu_memory(shipped.gpus)
-        worker_setup.warm_up()
-        super().__init__(shipped, dataset, lanes, ray.util.get_node_ip_address())
-        self.seconds["start"] = time.monotonic() - began
-
-    def work(
-        self,
-        cells: Sequence[Cell],
-        freed: Sequence[CellKey],
-        kept: Mapping[CellKey, Any] | None = None,
-    ) -> tuple[list[Message], dict[str, float]]:
-        """As a LaneWorker does; what cells go on from lies in the object store of a node, and is
-        lost with it, or with what it was to come from: they then train from epoch 1."""
-        import ray
-
-        found: dict[CellKey, Checkpoint] = {}
-        for key, at in (kept or {}).items():
-            with suppress(ray.exceptions.RayError):
-                checkpoint = ray.get(at)
-                if checkpoint is not None:
-                    found[key] = checkpoint
-        return super().work(cells, freed, found)
+    began = time.monotonic()
+    process.limit_threads(shipped.cpus)
+    process.limit_gpu_memory(shipped.gpus)
+    process.warm_up()
+    worker = LaneWorker(shipped, loaded(dataset), lanes, host)
+    worker.seconds["start"] = time.monotonic() - began
+    return worker
 
 
 def _unasked(epoch: int, metrics: dict[str, float], time_s: float) -> Decision:

@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 
 from tuner.cluster import ray_internals
 from tuner.engines.ray_tune.flights import Flights
-from tuner.engines.ray_tune.worker import CELL, KEY, Said
+from tuner.engines.ray_tune.worker import CELL, HERE, KEY, RENEWED, Said
 from tuner.engines.worker_death import KILLED_FOR_MEMORY, cause_of_death
 from tuner.trial.cells import Decision
 
@@ -53,7 +53,10 @@ class AskTell(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self._flights.end(trial_id, None if error or result is None else result[KEY])
+        if error or result is None:
+            self._flights.end(trial_id, None)
+        else:
+            self._flights.end(trial_id, result[KEY], renewed=result.get(RENEWED, False))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study keeps itself."""
@@ -81,8 +84,10 @@ class Reports(TrialScheduler):
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
         flight = self._flights.open[trial.trial_id]
+        if result[KEY] is Said.BUSY:
+            return str(TrialScheduler.CONTINUE)
         if result[KEY] is Said.WARM:
-            self._flights.warmed(flight)
+            self._flights.warmed(flight, result[HERE])
             return str(TrialScheduler.CONTINUE)
         decision = self._flights.attempt(self._flights.study.report, flight.cell, *result[KEY])
         if decision is Decision.STOP:
@@ -94,7 +99,7 @@ class Reports(TrialScheduler):
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:
         flight = self._flights.open.get(trial.trial_id)
-        if flight is not None and not flight.timed_out:
+        if flight is not None and flight.timed_out is None:
             flight.death = cause_of_death(Path(trial.error_file).read_text())
             if flight.death.startswith(KILLED_FOR_MEMORY):  # fewer at a time need less
                 self._flights.concurrency = max(1, self._flights.concurrency - 1)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING
 
-import ray
-
 from tuner.engines.shipping import Shipment
 from tuner.errors import DatasetError
 from tuner.trial.cells import Cell, Outcome
@@ -31,11 +29,8 @@ class Bench:
 
     shipped: Shipment
     load_dataset: Callable[[], Dataset | None]
-
-    @cached_property
-    def host(self) -> str:
-        """This node's address."""
-        return str(ray.util.get_node_ip_address())
+    host: str
+    """This node's address."""
 
     @cached_property
     def objective(self) -> Objective:

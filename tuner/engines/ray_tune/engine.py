@@ -22,6 +22,7 @@ from tuner.engines.ray_tune.adapters import AskTell, Landed, Reports, Sweep
 from tuner.engines.ray_tune.flights import Flights
 from tuner.engines.ray_tune.worker import CellWorker
 from tuner.engines.shipping import Shipment, shipment
+from tuner.forks.start import why_not
 from tuner.training.checkpoint import CheckpointFile
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class RayTune:
         self._cluster = cluster
 
     def why_not(self) -> str | None:
-        """None: it trains whatever there is."""
-        return None
+        """It trains whatever there is, but for a process a trial where nothing can be forked."""
+        return why_not() if self._job.experiment.isolate else None
 
     def run(self, study: Study) -> None:
         """Run a study until it is finished.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import ray
@@ -13,7 +13,7 @@ import ray
 from tuner.cluster import ray_internals
 from tuner.engines.ask_ahead import ASK_WAIT_S, Proposals
 from tuner.engines.contract import Study
-from tuner.engines.duties import Deadlines, Places
+from tuner.engines.duties import KILL_S, Deadlines, Places, say_not_forked
 from tuner.engines.ray_tune.homes import Homes
 from tuner.engines.ray_tune.worker import Said
 from tuner.trial.cells import Cell, CellKey, Ending, Outcome
@@ -37,7 +37,7 @@ class Flight:
     tune_trial: Any = None
     worker: str = ""
     death: str = "the worker died, or never started"
-    timed_out: bool = False
+    timed_out: float | None = None
     paused: bool = False
 
 
@@ -101,15 +101,16 @@ class Flights:
         flight.paused = True
         self.homes.park(flight.cell, self.worker_of(flight))
 
-    def end(self, tune_id: str, said: Outcome | Said | None) -> None:
-        """Tell the end of a cell, once, unless it is set aside; without `said` its worker died."""
+    def end(self, tune_id: str, said: Outcome | Said | None, *, renewed: bool = False) -> None:
+        """Tell the end of a cell, once, unless it is set aside. Without `said` its worker died; one
+        that has `renewed` its trainer lives, and has nothing parked any more."""
         flight = self.open.pop(tune_id, None)
         if flight is None or self.over:
             return
         worker = self.worker_of(flight)
-        if said is None:
+        if said is None or renewed:
             self.homes.lose(worker)
-        else:
+        if said is not None:
             self.warm.add(worker)
         if flight.paused:
             self.deadlines.pause(flight.cell)
@@ -118,16 +119,22 @@ class Flights:
         duration_s = self.deadlines.seconds(flight.cell)
         self.deadlines.end(flight.cell)
         if not isinstance(said, Outcome):
-            ending = Ending.TIMED_OUT if flight.timed_out else Ending.DIED
-            said = Outcome(ending, flight.death, duration_s)
+            said = Outcome(Ending.DIED, flight.death)
+        if said.ending is Ending.DIED:
+            said = replace(said, duration_s=duration_s)
+            if flight.timed_out is not None:
+                said = replace(said, ending=Ending.TIMED_OUT, error=self.deadlines.why)
         limit = self.study.experiment.memory_per_trial
-        if limit is not None and said.peak_rss_mb > limit:  # Tune is not to use this worker again
+        # Tune is not to use this worker again.
+        if limit is not None and said.peak_rss_mb > limit and not renewed:
             self.full.add(tune_id)
             self.homes.lose(worker)
         self.attempt(self.study.tell, flight.cell, said)
 
-    def warmed(self, flight: Flight) -> None:
-        """A new worker has imported what it needs, and trains its first cell from now on."""
+    def warmed(self, flight: Flight, here: str) -> None:
+        """A new worker has imported what it needs, and trains its first cell from now on: by
+        itself, if `here` says why."""
+        say_not_forked(here)
         self.warm.add(self.worker_of(flight))
         self.deadlines.warmed(flight.cell)
 
@@ -151,13 +158,18 @@ class Flights:
     def end_late(self, flight: Flight) -> None:
         """End the worker of a cell that runs longer than the experiment allows."""
         worker = self.worker_of(flight)
-        if not worker or flight.timed_out:
+        if not worker:
+            return
+        actor = ray_internals.actor_of(flight.tune_trial)
+        now = time.monotonic()
+        if flight.timed_out is not None:
+            if now - flight.timed_out > KILL_S:  # it trains by itself
+                ray.kill(actor)
             return
         self.deadlines.begin(flight.cell, warm=worker in self.warm)
         if self.deadlines.is_late(flight.cell):
-            flight.timed_out = True
-            flight.death = self.deadlines.why
-            ray.kill(ray_internals.actor_of(flight.tune_trial))
+            flight.timed_out = now
+            actor.end_trainer.remote(flight.cell.key)
 
     def kill(self) -> None:
         """End every worker that has a cell, and tell nothing any more."""

@@ -1,40 +1,44 @@
-"""The worker's side of the Ray Tune engine: an actor that runs one cell after another.
+"""The worker's side of the Ray Tune engine: an actor that has one cell after another trained.
 
 A Tune trial is a cell until it ends or is paused. Tune calls `step` for each of its reports; the
-training runs in a thread of its own and waits at each report for the next call, which brings the
-study's decision. The thread lives as long as the worker, so what it has imported and built stays
-warm. A paused cell's Tune trial ends, while its training stays here on its thread; the Tune trial
-that carries the cell on finds it by the cell.
+training itself waits at each report, in a process of its own, for the next call, which brings the
+study's decision. That process lives on from cell to cell, so what it has imported and built stays
+warm. A paused cell's Tune trial ends, while its training stays there; the Tune trial that carries
+the cell on finds it by the cell. A trainer that dies is replaced, and the actor lives on.
 """
 
 from __future__ import annotations
 
-import math
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
 
-from tuner.engines.ray_tune.bench import Bench
-from tuner.engines.ray_tune.parked import ParkingPlace
+from tuner.engines.process import HEAR_S, Processes, Trains
+from tuner.engines.ray_tune.isolated import Isolated
 from tuner.engines.shipping import Shipment
-from tuner.engines.trainer import Epoch, Trainer
-from tuner.trial.cells import Cell, Decision, Outcome
+from tuner.forks.process import ProcessDied
+from tuner.trial.cells import Cell, CellKey, Decision, Ending, Outcome
 
 if TYPE_CHECKING:
     from tuner.data.datasets import Dataset
 
 KEY = "tuner"
-"""The one key of a result; what it holds does not concern Tune."""
+"""The key of a result that holds what is said; what it is does not concern Tune."""
+HERE = "here"
+"""The key of why a warm worker trains in its own process."""
+RENEWED = "renewed"
+"""The key that says that the trainer was replaced, with all that was parked there."""
 CELL = "cell"
 
 
 class Said(StrEnum):
     """What a worker says beside reports and outcomes: that it has imported what it needs, before
-    its first cell; and that it has set a cell aside."""
+    its first cell; that its training takes its time; and that it has set a cell aside."""
 
     WARM = "warm"
+    BUSY = "busy"
     KEPT = "kept"
 
 
@@ -45,16 +49,16 @@ class CellWorker(tune.Trainable):
     dataset: ray.ObjectRef[Dataset] | None
 
     def setup(self, config: dict[str, Any]) -> None:
-        shipped = ray.get(self.shipped)
         self._cell: Cell = config[CELL]
         self._new = True
         self._warm = False
         self._decision = Decision.CONTINUE
-        self._last = Epoch(0, {}, 0.0)
-        self._bench = Bench(shipped, self._load_dataset)
-        self._trainer = self._new_trainer()
-        self._idle: list[Trainer] = []
-        self._parked = ParkingPlace(shipped.memory_mb)
+        self._asked = ""
+        self._shipped = ray.get(self.shipped)
+        function = "tuner.engines.ray_tune.trainings:Trainings"
+        self._processes = Processes(function, self._shipped, self.dataset)
+        self._trainer: Trains = self._processes.new()
+        self._own = Isolated(self._shipped.memory_mb) if self._shipped.isolate else None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._cell = new_config[CELL]
@@ -69,50 +73,68 @@ class CellWorker(tune.Trainable):
         """The study pauses this cell: its training waits at its report until it goes on."""
         self._decision = Decision.PAUSE
 
+    def end_trainer(self, key: CellKey) -> None:
+        """Kill the trainer if it is at work on this cell."""
+        if self._asked and self._cell.key == key:
+            self._trainer.end()
+
     def step(self) -> dict[str, Any]:
-        """The next report, (epoch, metrics, time_s), that the worker is warm, or what Tune is done
-        with: the Outcome, or that the cell is set aside."""
-        decision, self._decision = self._decision, Decision.CONTINUE
-        if not self._warm:
-            self._warm = True
-            self._trainer.warm_up()
-            return {KEY: Said.WARM}
-        if self._new:
-            said = self._begin()
-        elif decision is Decision.PAUSE:
-            self._set_aside()
+        """The next report, (epoch, metrics, time_s), that the worker is warm or busy, or what Tune
+        is done with: the Outcome, or that the cell is set aside."""
+        if not self._asked:
+            self._ask()
+        try:
+            said = self._trainer.hear(HEAR_S)
+        except TimeoutError:
+            return {KEY: Said.BUSY}
+        except ProcessDied as died:
+            self._asked = ""
+            self._renew()
+            outcome = Outcome(Ending.DIED, str(died))
+            return {KEY: outcome, RENEWED: self._own is None, "done": True}
+        asked, self._asked = self._asked, ""
+        if asked == "warm_up":
+            return {KEY: Said.WARM, HERE: self._processes.here}
+        if asked == "set_aside":
+            if self._own is not None:
+                self._own.put(self._cell, self._trainer)
+                self._trainer = self._processes.new()
             return {KEY: Said.KEPT, "done": True}
-        else:
-            said = self._trainer.say(decision)
-        if isinstance(said, Outcome):
-            return {KEY: said, "done": True}
-        self._last = said
-        return {KEY: said}
+        if not isinstance(said, Outcome):
+            return {KEY: said}
+        full = not self._processes.here and said.peak_rss_mb > self._shipped.most_mb
+        if full or self._own is not None:
+            self._renew()
+        return {KEY: said, RENEWED: full, "done": True}
 
     def train(self) -> dict[str, Any]:
         """A step as it is, without the dozen values that Tune adds, analyses and keeps."""
         return self.step()
 
-    def _begin(self) -> Epoch | Outcome:
-        """Go on with the cell's training that is parked here, or begin one."""
-        self._new = False
-        parked = self._parked.take(self._cell)
-        if parked is None:
-            return self._trainer.say(self._cell)
-        self._idle.append(self._trainer)
-        self._trainer = parked
-        return self._trainer.say(Decision.CONTINUE)
+    def cleanup(self) -> None:
+        """Tune is done with this worker."""
+        self._trainer.end()
 
-    def _set_aside(self) -> None:
-        self._trainer.park()
-        last, shipped = self._last, self._bench.shipped
-        value = last.metrics.get(shipped.metric, math.inf)
-        self._parked.put(self._cell, self._trainer, last.epoch, shipped.sign * value)
-        self._trainer = self._idle.pop() if self._idle else self._new_trainer()
+    def _ask(self) -> None:
+        """Ask the trainer for what comes next."""
+        decision, self._decision = self._decision, Decision.CONTINUE
+        if not self._trainer.is_alive():  # it died while it had nothing to do
+            self._renew()
+        args: tuple[Any, ...] = ()
+        if not self._warm:
+            self._warm, self._asked = True, "warm_up"
+        elif self._new:
+            self._new, self._asked, args = False, "begin", (self._cell,)
+            own = None if self._own is None else self._own.take(self._cell)
+            if own is not None:
+                self._trainer.end()
+                self._trainer = own
+        elif decision is Decision.PAUSE:
+            self._asked = "set_aside"
+        else:
+            self._asked, args = "go_on", (decision,)
+        self._trainer.ask(self._asked, *args)
 
-    def _new_trainer(self) -> Trainer:
-        bench = self._bench
-        return Trainer(bench.train, lambda: bench.host, bench.warm_up)
-
-    def _load_dataset(self) -> Dataset | None:
-        return None if self.dataset is None else ray.get(self.dataset)
+    def _renew(self) -> None:
+        self._trainer.end()
+        self._trainer = self._processes.new()

@@ -1,0 +1,73 @@
+"""The fused engine's actor: it has a process in which a LaneWorker trains, and passes calls on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from tuner.engines.fused.messages import Worked
+from tuner.engines.process import HEAR_S, Processes
+from tuner.engines.shipping import Shipment
+from tuner.forks.process import ProcessDied
+from tuner.trial.cells import Cell, CellKey
+
+if TYPE_CHECKING:
+    from tuner.training.checkpoint import Checkpoint
+
+
+class LaneActor:
+    """Does as its LaneWorker does, which it replaces when that dies: its cells are lost then."""
+
+    def __init__(self, shipped: Shipment, dataset: Sequence[Any], lanes: int) -> None:
+        """`dataset` holds the reference to one."""
+        function = "tuner.engines.fused.worker:lane_worker"
+        self._processes = Processes(function, shipped, dataset[0], lanes)
+        self._trainer = self._processes.new()
+
+    def look(self, cells: Sequence[Cell]) -> tuple[str | None, int]:
+        """Why the first of some cells cannot be trained in lanes, and how many forms they have."""
+        looked: tuple[str | None, int] = self._trainer.call("look", cells)
+        return looked
+
+    def work(
+        self,
+        cells: Sequence[Cell],
+        freed: Sequence[CellKey],
+        kept: Mapping[CellKey, Any] | None = None,
+    ) -> Worked:
+        """What cells go on from lies in the object store of a node, and is lost with it, or with
+        what it was to come from: they then train from epoch 1."""
+        import ray
+
+        found: dict[CellKey, Checkpoint] = {}
+        for key, at in (kept or {}).items():
+            with suppress(ray.exceptions.RayError):
+                checkpoint = ray.get(at)
+                if checkpoint is not None:
+                    found[key] = checkpoint
+        if not self._trainer.is_alive():  # it died while it had nothing to do
+            self.end_trainer()
+        self._trainer.ask("work", cells, freed, found)
+        return self.go_on()
+
+    def go_on(self) -> Worked:
+        """What the work brought. Raises ProcessDied, with another process ready."""
+        try:
+            messages, seconds = self._trainer.hear(HEAR_S)
+        except TimeoutError:
+            return Worked(busy=True)
+        except ProcessDied:
+            self.end_trainer()
+            raise
+        return Worked(messages, seconds, here=self._processes.here)
+
+    def set_aside(self, key: CellKey) -> Checkpoint | None:
+        """What a cell can go on from, here or elsewhere; None where it is parked in the process."""
+        checkpoint: Checkpoint | None = self._trainer.call("set_aside", key)
+        return checkpoint
+
+    def end_trainer(self) -> None:
+        """Kill the process, and have another."""
+        self._trainer.end()
+        self._trainer = self._processes.new()

@@ -1,0 +1,167 @@
+"""A fork server: imports once, and forks a process for everybody who asks.
+
+It has one thread, and runs nothing of a user's, nor any operation of TensorFlow's: so a fork finds
+no lock held and no GPU in use. Who asks holds a connection as long as it wants its process. It ends
+with its folder's owner, or after some idle minutes, but never before what it has forked.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tuner.forks.forked import FORKED, REFUSED, be_forked, look_for_prctl
+from tuner.forks.start import locked
+
+IDLE_S = 300.0
+"""A server that nobody has asked for so long ends."""
+PASSED = 3
+"""A request is a byte with so many descriptors: the process' pipe, standard output and error. All
+else goes through that pipe, past the server."""
+
+
+class Server:
+    """Forks, and ends what its client has left."""
+
+    def __init__(self, path: Path, listening: socket.socket, owner: int) -> None:
+        self._path = path
+        self._owner = owner
+        self._listening = listening
+        self._selector = selectors.DefaultSelector()
+        self._clients: dict[socket.socket, int] = {}
+        """Each client's process; 0 while it has none."""
+        self._pids: dict[int, tuple[int, socket.socket]] = {}
+        """By a pidfd, the process, and whose it is."""
+        self._open = True
+
+    def serve(self) -> None:
+        """Serve until the end."""
+        owner = _pidfd(self._owner)
+        if owner is None:
+            self._close()
+        else:
+            self._selector.register(owner, selectors.EVENT_READ, lambda _: self._owner_gone(owner))
+            self._listening.setblocking(False)
+            self._selector.register(self._listening, selectors.EVENT_READ, lambda _: self._accept())
+        while self._open or self._pids:
+            ready = self._selector.select(None if self._clients else IDLE_S)
+            if not ready and not self._clients:
+                self._close()
+            for key, _ in ready:
+                key.data(key.fileobj)
+
+    def _owner_gone(self, pidfd: int) -> None:
+        self._selector.unregister(pidfd)
+        os.close(pidfd)
+        self._close()
+        shutil.rmtree(self._path.parent, ignore_errors=True)
+
+    def _close(self) -> None:
+        """Take no more clients: those who come find no server, and start another."""
+        if not self._open:
+            return
+        self._open = False
+        with suppress(OSError), locked(self._path):  # the folder may be gone
+            self._path.unlink(missing_ok=True)
+        with suppress(KeyError):
+            self._selector.unregister(self._listening)
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(BlockingIOError):
+            client, _ = self._listening.accept()
+            client.setblocking(True)
+            self._clients[client] = 0
+            self._selector.register(client, selectors.EVENT_READ, self._hear)
+
+    def _hear(self, client: socket.socket) -> None:
+        """A client asks for its process, or is gone."""
+        try:
+            _, descriptors, _, _ = socket.recv_fds(client, 1, PASSED)
+        except OSError:
+            descriptors = []
+        pid = self._clients[client]
+        if pid:  # it says nothing more: it is gone
+            self._selector.unregister(client)
+            _kill(pid)
+        elif len(descriptors) == PASSED:
+            self._fork(client, descriptors)
+        else:
+            self._forget(client)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _fork(self, client: socket.socket, descriptors: Sequence[int]) -> None:
+        threads = _threads()
+        if len(threads) > 1:
+            client.sendall(f"{REFUSED} {', '.join(threads)}\n".encode())
+            return
+        server = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            others = [key.fd for key in self._selector.get_map().values()]
+            be_forked(server, descriptors, [*others, self._selector.fileno()])
+        pidfd = os.pidfd_open(pid)
+        self._clients[client] = pid
+        self._pids[pidfd] = pid, client
+        self._selector.register(pidfd, selectors.EVENT_READ, self._ended)
+        client.sendall(f"{FORKED} {pid}\n".encode())
+
+    def _ended(self, pidfd: int) -> None:
+        """A process has ended: say how, and leave nothing of what it had started."""
+        self._selector.unregister(pidfd)
+        os.close(pidfd)
+        pid, client = self._pids.pop(pidfd)
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        with suppress(OSError):
+            client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        self._forget(client)
+
+    def _forget(self, client: socket.socket) -> None:
+        del self._clients[client]
+        with suppress(KeyError):
+            self._selector.unregister(client)
+        client.close()
+
+
+def run(modules: Sequence[str], path: str, listening: int, owner: int) -> None:
+    """What a server's process does. `listening` is a socket's descriptor, `owner` a process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is its clients' matter
+    look_for_prctl()
+    gc.disable()  # collections take a fifth of the import's time, and find nothing
+    for module in modules:
+        importlib.import_module(module)
+    sys.argv[1:] = []
+    gc.collect()
+    gc.freeze()  # nor does a collection write to pages that are shared
+    Server(Path(path), socket.socket(fileno=listening), owner).serve()
+
+
+def _threads() -> list[str]:
+    tasks = Path("/proc/self/task")
+    return [(task / "comm").read_text().strip() for task in tasks.iterdir()]
+
+
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _kill(pid: int) -> None:
+    """End a process, and its group once it has one."""
+    for end in (os.killpg, os.kill):
+        with suppress(ProcessLookupError):
+            end(pid, signal.SIGKILL)
