@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_a_process_may_use_ray_before_beside_and_after_a_search(
     again = search(tmp_path)
     import ray
 
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     beside = search(tmp_path, concurrency=2)
     assert ray.get(ray.remote(lambda: 5).remote()) == 5  # it is left as it was
     names = [results.path.name for results in (*found, again, beside)]

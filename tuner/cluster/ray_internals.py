@@ -275,9 +275,10 @@ def _forget_token() -> None:
     By itself Ray keeps the first that it reads: after a search a user's `ray.init()` would wait
     for a node that refuses it.
     """
-    from ray._raylet import AuthenticationTokenLoader
+    from ray import _raylet
 
-    AuthenticationTokenLoader.instance().reset_cache()
+    raylet: Any = _raylet  # compiled: its stubs lack this
+    raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _wait_for_node(gcs_address: str, node_id: str) -> None:
