@@ -16,6 +16,7 @@ import ray
 
 from tuner.sharing.broker import find_broker, other_protocols
 from tuner.sharing.messages import PROTOCOL, Answer, Beat
+from tuner.sharing.words import holding, names_of
 
 BEAT_S = 1.0
 """A driver says at least so often how it stands."""
@@ -48,11 +49,13 @@ class Wish:
 
 @dataclass
 class Progress:
-    """How far a study is, for those who look: trials that ended, all trials, the best in words."""
+    """How far a study is: trials that ended, all trials, the best in words, for those who look; and
+    how many cells have not ended, which is how many slots it could use (None: not known yet)."""
 
     done: int = 0
     total: int = 0
     best: str = ""
+    left: int | None = None
 
 
 class Lease:
@@ -74,7 +77,8 @@ class Lease:
         self.answer: Answer | None = None
         self.held = 0
         self.progress = progress
-        self.ends_s: Callable[[], float | None] = lambda: None
+        self.left = wanted
+        self._ends_s: float | None = None
         self._wanted = self._peak = wanted
         self._say, self._find = say, find
         self._boot, self._since = uuid.uuid4().hex, time.time()
@@ -88,9 +92,12 @@ class Lease:
         """Begin to beat."""
         self._thread.start()
 
-    def tell(self, held: int, wanted: int) -> None:
+    def tell(self, held: int, wanted: int | None = None, ends_s: float | None = None) -> None:
         """Take what the workers hold and could use. News is said at once; that less is wanted waits
-        for the next beat, as it may last for a moment only."""
+        for the next beat, as it may last for a moment only. `ends_s` is in how many seconds a cell
+        ends, as far as it is known."""
+        wanted = self._wanted if wanted is None else wanted
+        self._ends_s = ends_s
         news = held != self.held or wanted > self._peak
         self.held, self._wanted = held, wanted
         self._peak = max(self._peak, wanted)
@@ -103,6 +110,10 @@ class Lease:
         with self._changed:
             return self._changed.wait_for(lambda: self.allowed > 0, timeout_s)
 
+    def said(self) -> str:
+        """How this study stands beside the others, in a line; empty where it is alone."""
+        return "" if self.answer is None else holding(self.answer, self.held)
+
     def close(self) -> None:
         """Give all back."""
         self._over.set()
@@ -113,13 +124,14 @@ class Lease:
 
     def _says(self) -> Beat:
         wish, progress = self.wish, self.progress()
+        self.left = self.left if progress.left is None else progress.left
         wanted = self._peak if wish.most is None else min(self._peak, wish.most)
         return Beat(
             boot=self._boot, number=next(self._numbers), study=wish.study, user=wish.user,
             host=os.uname().nodename, pid=os.getpid(), version=wish.version, address=wish.address,
             results=wish.results, since=self._since, weight=wish.weight, least=wish.least,
             slot=wish.slot, held=self.held, allowed=self.allowed, grant=self._grant, wanted=wanted,
-            ends_s=self.ends_s(), done=progress.done, total=progress.total, best=progress.best,
+            ends_s=self._ends_s, done=progress.done, total=progress.total, best=progress.best,
         )  # fmt: skip
 
     def _beat_on(self) -> None:
@@ -146,9 +158,12 @@ class Lease:
 
     def _take(self, answer: Answer) -> None:
         with self._changed:
+            news = bool(self.allowed) and names_of(answer) != names_of(self.answer)
             self.answer = answer
             self.allowed, self._grant = answer["allowed"], answer["grant"]
             self._changed.notify_all()
+        if news:
+            self._say(self.said() or "no other study is on the cluster now")
 
     def _on_silence(self, failed: int, error: Exception) -> None:
         if failed >= TRIES:

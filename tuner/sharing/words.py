@@ -30,6 +30,11 @@ def holding(answer: Answer, held: int) -> str:
     return f"{holds}; {_who(answer)}"
 
 
+def names_of(answer: Answer | None) -> set[tuple[str, str]]:
+    """The other studies, by user and name."""
+    return set() if answer is None else {(o["user"], o["study"]) for o in answer["others"]}
+
+
 def _who(answer: Answer) -> str:
     others = sorted(answer["others"], key=lambda one: -one["held"])
     named = [f"{one['user']}'s {one['study']} holds {one['held']}" for one in others[:SHOWN]]
