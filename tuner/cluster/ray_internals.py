@@ -29,6 +29,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "ray._private.services": ("get_node", "_get_gcs_client_options"),
     "ray._private.state:GlobalState": ("_initialize_global_state", "node_table"),
     "ray.actor:ActorHandle": ("_actor_id",),
+    "ray._raylet:AuthenticationTokenLoader": ("instance", "reset_cache"),
 }
 TUNE: dict[str, tuple[str, ...]] = {
     "ray.tune.registry": ("_global_registry", "TRAINABLE_CLASS"),
@@ -200,8 +201,8 @@ def end_idle(
 
 
 def recall(controller: Any, tune_trial: Any) -> bool:
-    """Cancel a pending trial whose worker has not started, with that worker and its place; nobody is
-    told. Whether it was so."""
+    """Cancel a pending trial whose worker has not started, with that worker and its place; nobody
+    is told. Whether it was so."""
     tracked = controller._trial_to_actor.get(tune_trial)
     if (
         tune_trial.status != "PENDING"
@@ -274,11 +275,16 @@ def _unfit(what: str) -> EngineError:
     )
 
 
-def silence() -> None:
+@contextmanager
+def silence() -> Iterator[None]:
     """Keep the raylet's lines, which a thread of Ray prints, out of this process's stdout."""
     from ray._private import worker
 
-    worker._worker_logs_enabled = False
+    before, worker._worker_logs_enabled = worker._worker_logs_enabled, False
+    try:
+        yield
+    finally:
+        worker._worker_logs_enabled = before
 
 
 @contextmanager
@@ -300,6 +306,7 @@ def local_start() -> Iterator[None]:
         _wait_for_node(gcs_address, node_id)
         return get_node(gcs_address, node_id)
 
+    _forget_token()
     ray_constants.ENABLE_RAY_CLUSTER = False
     services.get_node = get_soon
     vars(parameter)["RayParams"] = partial(params, no_monitor=True, include_log_monitor=False)
@@ -311,6 +318,19 @@ def local_start() -> Iterator[None]:
         vars(parameter)["RayParams"] = params
         setattr(node.Node, "start_api_server", server)  # noqa: B010
         services.get_node = get_node
+        _forget_token()
+
+
+def _forget_token() -> None:
+    """Let the next Ray of this process read its own token.
+
+    By itself Ray keeps the first that it reads: after a search a user's `ray.init()` would wait
+    for a node that refuses it.
+    """
+    from ray import _raylet
+
+    raylet: Any = _raylet  # compiled: its stubs lack this
+    raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _wait_for_node(gcs_address: str, node_id: str) -> None:

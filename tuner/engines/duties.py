@@ -1,5 +1,5 @@
-"""What every engine with workers owes: an end to cells that train too long, a worker for every place
-that nodes bring along, and no more of them than a shared cluster allows."""
+"""What every engine with workers owes: an end to cells that train too long, a worker for every
+place that nodes bring along, and no more of them than a shared cluster allows."""
 
 from __future__ import annotations
 

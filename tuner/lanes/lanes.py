@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tuner.lanes.keras_internals import compiled_loss, rate_of
 from tuner.lanes.lane import Lane, Pool, Rows, data_order
 from tuner.lanes.optimizer import RATE, lane_optimizer, numbers_of, set_numbers
 from tuner.lanes.random_internals import teach_random_numbers
@@ -106,11 +107,8 @@ class Lanes:
         slots = list(self._fresh_slots)
         numbers = numbers_of(optimizer)
         if RATE in numbers:
-            rate = next(
-                i
-                for i, v in enumerate(self.optimizer.variables)
-                if v is self.optimizer._learning_rate
-            )
+            held = rate_of(self.optimizer)
+            rate = next(i for i, v in enumerate(self.optimizer.variables) if v is held)
             slots[rate] = tf.constant(numbers[RATE], slots[rate].dtype)
         self._put(
             tf.constant(lane),
@@ -227,7 +225,7 @@ class Lanes:
         predicted, others, extra = self.model.stateless_call(
             weights, others, x, training=training, return_losses=True
         )
-        loss = self.model._compile_loss(y, predicted)
+        loss = compiled_loss(self.model, y, predicted)
         return tf.add_n([loss, *(tf.cast(e, loss.dtype) for e in extra)]), others, predicted
 
     def _count(self, sums: Any, loss: Any, y: Any, predicted: Any, samples: Any) -> Any:

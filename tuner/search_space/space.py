@@ -245,9 +245,11 @@ def _axis(name: Any, declared: Any) -> Axis:
     if isinstance(declared, range) or (isinstance(declared, np.ndarray) and declared.ndim == 1):
         return Categorical(declared)  # type: ignore[arg-type]
     if isinstance(declared, list | tuple | set | frozenset):
+        values = [*declared] if isinstance(declared, list | tuple) else sorted(declared, key=repr)
         raise SearchSpaceError(
             f"axis {name!r}: {declared!r:.200} may be its values or one value; write "
-            "Categorical([...]) for one of these, Constant(...) for all of them in every trial"
+            f"Categorical({values!r:.200}) for one of these, Constant(...) for all of them "
+            "in every trial"
         )
     return Constant(declared)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -98,10 +99,13 @@ def end_cell(study: Study, key: CellKey, outcome: Outcome) -> None:
             key,
             result,
             died=outcome.ending is Ending.DIED,
-            no_retry=outcome.ending is Ending.TIMED_OUT,  # it would take as long again
+            # It would take as long again, or raise the same.
+            no_retry=outcome.ending is Ending.TIMED_OUT or outcome.hopeless,
             read_epochs=outcome.read_epochs and finished,
         )
     )
+    if outcome.hopeless and not study.order:
+        study.give_up(_as_every_trial(record, outcome.error))
     settle(study, record)
 
 
@@ -183,6 +187,14 @@ def check_first_failures(study: Study) -> None:
     )
     error.add_note(last.error or "")
     study.give_up(error)
+
+
+def _as_every_trial(record: Record, text: str | None) -> StudyError:
+    """The end of a run by its first trial's error."""
+    line = re.sub(r"^[\w.]*Error: ", "", _last_line(text))
+    error = StudyError(f"trial {record.trial} ended as every other one would: {line}")
+    error.add_note(text or "")
+    return error
 
 
 def axis_varies(study: Study, name: str) -> bool:

@@ -13,8 +13,8 @@ import ray
 from tuner.engines.contract import Ended, Event, Reported
 from tuner.engines.duties import FIRST_S, Deadlines, Places
 from tuner.engines.fused.crew import Crew, Worker
-from tuner.engines.fused.share import Share
 from tuner.engines.fused.messages import Began, Finished, Message, checkpoint_of
+from tuner.engines.fused.share import Share
 from tuner.engines.worker_death import NODE_DIED, cause_of_death
 from tuner.trial.cells import Cell, CellKey, Ending, Outcome
 

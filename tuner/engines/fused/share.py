@@ -59,13 +59,11 @@ class Share:
         return worker not in self.leaving, worker.calls > 0, len(worker.held)
 
     def _empty(self, worker: Worker, kept: list[Any]) -> list[Cell]:
-        """Take the cells of a worker that waits, and end it once it has none. What `fit` trains there
-        cannot be moved: it ends first."""
-        moved = []
+        """Take the cells of a worker that waits, and end it once it has none. What `fit` trains
+        there cannot be moved: it ends first."""
+        moved: list[Cell] = []
         try:
-            for cell in list(worker.held.values()):
-                if self._take(worker, cell):
-                    moved.append(cell)
+            moved += (cell for cell in list(worker.held.values()) if self._take(worker, cell))
             if kept:
                 ray.wait(kept, num_returns=len(kept))
         except ray.exceptions.RayActorError:
