@@ -158,7 +158,8 @@ class Lease:
 
     def _take(self, answer: Answer) -> None:
         with self._changed:
-            news = bool(self.allowed) and names_of(answer) != names_of(self.answer)
+            running = bool(self.allowed) and not self._over.is_set()
+            news = running and names_of(answer) != names_of(self.answer)
             self.answer = answer
             self.allowed, self._grant = answer["allowed"], answer["grant"]
             self._changed.notify_all()
