@@ -119,7 +119,7 @@ def test_places_of_a_shared_cluster_are_what_is_allowed_and_a_cells_end_is_fores
     places = Places(cluster, Clock())
     assert (places.shared, places.look(), places.left) == (True, 3, 40)
     places.tell(3, 40, [1.0])
-    assert lease.told == (3, 40, None)  # none has ended yet: nobody knows
+    assert lease.told[2] is None  # none has ended yet: nobody knows
     places.took(8.0)
     places.took(4.0)
     places.tell(3, 40, [1.0, 5.0])

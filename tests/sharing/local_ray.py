@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -28,7 +29,7 @@ def local_ray() -> Iterator[None]:
     folder = tempfile.mkdtemp(prefix="shr", dir="/tmp")
     ray.init(
         address="local", num_cpus=CPUS, include_dashboard=False, log_to_driver=False,
-        logging_level="ERROR", _temp_dir=folder, object_store_memory=100 << 20,
+        logging_level=logging.ERROR, _temp_dir=folder, object_store_memory=100 << 20,
     )  # fmt: skip
     try:
         yield

@@ -108,7 +108,7 @@ def test_lanes_move_with_their_weights_and_the_numbers_stay_the_same(runtime: Ru
 
     def studied() -> ScriptedStudy:
         todo = [replace(cell, epochs=40) for cell in cells(16)]
-        fields = {"metric": "val_loss", "direction": "minimize", "lanes": 2}
+        fields: dict[str, Any] = {"metric": "val_loss", "direction": "minimize", "lanes": 2}
         return ScriptedStudy(declared, todo, **fields)
 
     moved = studied()

@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from tests.sharing.local_ray import CPUS, local_ray, until
-from tuner.sharing.broker import find_broker, other_protocols, running_broker
+from tuner.sharing.broker import find_broker, other_protocols
 from tuner.sharing.lease import Lease, Wish
 from tuner.sharing.messages import PROTOCOL
 
@@ -74,7 +74,7 @@ def test_a_broker_that_is_killed_comes_back_and_nobody_loses_a_slot(
     first.tell(2, 50)
     second.tell(2, 50)
     until(lambda: first.answer is not None and first.answer["others"][0]["held"] == 2)
-    before = ray.get(running_broker().pid.remote())  # type: ignore[union-attr]
+    before: Any = ray.get(find_broker().pid.remote())
     os.kill(before, signal.SIGKILL)
     until(lambda: "broker answers again" in str(first.said_lines))  # type: ignore[attr-defined]
     assert (first.allowed, second.allowed) == (2, 2)
@@ -113,7 +113,8 @@ def test_a_broker_of_another_protocol_beside_ours_is_said(lease: Callable[..., L
         pass
 
     name = f"tuner-broker-{PROTOCOL + 1}"
-    other = ray.remote(Older).options(name=name, namespace="tuner", num_cpus=0).remote()
+    older: Any = ray.remote(Older)
+    other = older.options(name=name, namespace="tuner", num_cpus=0).remote()
     until(lambda: other_protocols() == [str(PROTOCOL + 1)])
     one = lease("a")
     until(lambda: one.allowed == CPUS)
