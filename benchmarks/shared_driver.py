@@ -49,8 +49,14 @@ def main(conf: dict[str, Any]) -> None:
     from tuner.runner.run import run_study
 
     name = conf["study"]
-    if not conf["broker"]:
-        share.join = lambda *given: None
+    join = share.join
+
+    def joins(*given: Any) -> None:
+        note(what="connected", study=name)
+        if conf["broker"]:
+            join(*given)
+
+    vars(share)["join"] = joins
     experiment = tuner.Experiment(
         name=name,
         space={"x": tuner.Float(0, 1)},
@@ -69,8 +75,6 @@ def main(conf: dict[str, Any]) -> None:
     class Said(Display):
         def line(self, text: str) -> None:
             note(what="said", study=name, line=text)
-            if text.startswith("engine"):
-                note(what="ready", study=name)
 
     os.environ[share.USER] = conf["user"]
     note(what="launched", study=name)
