@@ -24,10 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, RegressorTags
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment
@@ -45,6 +42,7 @@ from tuner.sklearn.arguments import (
     task_of,
     weighs,
 )
+from tuner.sklearn.best_estimator import ByBestEstimator
 from tuner.sklearn.cv_results import check_fits, cv_results, tables
 from tuner.sklearn.objective import (
     FIT_TIME,
@@ -62,19 +60,6 @@ if TYPE_CHECKING:
     from tuner.runner.finished import Finished
 
 
-def _may(method: str) -> Callable[[Any], bool]:
-    """Whether a search has a method of its best estimator; before `fit`, whether it may get it."""
-
-    def check(search: Any) -> bool:
-        if not search.refit:
-            return False
-        if hasattr(search, "best_estimator_"):
-            return hasattr(search.best_estimator_, method)
-        return method == "predict" or search.task != "regressor"
-
-    return check
-
-
 def _index(chosen: Any, candidates: int) -> int:
     """What a function given as `refit` chose, as GridSearchCV checks it."""
     if not isinstance(chosen, numbers.Integral):
@@ -85,7 +70,7 @@ def _index(chosen: Any, candidates: int) -> int:
     return index
 
 
-class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
+class TunerSearchCV(ByBestEstimator):
     """Search over the parameters of a Keras model by cross-validation, then refit the best.
 
     `build_model(X=, y=, **params)` returns a compiled model, as for Keras' own wrappers: `y` comes
@@ -303,42 +288,6 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
                 field="refit",
                 way_out="name one of them, or give a function of cv_results_, or False",
             )
-
-    # ------------------------------------------------------------------ the best estimator
-
-    @available_if(_may("predict"))  # type: ignore[untyped-decorator]
-    def predict(self, X: Any) -> Any:
-        """The best estimator's predictions."""
-        check_is_fitted(self, "best_estimator_")
-        return self.best_estimator_.predict(X)
-
-    @available_if(_may("predict_proba"))  # type: ignore[untyped-decorator]
-    def predict_proba(self, X: Any) -> Any:
-        """The best classifier's outputs, one column a class."""
-        check_is_fitted(self, "best_estimator_")
-        return self.best_estimator_.predict_proba(X)
-
-    def score(self, X: Any, y: Any) -> float:
-        """The score of the best estimator on these data, by the scorer that chose it."""
-        check_is_fitted(self, "best_estimator_")
-        scorer = self.scorer_[self.refit] if isinstance(self.scorer_, dict) else self.scorer_
-        score = scorer(self.best_estimator_, X, y)
-        return float(score[self.refit] if isinstance(score, Mapping) else score)
-
-    @property
-    def classes_(self) -> Any:
-        """The class labels, of a classifier."""
-        return self.best_estimator_.classes_
-
-    @property
-    def n_features_in_(self) -> int:
-        """The samples' second dimension."""
-        return int(self.best_estimator_.n_features_in_)
-
-    @property
-    def feature_names_in_(self) -> Any:
-        """The columns' names, where `X` was a table that had some."""
-        return self.best_estimator_.feature_names_in_
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
