@@ -18,8 +18,8 @@ from __future__ import annotations
 import numbers
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +49,8 @@ from tuner.sklearn.objective import (
     SCORE_TIME,
     SINGLE,
     EstimatorFactory,
-    kept_error,
     probe_model,
+    raising_kept_error,
     scored_fit,
     seeded,
 )
@@ -227,7 +227,7 @@ class TunerSearchCV(ByBestEstimator):
         overrides = mode_overrides(self.mode, self.sampler, self.scheduler)
         with ExitStack() as stack:
             folder = self.results or stack.enter_context(tempfile.TemporaryDirectory())
-            stack.enter_context(self._raising(Path(folder)))
+            stack.enter_context(raising_kept_error(Path(folder)))
             request = Request(
                 experiment, results=str(folder), address=self.address, overrides=overrides
             )
@@ -236,17 +236,6 @@ class TunerSearchCV(ByBestEstimator):
             if self.error_score == "raise":
                 check_fits(finished.study.records, self.n_splits_, self.error_score)
         return finished
-
-    @contextmanager
-    def _raising(self, folder: Path) -> Iterator[None]:
-        """With error_score="raise", raise what the first failed fit raised."""
-        try:
-            yield
-        except StudyError as error:
-            kept = kept_error(folder)
-            if kept is None:
-                raise
-            raise kept from error
 
     def _keep(self, finished: Finished, grid: ParamGrid, decides: str) -> None:
         """Read what the study found into scikit-learn's attributes."""
