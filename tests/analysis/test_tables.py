@@ -194,7 +194,9 @@ def test_importance_finds_the_parameter_that_matters(tmp_path: Path, evaluator: 
     assert shares["param"].tolist() == ["x", "k"]
     assert shares["importance"].iloc[0] > 0.8
     assert shares["importance"].sum() == pytest.approx(1)
-    with pytest.raises(ResultsError, match="evaluator 'shap' is not one of fanova, ped_anova"):
+    with pytest.raises(
+        ResultsError, match="evaluator 'shap' is not one of anova, fanova, ped_anova"
+    ):
         analysis.importance(tables, "shap")
 
 
