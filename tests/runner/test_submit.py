@@ -49,6 +49,7 @@ def ann(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def submitted(jobs: Any, file: Path, results: str = "/srv/results", **more: Any) -> str:
     given: dict[str, Any] = {"results": results, "study": None, "say": lambda line: None, **more}
+    given["command"] = lambda words, results, study, again: ["run", *words]
     return submit(jobs, str(file), [], **given)
 
 
@@ -106,9 +107,9 @@ def test_a_name_that_no_folder_may_have_is_refused(tmp_path: Path) -> None:
 def test_a_study_that_runs_or_was_never_submitted_is_not_resumed() -> None:
     jobs: Any = Known(job("a"))
     with pytest.raises(StudyError, match="'a' still runs; stop it first: tuner stop a"):
-        resume(jobs, "a")
+        resume(jobs, "a", command=lambda *given: [])
     with pytest.raises(StudyError, match=r"ann has submitted no study 'b' .*; it knows a"):
-        resume(jobs, "b")
+        resume(jobs, "b", command=lambda *given: [])
 
 
 class Checks(Known):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,7 +45,9 @@ def submit(
     commands: Any = typer.main.get_command(app)
     commands.commands["run"].make_context("run", [experiment, *flags])  # a mistake is said here
     jobs = Jobs(_address(address))
-    name = remote.submit(jobs, experiment, flags, results=results, study=study, say=_say)
+    name = remote.submit(
+        jobs, experiment, flags, results=results, study=study, command=_run, say=_say
+    )
     print(name)
     if follow:
         _print_log(remote.follow(jobs, name))
@@ -89,7 +91,7 @@ def resume(
     from tuner.runner import submit as remote
 
     jobs = Jobs(_address(address))
-    remote.resume(jobs, study)
+    remote.resume(jobs, study, command=_run)
     _say(f"{study} goes on")
     if follow:
         _print_log(remote.follow(jobs, study))
@@ -105,6 +107,12 @@ def submitted_log(study: str, address: str | None, *, follow: bool) -> None:
         _print_log(remote.follow(jobs, study))
     else:
         _print_log(iter([jobs.logs(job_id(remote.found(jobs, study).user, study))]))
+
+
+def _run(words: Sequence[str], results: str, study: str, again: bool) -> list[str]:
+    """The command line of a study that runs on a cluster."""
+    place = ["--address", "auto", "--results", results, "--study", study]
+    return ["python", "-m", "tuner", "run", *words, *place, *(["--resume"] if again else [])]
 
 
 def _print_log(parts: Iterator[str]) -> None:

@@ -12,8 +12,11 @@ import tuner
 from tuner.cluster.jobs import Jobs, Submitted, job_id
 from tuner.errors import StudyError
 from tuner.experiment.experiment import NAME_RULE
-from tuner.runner.share import tuner_version, user_name
+from tuner.runner.share import USER, tuner_version, user_name
 from tuner.sharing.messages import Row
+
+Command = Callable[[Sequence[str], str, str, bool], list[str]]
+"""The command line of a run: what was typed, its results, its study, and whether it goes on."""
 
 POLL_S = 1.0
 CHECK_S = 120.0
@@ -31,6 +34,7 @@ def submit(
     *,
     results: str,
     study: str | None,
+    command: Command,
     say: Callable[[str], None],
 ) -> str:
     """Start a study on a cluster and return its name.
@@ -49,11 +53,11 @@ def submit(
         )
     folder, inside = _shipped(experiment)
     check_place(jobs, results, user, say)
-    _start(jobs, user, name, [inside, *flags], results, folder)
+    _start(jobs, command, user, name, [inside, *flags], results, folder)
     return name
 
 
-def resume(jobs: Jobs, study: str) -> None:
+def resume(jobs: Jobs, study: str, *, command: Command) -> None:
     """Go on with a study that was submitted and has ended."""
     job = found(jobs, study)
     if job.running:
@@ -63,8 +67,7 @@ def resume(jobs: Jobs, study: str) -> None:
     if folder is not None and not folder.is_dir():
         raise StudyError(f"{study!r} was submitted from {folder}, which is not here")
     jobs.forget(job_id(job.user, study))
-    words = [word for word in words if word != "--resume"]
-    _start(jobs, job.user, study, [*words, "--resume"], job.told["results"], folder)
+    _start(jobs, command, job.user, study, words, job.told["results"], folder, again=True)
 
 
 def stop(jobs: Jobs, study: str, wait_s: float) -> Submitted:
@@ -134,9 +137,16 @@ def check_place(jobs: Jobs, results: str, user: str, say: Callable[[str], None])
 
 
 def _start(
-    jobs: Jobs, user: str, study: str, words: list[str], results: str, folder: Path | None
+    jobs: Jobs,
+    command: Command,
+    user: str,
+    study: str,
+    words: list[str],
+    results: str,
+    folder: Path | None,
+    *,
+    again: bool = False,
 ) -> None:
-    place = ["--address", "auto", "--results", results, "--study", study]
     told = {
         "user": user,
         "study": study,
@@ -145,8 +155,8 @@ def _start(
         "folder": "" if folder is None else str(folder),
         "version": tuner_version(),
     }
-    command = ["env", f"TUNER_USER={user}", "python", "-m", "tuner", "run", *words, *place]
-    jobs.submit(job_id(user, study), command, folder=folder, modules=_modules(), told=told)
+    line = ["env", f"{USER}={user}", *command(words, results, study, again)]
+    jobs.submit(job_id(user, study), line, folder=folder, modules=_modules(), told=told)
 
 
 def _modules() -> list[Path]:
