@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import configparser
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +13,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-RAY = ("tuner/cluster/", "tuner/engines/")
+RAY = ("tuner/cluster/", "tuner/sharing/", "tuner/engines/")
 KERAS = (
     "tuner/trial/keras_callback.py",
+    "tuner/trial/tf_internals.py",
     "tuner/programs/",
     "tuner/training/",
     "tuner/data/datasets.py",
@@ -103,6 +106,18 @@ def test_analysis_knows_of_tuner_the_tables_alone() -> None:
         if not path.stem.startswith("replay"):
             used = {name for name in imports(path) if name.split(".")[0] == "tuner"}
             assert all(f"{name}.".startswith(SCHEMA) for name in used), (path, used)
+
+
+def test_the_page_on_architecture_draws_the_floors_that_are_checked() -> None:
+    rules = configparser.ConfigParser()
+    rules.read(ROOT / ".importlinter")
+    layers = rules["importlinter:contract:floors"]["layers"].strip().splitlines()
+    above, floors = ["testing", "extend"], [set(layer.split(" | ")) for layer in layers]
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    table = page.split("## The floors")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \|", table, flags=re.MULTILINE)
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == floors[len(above) :]
+    assert floors[: len(above)] == [{name} for name in above]
 
 
 @pytest.mark.parametrize("path", SEARCH_SPACES, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""Private names of Ray, Keras, TensorFlow and Optuna stand in `*_internals.py` files alone.
+"""Private names of the libraries that we lean on stand in `*_internals.py` files alone.
 
 Each such file has a `check()`, which says in a line what a new version of its library lacks. What
 counts as private: a name that begins with one underscore, and what lies below `keras.src` or
@@ -17,18 +17,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 OWN = ("self", "cls", "os", "sys")
-LIBRARIES = {"ray", "keras", "tensorflow", "optuna"}
+LIBRARIES = {"ray", "keras", "tensorflow", "optuna", "sklearn"}
 FILES = sorted(path for room in ("tuner", "analysis") for path in (ROOT / room).rglob("*.py"))
 INTERNALS = [path for path in FILES if path.stem.endswith("_internals")]
-
-TO_BE_MOVED: dict[str, set[str]] = {
-    "tuner/lanes/lanes.py": {"_compile_loss", "_learning_rate"},
-    "tuner/lanes/optimizer.py": {"_learning_rate"},
-    "tuner/lanes/rules.py": {"_flatten_layers"},
-    "tuner/training/process.py": {"tensorflow.python.framework.ops", "_registry"},
-    "tuner/trial/keras_callback.py": {"tensorflow.python.eager.context"},
-}
-"""Files that still lean on a private name by themselves. Take out, add nothing."""
 
 
 def is_private(name: str) -> bool:
@@ -108,8 +99,7 @@ def test_the_walk_finds_what_it_looks_for() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_private_name_stands_in_an_internals_file(path: Path) -> None:
     if path not in INTERNALS:
-        known = TO_BE_MOVED.get(path.relative_to(ROOT).as_posix(), set())
-        assert private_names(path) <= known
+        assert private_names(path) == set()
 
 
 @pytest.mark.parametrize("path", INTERNALS, ids=lambda path: str(path.relative_to(ROOT)))

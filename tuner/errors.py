@@ -5,6 +5,7 @@
     ├── ExperimentError         a field of an Experiment, or a file that declares none
     ├── DatasetError            data that cannot be had, or has the wrong shape
     ├── ReportError             a report that a training function may not make
+    │   └── EveryTrialError     what each trial of the study would do wrong as the first one did
     ├── StudyError              a study that cannot be opened, made or resumed
     ├── ResultsError            a folder or table that cannot be read or written
     └── EngineError             an engine that cannot start or place the trials
@@ -50,6 +51,21 @@ class DatasetError(TunerError):
 
 class ReportError(TunerError):
     """A training function reported what it may not report."""
+
+
+class EveryTrialError(ReportError):
+    """A training function did what it will do in every trial: the run ends with it."""
+
+
+class NoEpochsError(EveryTrialError, KeyError):
+    """A training function asked how many epochs to train, and nothing says."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "nothing says how many epochs to train",
+            field="epochs",
+            way_out='give the space an axis or a constant, "epochs": Int(1, 9) say, or `epochs`',
+        )
 
 
 class StudyError(TunerError):

@@ -194,7 +194,11 @@ def test_a_folder_that_others_may_enter_is_refused() -> None:
 
 
 def test_what_is_mapped_is_made_once_and_cannot_be_written_to(tmp_path: Path) -> None:
-    made = {"x": np.arange(1000.0).reshape(10, 100), "y": np.arange(5, dtype=np.int8), "n": "name"}
+    made: dict[str, Any] = {
+        "x": np.arange(1000.0).reshape(10, 100),
+        "y": np.arange(5, dtype=np.int8),
+        "n": "name",
+    }
     first = mapped(tmp_path, "data", lambda: made)
     again = mapped(tmp_path, "data", lambda: pytest.fail("made twice"))
     assert first == again

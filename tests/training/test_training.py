@@ -421,3 +421,11 @@ def test_seeding_a_function_imports_no_keras() -> None:
     seed_worker(1)
     assert (random.random(), np.random.rand()) == first
     assert digits().n_classes == 10
+
+
+@pytest.mark.parametrize("ask", [lambda t: range(t.epochs), lambda t: t["epochs"]])
+def test_a_function_that_asks_for_epochs_where_nothing_says_is_told_so(ask: Any) -> None:
+    outcome, _ = run(ask, epochs=None)
+    assert outcome.hopeless
+    assert "nothing says how many epochs to train; give the space an axis" in str(outcome.error)
+    assert trial(epochs=None).get("epochs", 7) == 7

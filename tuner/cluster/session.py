@@ -5,7 +5,8 @@
         ray_tune.run(study, runtime, ...)
 
 A local Ray listens on 127.0.0.1 only, behind a random token that no file holds, writes below a
-temporary folder that is removed at the end, and prints nothing.
+temporary folder that is removed at the end, and prints nothing. A process that is connected to Ray
+already goes on with that one, and stays connected.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuner.cluster.address import check_address
 from tuner.cluster.resources import (
@@ -32,6 +34,9 @@ from tuner.cluster.resources import (
     memory_of_one,
 )
 from tuner.errors import EngineError
+
+if TYPE_CHECKING:
+    from tuner.sharing.lease import Lease
 
 LONGEST_TEMP = 38
 """Ray's sockets lie 67 characters below the temporary folder, and a path may have 107."""
@@ -50,8 +55,8 @@ ENVIRONMENT = {
     "TUNE_WARN_THRESHOLD_S": "1e9",  # a slow study is not news
 }
 LOCAL_ENVIRONMENT = {
-    # With a token there Ray's start makes no file in HOME. The same for the whole process, since
-    # Ray keeps the first that it sees. RAY_AUTH_MODE is left to Ray, which reads it on import.
+    # With a token there Ray's start makes no file in HOME. RAY_AUTH_MODE is left to Ray, which
+    # reads it on import.
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
     # What a trial's process has started ends with it, whatever ended that.
     "RAY_process_group_cleanup_enabled": "1",
@@ -74,8 +79,12 @@ class Runtime:
         memory_per_trial: float = 0.0,
         *,
         local: bool = True,
+        joined: bool = False,
     ) -> None:
+        """`local` is a Ray of our own, `joined` one that this process is connected to already."""
         self.local = local
+        self.joined = joined
+        self.lease: Lease | None = None
         self.memory_per_trial = memory_per_trial
         self.cpus_per_trial = cpus_per_trial
         self.gpus_per_trial = gpus_per_trial
@@ -99,6 +108,16 @@ class Runtime:
         self.ready()
         assert self._concurrency is not None
         return self._concurrency
+
+    @property
+    def most(self) -> int | None:
+        """How many trials are to run at a time at most, where somebody said so."""
+        return self._concurrency if self._given else None
+
+    @property
+    def workers(self) -> int:
+        """How many workers there may be now: this study's share, where a cluster is shared."""
+        return self.concurrency if self.lease is None else self.lease.allowed
 
     @property
     def grows(self) -> bool:
@@ -146,16 +165,18 @@ class Runtime:
 
         self._start(options)
         end.wait()
-        ray.shutdown(wait_for_processes=True)
+        if not self.joined:
+            ray.shutdown(wait_for_processes=True)
 
     def _start(self, options: Mapping[str, Any]) -> None:
         import ray
 
         try:
-            ray.init(**options)
+            if not self.joined:
+                ray.init(**options)
             slots = fitting(ray.nodes(), *self._needs)
-            if self._concurrency is None:
-                self._concurrency = slots
+            if self._concurrency is None or self.joined:
+                self._concurrency = min(slots, self._concurrency or slots)
             elif (
                 (self.gpus_per_trial or self.memory_per_trial)
                 and "num_cpus" in options
@@ -185,6 +206,7 @@ def connect(
 ) -> Iterator[Runtime]:
     """Start a local Ray, or connect to the cluster at `address` ("host:port" or "auto").
 
+    Where this process is connected to a Ray already, that one is used and left as it is.
     Ray starts in the background: `Runtime.ready` waits for it. Without `concurrency` as many
     trials run as fit the CPUs, GPUs and memory (MB a trial). On a machine of one's own a given
     `concurrency` may ask for more CPUs than there are. Leaving disconnects, ends the local Ray and
@@ -197,19 +219,21 @@ def connect(
         "logging_level": "ERROR",
     }
     settings = dict(ENVIRONMENT)
+    joined = is_connected(address)
+    local = address is None and not joined
     with ExitStack() as stack:
-        if address is None:
+        if local:
             settings |= {key: os.environ.get(key, own) for key, own in LOCAL_ENVIRONMENT.items()}
             options |= _local_options(concurrency, cpus_per_trial, gpus_per_trial)
             options["_temp_dir"] = stack.enter_context(_temp_folder())
-        else:
+        elif address is not None:
             check_address(address)
             options["address"] = address
         stack.enter_context(_environment(settings))
         stack.enter_context(_signals())
-        stack.enter_context(_ray(local=address is None))
+        stack.enter_context(_ray(local=local))
         needs = cpus_per_trial, gpus_per_trial, memory_per_trial or 0.0
-        runtime = Runtime(concurrency, *needs, local=address is None)
+        runtime = Runtime(concurrency, *needs, local=local, joined=joined)
         end = threading.Event()
         holder = threading.Thread(target=runtime.hold, args=(options, end), name="ray")
         holder.start()
@@ -218,25 +242,37 @@ def connect(
         yield runtime
 
 
-# ------------------------------------------------------------------- what there is place for
-
-
 # ----------------------------------------------------------------------- what is put back
+
+
+def is_connected(address: str | None) -> bool:
+    """Whether this process has a Ray. Raises EngineError where it has, and is to have another."""
+    ray = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():
+        return False
+    if address is not None:
+        raise EngineError(
+            "this process is connected to Ray already",
+            field="address",
+            way_out="leave it out, to use that one, or call ray.shutdown() first",
+        )
+    return True
 
 
 @contextmanager
 def _ray(*, local: bool) -> Iterator[None]:
     """Ray imported, silent and checked."""
-    import ray
+    import ray  # noqa: F401
 
     from tuner.cluster import ray_internals
 
-    if ray.is_initialized():
-        raise EngineError("this process is connected to Ray already; call ray.shutdown() first")
     ray_internals.check()
-    ray_internals.silence()
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    tune = logging.getLogger("ray.tune")
+    level = tune.level
+    tune.setLevel(logging.CRITICAL)
     with ExitStack() as stack:
+        stack.callback(tune.setLevel, level)
+        stack.enter_context(ray_internals.silence())
         if local:
             stack.enter_context(ray_internals.local_start())
         yield

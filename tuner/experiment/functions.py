@@ -32,6 +32,12 @@ def experiment_of(
     name, is given the trial. `fields` are the Experiment's. Raises ExperimentError naming an
     argument on no axis.
     """
+    if space is not None and not isinstance(space, Mapping):
+        raise ExperimentError(
+            f"{space!r:.200} is not a dict of axes",
+            field="space",
+            way_out='give {"rate": Float(1e-4, 1, log=True)}, say',
+        )
     try:
         arguments = inspect.signature(function, eval_str=True).parameters
     except NameError as error:
@@ -54,6 +60,12 @@ def experiment_of(
                     way_out=f"give it one, {name}: Annotated[float, Float(0, 1)] say",
                 )
         objective = _called(function, names, TRIAL in arguments)
+    if not axes:
+        raise ExperimentError(
+            "there is nothing to search",
+            field="space",
+            way_out="give {name: axis}, or annotate an argument: x: Annotated[float, Float(0, 1)]",
+        )
     name = getattr(function, "__name__", type(function).__name__)
     return Experiment(name if name.isidentifier() else "search", axes, objective, **fields)
 

@@ -1,28 +1,19 @@
 """Keras' optimizers for lanes: their own update rules, with numbers that differ by lane.
 
-Two of Keras' private parts, pinned and tested: on TensorFlow `stateless_apply` is switched off, and
-a mixin of the base optimizer's methods restores it; and an optimizer's numbers, which are Python's,
-give way to tensors that pass the branches on them.
+An optimizer's numbers, which are Python's, give way to tensors that pass the branches on them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tuner.lanes.keras_internals import rate_of, stateless
+
 if TYPE_CHECKING:
     import keras
 
 NUMBERS = ("momentum", "rho", "beta_1", "beta_2", "weight_decay")
 """What may differ by lane, the learning rate and a schedule's numbers aside."""
-RESTORED = (
-    "stateless_apply",
-    "assign",
-    "assign_add",
-    "assign_sub",
-    "_var_key",
-    "_apply_weight_decay",
-    "_backend_update_step",
-)
 RATE = "learning_rate"
 SCHEDULE = "schedule."
 NONZERO = 0.5
@@ -116,14 +107,7 @@ def form_of(optimizer: keras.optimizers.Optimizer) -> str:
 
 def lane_optimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
     """A copy of the optimizer whose `stateless_apply` works, with all slots that lanes may need."""
-    import keras
-
-    base = next(c for c in keras.optimizers.Optimizer.__mro__ if c.__name__ == "BaseOptimizer")
-    own = type(optimizer)
-    parts = {name: getattr(base, name) for name in RESTORED}
-    # Between the optimizer and TensorFlow's base in the order of methods, so that super() works.
-    mixin = type("LaneMixin", (keras.optimizers.Optimizer,), parts)
-    kind: Any = type(f"Lane{own.__name__}", (own, mixin), {})
+    kind: Any = stateless(type(optimizer))
     # runs code: the user's optimizer
     made = kind.from_config(optimizer.get_config())
     for name in numbers_of(optimizer):
@@ -136,6 +120,6 @@ def set_numbers(optimizer: keras.optimizers.Optimizer, numbers: dict[str, Any]) 
     """Let an optimizer take these tensors for its numbers, while a graph is made."""
     for name, tensor in numbers.items():
         if name.startswith(SCHEDULE):
-            setattr(optimizer._learning_rate, name.removeprefix(SCHEDULE), LaneNumber(tensor))
+            setattr(rate_of(optimizer), name.removeprefix(SCHEDULE), LaneNumber(tensor))
         elif name != RATE:  # the rate is a variable of the optimizer's, one a lane as it is
             setattr(optimizer, name, LaneNumber(tensor))

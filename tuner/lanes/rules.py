@@ -9,8 +9,9 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from tuner.lanes import random_internals
+from tuner.lanes import keras_internals, random_internals
 from tuner.lanes.identity import identity_of
+from tuner.lanes.keras_internals import layers_of
 from tuner.programs.eligible import overrides
 from tuner.programs.graph_hash import NotShareable
 from tuner.programs.keras_internals import is_own_value
@@ -33,7 +34,7 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
     import keras
     import tensorflow as tf
 
-    changed = random_internals.check()
+    changed = random_internals.check() or keras_internals.check()
     if changed is not None:
         return changed
     if declaration.callbacks is not None:
@@ -42,7 +43,7 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
         return f"{type(model).__name__} has a training step, loss or metrics of its own"
     if not has_one_output(model) or len(model.inputs) != 1:
         return "it has several inputs or outputs, or tells none"
-    if any(layer.compute_dtype == "float16" for layer in model._flatten_layers()):
+    if any(layer.compute_dtype == "float16" for layer in layers_of(model)):
         return "it computes in float16, whose losses must be scaled; bfloat16 needs none"
     optimizer = optimizer_of(declaration, trial)
     if type(optimizer).__name__ in UNFIT_OPTIMIZERS:
@@ -52,7 +53,7 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
     for name in ("use_ema", "gradient_accumulation_steps", "loss_scale_factor"):
         if getattr(optimizer, name, None):
             return f"the optimizer has {name}"
-    for layer in model._flatten_layers():
+    for layer in layers_of(model):
         if getattr(layer, "stateful", False):
             return f"the layer {layer.name!r} keeps state between batches"
         if any(isinstance(value, tf.Variable) for value in vars(layer).values()):
@@ -98,7 +99,7 @@ def judges_in_any_batches(model: keras.Model) -> bool:
         is_own_value(layer)
         and type(layer).__name__ != "Lambda"
         and all(is_own_value(value) for value in vars(layer).values() if callable(value))
-        for layer in model._flatten_layers()
+        for layer in layers_of(model)
     )
 
 
@@ -107,5 +108,5 @@ def vectorises(model: keras.Model) -> bool:
 
     A convolution with a filter a lane would become a loop without a word.
     """
-    names = [type(layer).__name__ for layer in model._flatten_layers()]
+    names = [type(layer).__name__ for layer in layers_of(model)]
     return not any(part in name for name in names for part in BATCHED_CONVOLUTIONS)

@@ -24,6 +24,7 @@ from tuner.programs.cache import Programs
 from tuner.programs.eligible import why_not
 from tuner.programs.rows import rows_of
 from tuner.programs.step_function import StepFunction
+from tuner.trial import tf_internals as seed_internals
 
 PROGRAM, FIT = "program", "fit"
 AUTO, PLAIN = "auto", "plain"
@@ -201,7 +202,7 @@ CACHED = "_use_cached_eval_dataset"
 @cache
 def internals_changed() -> str | None:
     """What a new version of TensorFlow or Keras has changed of what programs lean on."""
-    return tf_internals.check() or keras_internals.check()
+    return tf_internals.check() or seed_internals.check() or keras_internals.check()
 
 
 def keep_kernels() -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tuner.programs import keras_internals, tf_internals
+from tuner.programs import keras_internals
 from tuner.programs.order import order_of_fit
+from tuner.trial.tf_internals import global_seed
 
 
 def rows_of(
@@ -86,7 +87,7 @@ class Rows:
             for part in self.data
         )
         self._count, self._shuffle = count, bool(shuffle)
-        self._seed = tf_internals.global_seed()
+        self._seed = global_seed()
         self.rows: npt.NDArray[np.int64] | None = None
 
     def __iter__(self) -> Iterator[tuple[int, int, Rows]]:

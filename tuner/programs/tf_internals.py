@@ -25,7 +25,6 @@ def check() -> str | None:
             (func_graph.FuncGraph, "external_captures"),
             (op_def_registry, "get"),
             (random_seed, "get_seed"),
-            (context, "global_seed"),
             (context.Context, "_set_global_seed"),
             (concrete_function.ConcreteFunction, "_call_flat"),
         ]
@@ -97,14 +96,6 @@ def call_with(function: Any, arguments: list[Any], captured: list[Any]) -> list[
 
 
 # ------------------------------------------------------------------------------- seeds
-
-
-def global_seed() -> int | None:
-    """The seed that `keras.utils.set_random_seed` gave TensorFlow."""
-    from tensorflow.python.eager import context
-
-    seed: int | None = context.global_seed()
-    return seed
 
 
 class KeptKernels:

@@ -72,6 +72,12 @@ def load_asked(experiment: str | Experiment, overrides: Mapping[str, Any]) -> Lo
     """The experiment that was asked for, with the data that its file makes."""
     if isinstance(experiment, Experiment):
         return Loaded(experiment, Source("object", experiment.objective.__module__))
+    if not isinstance(experiment, str):
+        raise ExperimentError(
+            f"{experiment!r:.200} is neither an Experiment, a name nor a function",
+            field="experiment",
+            way_out="name the function without calling it: tuner.run(train, ...)",
+        )
     loaded = load_experiment(experiment)
     if loaded.data is not None and "dataset" not in overrides:
         return replace(loaded, experiment=replace(loaded.experiment, dataset=loaded.data))

@@ -12,14 +12,14 @@ from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import _check_sample_weight, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
 from tuner.cluster.resources import available_cpus
 from tuner.data.datasets import Dataset
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import NAME_RULE
 from tuner.sklearn.objective import SINGLE
-from tuner.sklearn.sklearn_internals import takes_weights
+from tuner.sklearn.sklearn_internals import checked_weights, takes_weights
 from tuner.sklearn.targets import checked_pair, labels_of, task_by
 
 TASKS = ("auto", "classifier", "regressor")
@@ -42,7 +42,7 @@ class Samples:
 def samples_of(X: Any, y: Any, weights: Any) -> Samples:
     """X and y as scikit-learn checks them; targets may have any shape, and keep it."""
     x, y = checked_pair(X, y)
-    return Samples(x, y, None if weights is None else _check_sample_weight(weights, x))
+    return Samples(x, y, None if weights is None else checked_weights(weights, x))
 
 
 def splits_of(cv: Any, task: str, X: Any, y: Any, groups: Any) -> list[Any]:

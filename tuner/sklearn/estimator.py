@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tuner.errors import ExperimentError
 from tuner.programs.fit import warm
+from tuner.sklearn.sklearn_internals import checked_weights
 from tuner.sklearn.targets import chances_of, checked_y, class_weights, labels_of, targets_for
 from tuner.training.declared import (
     VALIDATION_BYTES,
@@ -71,7 +72,7 @@ class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
         callbacks = [*(options.pop("callbacks", None) or ()), *callbacks]
         options |= self._weights(options.pop("class_weight", None))
         if sample_weight is not None:
-            options["sample_weight"] = _check_sample_weight(sample_weight, X)
+            options["sample_weight"] = checked_weights(sample_weight, X)
         with warm():
             self.history_ = model.fit(
                 X,

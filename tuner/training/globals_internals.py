@@ -28,6 +28,8 @@ def check() -> None:
     missing = [f"keras: {name}" for name in TRACKERS if not hasattr(keras_state, name)]
     seeds = {*vars(context), *context._set_global_seed.__code__.co_names}
     missing += [f"tensorflow: {name}" for name in SEEDS if name not in seeds]
+    if not hasattr(_gradient_registry(), "_registry"):
+        missing.append("tensorflow: ops.gradient_registry._registry")
     if missing:
         raise EngineError(
             f"trainings cannot take turns, since these are missing: {', '.join(missing)}; "
@@ -56,6 +58,17 @@ def set_aside() -> Iterator[None]:
             setattr(owner, name, value)
 
 
+def forget_custom_gradients() -> None:
+    """Drop the gradients that traced graphs left in TensorFlow's registry.
+
+    Each holds its graph, which is never freed otherwise: 3.4 MB and 5,500 objects a trial of a
+    small MLP (tensorflow issue 97697). The registry has no public way to remove an entry.
+    """
+    registry = _gradient_registry()._registry
+    for name in [name for name in registry if name.startswith("CustomGradient-")]:
+        del registry[name]
+
+
 def _keras_state() -> Any:
     from keras.src.backend.common import global_state
 
@@ -66,3 +79,9 @@ def _tensorflow_context() -> Any:
     from tensorflow.python.eager import context
 
     return context.context()
+
+
+def _gradient_registry() -> Any:
+    from tensorflow.python.framework import ops
+
+    return ops.gradient_registry

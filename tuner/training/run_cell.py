@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.errors import ReportError
+from tuner.errors import EveryTrialError, NoEpochsError, ReportError
 from tuner.experiment.experiment import KerasModel, Objective
 from tuner.programs.fit import FIT, PLAIN, Trained, plain, warm
 from tuner.tracebacks import failure_text
@@ -53,6 +53,7 @@ def run_cell(
     trial = Trial(cell, send, load_data, folder, metric)
     checkpoint = CheckpointFile(folder, cell, "fit", checkpoint_every)
     ending, error, returned = Ending.FINISHED, None, None
+    hopeless = False
     trained = Trained()
     try:
         if isinstance(objective, KerasModel):
@@ -67,7 +68,9 @@ def run_cell(
     except TrialStopped:
         pass  # the study said stop and remembers it: the function ended as it should
     except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever a user's code raises
-        ending, error = Ending.RAISED, failure_text(raised)
+        told = _explained(trial, raised)
+        ending, error = Ending.RAISED, failure_text(told)
+        hopeless = isinstance(told, EveryTrialError)
     if trained.by == FIT and fit != PLAIN:  # into the trial's log
         print(f"trained by plain fit, not by a program: {trained.why}", flush=True)
     checkpoint.remove()
@@ -80,7 +83,18 @@ def run_cell(
         read_epochs=trial.read_epochs,
         trained_by=trained.by,
         trained_why=trained.why,
+        hopeless=hopeless,
     )
+
+
+def _explained(trial: Trial, raised: BaseException) -> BaseException:
+    """What a function raised; where that is for want of a number of epochs, the error says so."""
+    wants_epochs = trial.read_epochs and trial.cell.epochs is None
+    if isinstance(raised, TypeError) and wants_epochs and not trial.reports:
+        told = NoEpochsError()
+        told.__traceback__ = raised.__traceback__
+        return told
+    return raised
 
 
 @contextmanager

@@ -85,6 +85,7 @@ class Outcome:
     `returned` holds the metrics that a function returned which had reported nothing; `read_epochs`
     is the trial's. `log` is what the cell printed. `trained_by` is "program", "lanes" or "fit",
     empty where no Keras model was fitted; `trained_why` says why it was Keras' own fit.
+    `hopeless` says that it raised what every trial of the study would.
     """
 
     ending: Ending
@@ -97,6 +98,7 @@ class Outcome:
     log: str = ""
     trained_by: str = ""
     trained_why: str = ""
+    hopeless: bool = False
 
 
 class By(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner.errors import ReportError
+from tuner.errors import EveryTrialError, ReportError
 from tuner.trial.cells import RESERVED_COLUMNS
 
 
@@ -51,7 +51,7 @@ def checked_epoch(epoch: Any, last: int) -> int:
 
 
 def check_searched(metric: str, reported: Sequence[str]) -> None:
-    """Raises ReportError where a first report lacks the metric that is searched.
+    """Raises EveryTrialError where a first report lacks the metric that is searched.
 
     Keras may validate every few epochs only (`validation_freq`): a "val_..." may come later where
     the report has none.
@@ -64,7 +64,7 @@ def check_searched(metric: str, reported: Sequence[str]) -> None:
         return
     near = difflib.get_close_matches(metric, names, n=1)
     way_out = f"did you mean {near[0]!r}? " if near else ""
-    raise ReportError(
+    raise EveryTrialError(
         f"metric {metric!r} is searched and the first report has: {', '.join(names)}; {way_out}"
         "name one of these as the metric, or report None while there is no value yet"
     )

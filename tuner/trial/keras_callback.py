@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tuner.trial.tf_internals import global_seed
+
 if TYPE_CHECKING:
     import keras
 
@@ -56,7 +58,6 @@ def _seed_tensorflow_once(seed: int) -> None:
     Every later one was seeded before it began, and one that seeded TensorFlow itself keeps that.
     """
     import tensorflow as tf
-    from tensorflow.python.eager import context
 
-    if context.global_seed() is None:
+    if global_seed() is None:
         tf.random.set_seed(seed)

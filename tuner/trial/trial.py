@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.errors import EngineError
+from tuner.errors import EngineError, NoEpochsError
 from tuner.trial.cells import Cell, Decision, Reported
 from tuner.trial.checks import check_searched, checked_epoch, checked_metrics
 
@@ -67,6 +67,8 @@ class Trial(Mapping[str, Any]):
         try:
             return self.cell.params[name]
         except KeyError:
+            if name == "epochs" and self.cell.epochs is None:
+                raise NoEpochsError from None
             known = ", ".join(self.cell.params) or "none"
             raise KeyError(f"no parameter {name!r} in this trial; it has: {known}") from None
 
@@ -101,6 +103,11 @@ class Trial(Mapping[str, Any]):
         """The most epochs that this trial may train; None where nothing says."""
         self.read_epochs = True
         return self.cell.epochs
+
+    @property
+    def start(self) -> int:
+        """The epochs that were trained before the trial was set aside; 0 for one that begins."""
+        return self.cell.start
 
     @property
     def seconds(self) -> float:

@@ -31,6 +31,7 @@ class Worker:
     which no node has place waits for one, and would keep what it holds waiting. `new`, `freed` and
     `kept` (what cells go on from) are what its next call tells it; `last_new` came with the last.
     `here` says why it trains in the actor's own process; empty where that has another one for it.
+    `fitted` are cells that are known to be trained by `fit`.
     """
 
     actor: Any
@@ -41,6 +42,7 @@ class Worker:
     freed: list[CellKey] = field(default_factory=list)
     kept: dict[CellKey, Any] = field(default_factory=dict)
     last_new: set[CellKey] = field(default_factory=set)
+    fitted: set[CellKey] = field(default_factory=set)
     calls: int = 0
     peak_rss_mb: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
@@ -52,7 +54,7 @@ class Crew:
 
     def __init__(self, job: Job, cluster: Runtime) -> None:
         """Raises EngineError when Ray cannot start."""
-        concurrency = cluster.concurrency  # waits until Ray runs
+        cluster.ready()
         self.experiment = job.experiment
         self.shipped = shipment(job, cluster)
         self.lanes = lanes_of(job.experiment)
@@ -65,7 +67,9 @@ class Crew:
         self._shared = ray.put(self.shipped), [ray.put(job.dataset)]
         self._stillborn = 0
         self._gone: list[dict[str, float]] = []
-        self.workers = [self.new_worker() for _ in range(concurrency)]
+        self.workers = [self.new_worker() for _ in range(max(1, cluster.workers))]
+        if cluster.lease is not None:
+            cluster.lease.tell(len(self.workers))
 
     def look(self, count: int) -> tuple[str | None, int]:
         """Why a point of the space cannot be trained in lanes, and of how many forms `count` points
@@ -86,7 +90,7 @@ class Crew:
         actor = actor or self.kind.remote(*self._shared, self.lanes)
         return Worker(actor, actor.work.remote([], [], {}), time.monotonic())
 
-    def end(self, worker: Worker) -> Any:
+    def end_trainer(self, worker: Worker) -> Any:
         """Kill a worker's process; its actor, if that is another one and lives."""
         if worker.here or worker.calls == 0:
             ray.kill(worker.actor)
@@ -102,7 +106,7 @@ class Crew:
     def renew(self, worker: Worker) -> None:
         """End a worker that has nothing to do, and start another in its place."""
         self._gone.append(worker.seconds)
-        self.workers[self.workers.index(worker)] = self.new_worker(self.end(worker))
+        self.workers[self.workers.index(worker)] = self.new_worker(self.end_trainer(worker))
 
     def replace(self, worker: Worker, why: str, actor: Any = None) -> None:
         """A new worker in a dead one's place, of its actor if that lives. Raises EngineError if too
@@ -119,6 +123,12 @@ class Crew:
         """Have a worker for each of so many places."""
         while len(self.workers) < places:
             self.workers.append(self.new_worker())
+
+    def end(self, worker: Worker) -> None:
+        """End a worker that holds nothing, and start no other."""
+        ray.kill(worker.actor)
+        self._gone.append(worker.seconds)
+        self.workers.remove(worker)
 
     def kill(self) -> None:
         """End every worker."""

@@ -19,6 +19,7 @@ from tuner.engines.fused.messages import Began, Finished, Message, Trained, Wait
 from tuner.engines.process import loaded
 from tuner.engines.shipping import Shipment
 from tuner.engines.trainer import Send, Trainer
+from tuner.errors import EveryTrialError
 from tuner.experiment.experiment import KerasModel
 from tuner.tracebacks import failure_text
 from tuner.training.checkpoint import Checkpoint
@@ -26,6 +27,7 @@ from tuner.training.output import Captured, captured
 from tuner.training.process import kept_type_policy
 from tuner.training.run_cell import run_cell
 from tuner.trial.cells import By, Cell, CellKey, Decision, Ending, Outcome
+from tuner.trial.checks import check_searched
 from tuner.trial.trial import Trial
 
 if TYPE_CHECKING:
@@ -316,18 +318,24 @@ class LaneWorker:
 
     def _reported(self, key: CellKey, metrics: dict[str, float], lane: Lane) -> list[Message]:
         seconds = time.monotonic() - self.busy[key][1]
+        if lane.epochs == 1:
+            try:
+                check_searched(self.shipped.metric, list(metrics))
+            except EveryTrialError as error:
+                return [self._ended(key, failure_text(error), hopeless=True)]
         lane.trial.reports.append((lane.epochs, metrics, seconds))
         messages: list[Message] = [Trained(key, lane.epochs, metrics, seconds, self.by)]
         if lane.epochs >= (lane.trial.cell.epochs or 0):
             messages.append(self._ended(key))
         return messages
 
-    def _ended(self, key: CellKey, error: str | None = None, lanes: Lanes | None = None) -> Message:
+    def _ended(self, key: CellKey, error: str | None = None, *, hopeless: bool = False) -> Message:
         lane, began = self.busy.pop(key)
-        lanes = lanes or self._lanes
+        lanes = self._lanes
         held = lanes.lanes[lane]
         ending = Ending.FINISHED if error is None else Ending.RAISED
         outcome = self._outcome(ending, error, time.monotonic() - began)
+        outcome = replace(outcome, hopeless=hopeless)
         if held is not None:
             outcome = replace(outcome, read_epochs=held.trial.read_epochs)
             checkpoint_of(self.shipped, held.trial.cell).remove()
