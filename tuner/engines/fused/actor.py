@@ -46,8 +46,6 @@ class LaneActor:
                 checkpoint = ray.get(at)
                 if checkpoint is not None:
                     found[key] = checkpoint
-        if not self._trainer.is_alive():  # it died while it had nothing to do
-            self.end_trainer()
         self._trainer.ask("work", cells, freed, found)
         return self.go_on()
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tuner.engines.process import Trains
+from tuner.forks.memory import private_mb
 from tuner.forks.process import Forked
 from tuner.trial.cells import Cell, CellKey
 
@@ -20,7 +19,7 @@ class Isolated:
         """Keep the process of a cell that is set aside."""
         self._end(cell.key)  # it went on elsewhere meanwhile
         self._aside[cell.key] = trainer
-        while self._aside and sum(map(private_mb, self._aside.values())) > self._limit_mb:
+        while self._aside and sum(map(_held_mb, self._aside.values())) > self._limit_mb:
             self._end(next(iter(self._aside)))
 
     def take(self, cell: Cell) -> Trains | None:
@@ -34,12 +33,5 @@ class Isolated:
             trainer.end()
 
 
-def private_mb(trainer: Trains) -> float:
-    """What a forked process holds that it shares with no other, in MB."""
-    if not isinstance(trainer, Forked):
-        return 0.0
-    try:
-        lines = Path(f"/proc/{trainer.pid}/smaps_rollup").read_text().splitlines()
-    except OSError:  # it has ended
-        return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
+def _held_mb(trainer: Trains) -> float:
+    return private_mb(trainer.pid) if isinstance(trainer, Forked) else 0.0

@@ -118,7 +118,7 @@ class CellWorker(tune.Trainable):
     def _ask(self) -> None:
         """Ask the trainer for what comes next."""
         decision, self._decision = self._decision, Decision.CONTINUE
-        if not self._trainer.is_alive():  # it died while it had nothing to do
+        if self._new and not self._trainer.is_alive():  # it died while it had nothing to do
             self._renew()
         args: tuple[Any, ...] = ()
         if not self._warm:
