@@ -259,6 +259,7 @@ class LaneCarrier:
 
     def _end_late(self) -> Iterator[Event]:
         """End the worker of a cell that takes longer than the experiment allows."""
+        self.crew.give_up_stuck()
         limit_s = self.deadlines.limit_s
         if limit_s is None:
             return

@@ -19,6 +19,8 @@ from tuner.trial.cells import Cell, CellKey
 if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
 
+RENEWED_S = 20.0
+"""How long an actor may take to have another trainer."""
 STARTS_ALLOWED = 3
 """So many workers may die before their first call has come back."""
 
@@ -30,7 +32,8 @@ class Worker:
     It is given no cell before its first call, which does nothing, has come back: an actor for
     which no node has place waits for one, and would keep what it holds waiting. `new`, `freed` and
     `kept` (what cells go on from) are what its next call tells it; `last_new` came with the last.
-    `here` says why it trains in the actor's own process; empty where that has another one for it.
+    `renewed` is a worker of an actor that had one before. `here` says why it trains in the actor's
+    own process; empty where that has another one for it.
     `fitted` are cells that are known to be trained by `fit`.
     """
 
@@ -47,6 +50,7 @@ class Worker:
     peak_rss_mb: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
     here: str = ""
+    renewed: bool = False
 
 
 class Crew:
@@ -87,8 +91,18 @@ class Crew:
 
     def new_worker(self, actor: Any = None) -> Worker:
         """A worker that starts, of an actor that lives if there is one."""
+        renewed = actor is not None
         actor = actor or self.kind.remote(*self._shared, self.lanes)
-        return Worker(actor, actor.work.remote([], [], {}), time.monotonic())
+        call = actor.work.remote([], [], {})
+        return Worker(actor, call, time.monotonic(), renewed=renewed)
+
+    def give_up_stuck(self) -> None:
+        """Replace the actors that should have another trainer by now, and do not answer."""
+        for worker in list(self.workers):
+            late = time.monotonic() - worker.called > RENEWED_S
+            if worker.renewed and worker.calls == 0 and late:
+                ray.kill(worker.actor)
+                self.workers[self.workers.index(worker)] = self.new_worker()
 
     def end_trainer(self, worker: Worker) -> Any:
         """Kill a worker's process; its actor, if that is another one and lives."""

@@ -9,6 +9,7 @@ import ray
 
 from tuner.engines.duties import Deadlines, Places
 from tuner.engines.fused.crew import Crew, Worker
+from tuner.forks.process import ProcessDied
 from tuner.trial.cells import Cell, CellKey
 
 
@@ -66,7 +67,7 @@ class Share:
             moved += (cell for cell in list(worker.held.values()) if self._take(worker, cell))
             if kept:
                 ray.wait(kept, num_returns=len(kept))
-        except ray.exceptions.RayActorError:
+        except (ray.exceptions.RayActorError, ProcessDied):
             return moved  # it has died: its next call says so
         if not worker.held:
             self._crew.end(worker)
