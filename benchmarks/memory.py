@@ -90,7 +90,7 @@ def beside(engine: str, workers: int) -> dict[str, float]:
 
     def look() -> None:
         while not ended.wait(LOOK_S):
-            for process in psutil.process_iter(["pid", "ppid", "name"]):
+            for process in psutil.process_iter(["pid", "ppid", "name"]):  # all that run here
                 pid, parent, name = (process.info[key] for key in ("pid", "ppid", "name"))
                 kind = "trainer" if name == TRAINER else "actor"
                 if name == TRAINER or name.startswith(ACTORS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -40,7 +41,12 @@ def cells(count: int) -> list[Cell]:
 
 
 def actors() -> set[psutil.Process]:
-    return {one for one in psutil.process_iter() if one.name().startswith("ray::Worker")}
+    found = set()
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if one.name().startswith("ray::Worker"):
+                found.add(one)
+    return found
 
 
 def pids(study: ScriptedStudy) -> list[set[float]]:
