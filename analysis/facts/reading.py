@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.loading import Tables, load, the_study
 from tuner.store.layout import REPORT_LOG_FILE
 from tuner.store.log import Damaged, lines
-from tuner.store.reports_table import Report, read_entry
+from tuner.store.report import Report, read_entry
 
 
 def read_now(folder: Path) -> Tables:

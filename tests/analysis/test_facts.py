@@ -22,7 +22,7 @@ from tests.brain import half_diverging, rising
 from tuner.engines.simulated import Step
 from tuner.search_space.axes import Categorical, Float
 from tuner.store.log import encode
-from tuner.store.reports_table import Report
+from tuner.store.report import Report
 from tuner.trial.cells import Cell
 
 NAN = math.nan
