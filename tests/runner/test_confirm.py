@@ -77,7 +77,9 @@ def confirmed(tmp_path: Path, luck: float) -> pd.DataFrame:
     )
     clock = VirtualClock()
     loaded = Loaded(settled, Source("object", __name__))
-    describe(loaded, settled, None, name="brain", enqueued=settled.first).write(tmp_path)
+    describe(
+        loaded, settled, None, name="brain", enqueued=[dict(point) for point in settled.first]
+    ).write(tmp_path)
     study = open_study(settled, tmp_path, clock)
     lucky = (0.0, 1.0, -1.0, 0.5, -0.5)
 

@@ -107,7 +107,7 @@ class SearchSpace(Mapping[str, Axis]):
         bare: dict[str, Any] = {}
         for name, axis in self.items():
             if not isinstance(axis, Constant):
-                unset = UNSET if isinstance(axis, Categorical) else None
+                unset: Any = UNSET if isinstance(axis, Categorical) else None
                 bare[name] = replace(axis, default=unset)
         return self.replace(bare)
 
