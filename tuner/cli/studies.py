@@ -51,10 +51,20 @@ def show(
 
 
 def logs(
-    study_dir: Annotated[str, typer.Argument(help="a study's folder or URI")],
-    trial: Annotated[int, typer.Argument(help="a trial's number")],
+    study_dir: Annotated[
+        str, typer.Argument(help="a study's folder or URI; without TRIAL, a submitted study")
+    ],
+    trial: Annotated[Number, typer.Argument(help="a trial's number", show_default=False)] = None,
+    follow: Annotated[bool, flag("go on until the study ends", "--follow", "-f")] = False,
+    address: Annotated[Text, flag("the cluster of a submitted study")] = None,
 ) -> None:
-    """Print what a trial's workers printed, and the traceback that it ended in."""
+    """Print what a trial's workers printed, and the traceback that it ended in; without a trial,
+    what the driver of a submitted study prints."""
+    if trial is None:
+        from tuner.cli.cluster import submitted_log
+
+        submitted_log(study_dir, address, follow=follow)
+        return
     from tuner.store.trial_logs import read_log
 
     print(shown(read_log(study_dir, trial)), end="")

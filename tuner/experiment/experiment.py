@@ -188,10 +188,26 @@ class Experiment:
     )
     concurrency: int | None = option(
         None,
-        "trials (fused: workers) at a time; else all that fit",
+        "trials (fused: workers) at a time; else all that fit, or a fair share of a cluster",
         least=1,
         on_resume=True,
         group=RESOURCES,
+        also="max_slots",
+    )
+    min_slots: int = option(
+        1,
+        "on a cluster that others share: wait rather than run with fewer slots",
+        least=1,
+        on_resume=True,
+        group=RESOURCES,
+    )
+    weight: float = option(
+        1.0,
+        "how much of a shared cluster, beside the others' weights",
+        least=0.01,
+        on_resume=True,
+        group=RESOURCES,
+        also="priority",
     )
     cpus_per_trial: float = option(1.0, "CPUs a trial", least=0, on_resume=True, group=RESOURCES)
     gpus_per_trial: float = option(
