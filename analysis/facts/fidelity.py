@@ -106,7 +106,7 @@ def measures(tables: Tables, of: Course) -> list[Measure]:
     stopped = (trials["state"] == "STOPPED").to_numpy() & (of.last >= 0)
     value = trials["value"].where(ranked(tables)).to_numpy(float)
     rule = f"{metric} of each trial's {study['value_rule']} epoch"
-    plain = Measure("value", "own value", rule, direction, value)
+    plain = Measure("value", "value", rule, direction, value)
     if not stopped.any():
         return [plain]
     label = "share of the other trials beaten at the last epoch that both have"

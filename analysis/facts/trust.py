@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,10 +13,10 @@ import pandas as pd
 
 from analysis.agreement import disagreement
 from analysis.facts.fidelity import Course
+from analysis.facts.lines import refit, run_again
 from analysis.facts.winner import Winner
 from analysis.facts.words import count, last_line, number, some
 from analysis.loading import Tables, the_study
-from tuner.shown import redacted
 from tuner.store.layout import PARAM_PREFIX
 
 LEVELS = ("bad", "warn", "good", "info")
@@ -77,7 +75,7 @@ def _ties(tables: Tables, won: Winner) -> Iterator[Finding]:
         line = None
         if study["mode"] == "cv":
             text += " More repeats would tell them apart."
-            line = _run(study, f"--shuffle --repeats {max(3, 2 * study['repeats'])}")
+            line = run_again(study, shuffle=True, repeats=max(3, 2 * int(study["repeats"])))
         first = [int(ids.iloc[won.best]), *tied]
         yield Finding("warn", f"{len(first)} trials tie for first", text, line, first)
     elif won.lead is not None and len(won.order) >= 5:
@@ -89,7 +87,7 @@ def _seed(tables: Tables, won: Winner) -> Iterator[Finding]:
     study = the_study(tables.studies)
     if study["mode"] == "cv" or pd.isna(study["dataset"]):
         return
-    line = f"python -m tuner refit {shlex.quote(study['path'])} --seed 1"
+    line = refit(study["path"], seed=1)
     text = "Each point was trained once: train the winner from other seeds to trust its last digit."
     yield Finding("info", "Luck of the seed was not measured", text, line)
 
@@ -150,13 +148,14 @@ def _enough(tables: Tables, won: Winner) -> Iterator[Finding]:
     if ended < wanted:
         level = "warn" if 2 * ended < wanted else "info"
         text = f"A rule of thumb is {PER_PARAMETER} a parameter ({wanted})."
-        yield Finding(level, f"Few trials: {of}", text, _run(study, f"--trials {wanted} --resume"))
+        line = run_again(study, trials=wanted, resume=True)
+        yield Finding(level, f"Few trials: {of}", text, line)
     else:
         yield Finding("good", of, "At least ten a parameter.")
     best = int(trials["trial"].iloc[won.best])
     if ended >= 10 and best + 1 > 0.8 * ended:
         text = f"The winner came as trial {best} of {ended}: more trials may find more."
-        line = _run(study, f"--trials {2 * ended} --resume")
+        line = run_again(study, trials=2 * ended, resume=True)
         yield Finding("warn", "Still getting better when it ended", text, line)
 
 
@@ -169,7 +168,7 @@ def _levelled(tables: Tables, of: Course, won: Winner) -> Iterator[Finding]:
         gain = curve[last] - curve[int(last * 0.75)]
         if gain > won.noise.half:
             text = f"It gained {number(float(gain))} in its last quarter of epochs: train longer."
-            line = _run(study, f"--epochs {2 * (int(last) + 1)}")
+            line = run_again(study, epochs=2 * (int(last) + 1))
             yield Finding("warn", "The winner had not levelled off", text, line)
         drop = curve.max() - curve[last]
         if drop > won.noise.half:
@@ -204,14 +203,3 @@ def _failures(tables: Tables) -> Iterator[Finding]:
         said + "The search learns little from them.",
         trials=[int(trial) for trial in bad["trial"]],
     )
-
-
-def _run(study: pd.Series, flags: str) -> str | None:
-    """The command line that ran the study, with other flags; None where it was no command line."""
-    command = redacted(study["command"])
-    if not command.startswith("python -m tuner run "):
-        return None
-    for flag in re.findall(r"--[\w-]+", flags):
-        value = r"(?: |=)\S+" if flag not in ("--resume", "--shuffle") else ""
-        command = re.sub(rf" {flag}{value}(?= |$)", "", command)
-    return f"{command} {flags}"
