@@ -23,10 +23,10 @@ from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.loading import Loaded
 from tuner.experiment.loading import load as load_experiment
 from tuner.experiment.settle import last_epoch
+from tuner.experiment.trust import Ask, check_trust
 from tuner.files import put_bytes
 from tuner.models.model_files import MODEL_FILE, import_quietly, save_model
 from tuner.models.scores import test_metrics
-from tuner.models.trust import Ask, check_trust
 from tuner.results.results import Results
 from tuner.results.results import load as load_results
 from tuner.search_space.space import SearchSpace

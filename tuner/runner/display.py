@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -28,10 +28,12 @@ STYLES = {
 
 
 class Display:
-    """Shows a run on a console; `console` None shows nothing."""
+    """Shows a run on a console; `console` None shows nothing. `beside` is a line of whatever stands
+    beside the study, the slots that it has of a shared cluster, say; empty for none."""
 
     def __init__(self, console: Console | None) -> None:
         self.console = console
+        self.beside: Callable[[], str] = str
 
     def line(self, text: str) -> None:
         """Print a line of plain text."""
@@ -44,7 +46,7 @@ class Display:
         if self.console is None:
             yield
         elif self.console.is_terminal:
-            board = _Board(study, self.console)
+            board = _Board(study, self.console, self.beside)
             study.on_change = lambda record: board.update_if_due()
             with Live(board, console=self.console, transient=True, refresh_per_second=4):
                 board.update()
@@ -68,8 +70,9 @@ class Display:
 class _Board:
     """Two lines: how far the study is, and the best trial so far."""
 
-    def __init__(self, study: Study, console: Console) -> None:
+    def __init__(self, study: Study, console: Console, beside: Callable[[], str]) -> None:
         self._study = study
+        self._beside = beside
         self._due = 0.0
         self._bar = Progress(
             BarColumn(bar_width=24),
@@ -106,7 +109,9 @@ class _Board:
             )
 
     def __rich__(self) -> Group:
-        return Group(self._bar, self._best)
+        beside = self._beside()
+        lines = [Text(shown(beside, keep=""), no_wrap=True, overflow="ellipsis")] if beside else []
+        return Group(self._bar, self._best, *lines)
 
 
 def params_text(params: Mapping[str, Any]) -> str:

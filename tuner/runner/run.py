@@ -18,6 +18,7 @@ from tuner.experiment.functions import experiment_of
 from tuner.experiment.loading import Loaded, digest
 from tuner.experiment.settle import cells_per_trial
 from tuner.registry import said
+from tuner.runner import share
 from tuner.runner.display import Display
 from tuner.runner.enqueue import Given
 from tuner.runner.finished import Finished, Interrupted
@@ -119,6 +120,7 @@ class Opened:
     runtime: Runtime
     dataset: Dataset | None
     display: Display
+    address: str | None = None
     study: Study | None = None
 
     @property
@@ -134,6 +136,9 @@ class Opened:
         from tuner.engines.contract import Job
 
         self.runtime.ready()
+        if self.address is not None:
+            path = self.place.path
+            share.join(self.settled, path, self.runtime, self.address, self.display.line)
         files = self.place.path.resolve() / FILES_FOLDER
         splits = splits_of(self.settled)
         job = Job(self.settled, self.loaded.source, splits, self.dataset, files)
@@ -158,6 +163,9 @@ class Opened:
             if (store := self.study.recorder.store) is not None:
                 for line in lost_reports(self.study.records, store):
                     self.display.line(line)
+        if self.runtime.lease is not None:
+            share.follow(self.runtime.lease, self.study)
+            self.display.beside = self.runtime.lease.said
         return self.study
 
     def _described(self, why: str) -> StudyFile:
@@ -232,6 +240,7 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
     try:
         with (
             connect(*resources_of(settled), address=request.address) as runtime,
+            share.given_back(runtime),
             locked(place.path),
             mirrored(place.mirror, place.path, give_up),
             ledger_locked(place.storage, place.name, give_up),
@@ -242,7 +251,7 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
             if place.kept is not None:
                 check_dataset(place.kept, dataset)
             check_data(settled, dataset)
-            job = Opened(place, loaded, settled, runtime, dataset, display)
+            job = Opened(place, loaded, settled, runtime, dataset, display, request.address)
             try:
                 yield job
             except BaseException:
