@@ -1,4 +1,4 @@
-"""A study's folder with all of its files, made in milliseconds: for tests that look at or break it."""
+"""A study's folder with all of its files, made in milliseconds: for tests that read or break it."""
 
 from __future__ import annotations
 
