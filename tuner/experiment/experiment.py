@@ -127,7 +127,9 @@ class Experiment:
         "split", "split (20% of the training data) or test", among=VALIDATIONS, group=WHAT
     )
     folds: int = option(3, "cv: how many folds", least=2, group=WHAT)
-    repeats: int = option(1, "cv: how many times, reshuffled", least=1, group=WHAT)
+    repeats: int = option(
+        1, "how many times each trial is trained, on new splits and seeds", least=1, group=WHAT
+    )
     shuffle: bool = option(False, "cv: shuffle before splitting", group=WHAT)
     sampler: str | BaseSampler = option(
         "rung_gp",

@@ -23,10 +23,10 @@ from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.loading import Loaded
 from tuner.experiment.loading import load as load_experiment
 from tuner.experiment.settle import last_epoch
+from tuner.experiment.trust import Ask, check_trust
 from tuner.files import put_bytes
 from tuner.models.model_files import MODEL_FILE, import_quietly, save_model
 from tuner.models.scores import test_metrics
-from tuner.models.trust import Ask, check_trust
 from tuner.results.results import Results
 from tuner.results.results import load as load_results
 from tuner.search_space.space import SearchSpace
@@ -244,7 +244,7 @@ def _trained_epochs(results: Results, number: int, limit: int | None) -> int | N
 
 def _dataset(results: Results, settled: Experiment) -> Dataset:
     if settled.dataset is None:
-        raise StudyError(f"{settled.name} has none, so there is no model to refit", field="dataset")
+        raise StudyError(f"{settled.name} has none, so it has no model to refit", field="dataset")
     dataset = load_dataset(settled.dataset)
     check_dataset(results.study, dataset)
     return dataset
