@@ -244,7 +244,7 @@ def _trained_epochs(results: Results, number: int, limit: int | None) -> int | N
 
 def _dataset(results: Results, settled: Experiment) -> Dataset:
     if settled.dataset is None:
-        raise StudyError(f"{settled.name} has none, so there is no model to refit", field="dataset")
+        raise StudyError(f"{settled.name} has none, so it has no model to refit", field="dataset")
     dataset = load_dataset(settled.dataset)
     check_dataset(results.study, dataset)
     return dataset
