@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tuner.errors import TunerError
     from tuner.experiment.experiment import Experiment, KerasModel
     from tuner.results.results import Results, load
+    from tuner.runner.confirm import confirm
     from tuner.runner.own_loop import Study
     from tuner.runner.run import run
     from tuner.search_space.axes import Categorical, Constant, Float, Int
@@ -34,6 +35,7 @@ _HOMES = {
     "Study": "tuner.runner.own_loop",
     "Trial": "tuner.trial.trial",
     "TunerError": "tuner.errors",
+    "confirm": "tuner.runner.confirm",
     "load": "tuner.results.results",
     "run": "tuner.runner.run",
 }
@@ -51,6 +53,7 @@ __all__ = [
     "Study",
     "Trial",
     "TunerError",
+    "confirm",
     "load",
     "run",
 ]

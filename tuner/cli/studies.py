@@ -11,6 +11,7 @@ import typer
 
 from tuner.cli.flags import flag
 from tuner.cli.output import ask_password, console
+from tuner.schedulers.registry import SCHEDULERS
 from tuner.shown import shown
 
 TRUST = "run the study's own code wherever it lies"
@@ -84,7 +85,7 @@ def repair(
 def simulate(
     study_dir: Annotated[Path, typer.Argument(help="a study whose trials ran to their end")],
     scheduler: Annotated[
-        list[str] | None, flag("asha, median, hyperband, none or one-epoch; repeatable")
+        list[str] | None, flag(f"{', '.join(SCHEDULERS.ours)} or one-epoch; repeatable")
     ] = None,
     eta: Annotated[list[int] | None, flag("repeatable (default 3)")] = None,
     min_epochs: Annotated[int, typer.Option(help="epoch before which no trial is stopped")] = 1,
@@ -162,6 +163,33 @@ def refit(
     )
 
 
+def confirm(
+    study_dir: Annotated[Path, typer.Argument(help="a study's folder")],
+    top: Annotated[int, typer.Option(help="how many of the best trials")] = 3,
+    seeds: Annotated[int, typer.Option(help="trainings of each, on new splits and seeds")] = 5,
+    seed: Annotated[Number, flag("seed of the new study; else the old one's and 1")] = None,
+    concurrency: Annotated[Number, flag("trials at a time; else all that fit")] = None,
+    trust: Annotated[bool, flag(TRUST, "--trust")] = False,
+) -> None:
+    """Train the best trials again on new splits and seeds, and say which of them holds."""
+    from tuner.runner.confirm import confirm as confirm_study
+    from tuner.runner.display import Display
+
+    found = confirm_study(
+        study_dir,
+        top=top,
+        seeds=seeds,
+        seed=seed,
+        trust=trust,
+        ask=_ask(),
+        display=Display(console()),
+        concurrency=concurrency,
+    )
+    for line in found.lines():
+        console().print(line, markup=False, soft_wrap=True)
+    console().print(f"the trainings are in {found.path}", markup=False, soft_wrap=True)
+
+
 def export(
     study_dir: Annotated[Path, typer.Argument(help="a study's folder, refitted")],
     format: Annotated[
@@ -221,6 +249,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report,
     "new": new,
     "refit": refit,
+    "confirm": confirm,
     "export": export,
     "dashboard": dashboard,
     "doctor": doctor,

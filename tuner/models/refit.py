@@ -18,21 +18,25 @@ from typing import TYPE_CHECKING, Any
 from tuner.data.datasets import Dataset
 from tuner.data.datasets import load as load_dataset
 from tuner.data.splits import SEED_LIMIT, Data, Part, Splits, cell_data
-from tuner.errors import ExperimentError, SearchSpaceError, StudyError, TunerError
+from tuner.errors import SearchSpaceError, StudyError, TunerError
 from tuner.experiment.experiment import Experiment, KerasModel
-from tuner.experiment.loading import Loaded
-from tuner.experiment.loading import load as load_experiment
 from tuner.experiment.settle import last_epoch
+from tuner.experiment.trust import Ask, check_trust
 from tuner.files import put_bytes
+from tuner.models.chosen import (
+    point_of,
+    seed_of,
+    settled_experiment,
+    trained_epochs,
+    trial_number,
+)
 from tuner.models.model_files import MODEL_FILE, import_quietly, save_model
 from tuner.models.scores import test_metrics
-from tuner.models.trust import Ask, check_trust
 from tuner.results.results import Results
 from tuner.results.results import load as load_results
-from tuner.search_space.space import SearchSpace
 from tuner.store.layout import FILES_FOLDER
 from tuner.store.resume_checks import check_dataset
-from tuner.store.study_json import FUNCTION, StudyFile, stored_dataset
+from tuner.store.study_json import StudyFile, stored_dataset
 from tuner.tracebacks import failure_text
 from tuner.trial.cells import Cell, Decision
 from tuner.trial.trial import Trial, TrialStopped
@@ -91,19 +95,19 @@ def refit(
     results = load_results(path)
     if experiment is None:
         check_trust(results.study.source, results.path, trust=trust, ask=ask)
-    settled = _settled(results.study, experiment, data)
-    number = _trial_number(results, trial)
-    point = _point(results, number, params or {}, epochs)
+    settled = settled_experiment(results.study, experiment, data)
+    number = trial_number(results, trial)
+    point = point_of(results, number, params or {}, epochs)
     dataset = _dataset(results, settled)
     cell = Cell(
         trial=number,
         attempt=1,
         fold=0,
         params=point,
-        seed=_seed(results, number) if seed is None else seed,
+        seed=seed_of(results, number) if seed is None else seed,
         epochs=epochs or last_epoch(settled, point),
     )
-    end = None if epochs else _trained_epochs(results, number, cell.epochs)
+    end = None if epochs else trained_epochs(results, number, cell.epochs)
     trains = end or cell.epochs
     say(
         f"refit of trial {number} on all {len(dataset.x_train)} training samples"
@@ -134,9 +138,6 @@ def refit(
     return done
 
 
-# ------------------------------------------------------------------ what is to be trained
-
-
 def read_params(text: str) -> dict[str, Any]:
     """Parameters from a JSON object's text. Raises SearchSpaceError for anything else."""
     try:
@@ -157,94 +158,12 @@ def _check(name: str, value: int | None, least: int) -> None:
         )
 
 
-def _settled(study: StudyFile, given: Experiment | None, data: str | None) -> Experiment:
-    """The experiment that the study ran, with its fields and space as stored."""
-    source = study.source
-    if given is not None:
-        loaded = Loaded(given, source)
-    elif source.kind == "object":
-        raise ExperimentError(
-            f"the study's experiment was made in memory by {source.where}; call "
-            "tuner.models.refit.refit(path, experiment=...) there"
-        )
-    else:
-        file = source.kind == "file"
-        loaded = load_experiment(source.where if file else f"{source.where}:{source.attribute}")
-    stored = study.experiment.without_code()
-    if stored["dataset"] == FUNCTION:
-        stored["dataset"] = loaded.data or loaded.experiment.dataset
-    if data is not None:
-        stored["dataset"] = data
-    declared = SearchSpace(loaded.experiment.space)
-    return replace(loaded.experiment, **stored, space=study.settled_space(like=declared))
-
-
-def _trial_number(results: Results, trial: int | None) -> int:
-    if trial is not None:
-        return trial
-    if results.best is None:
-        raise StudyError(
-            f"no trial of {results.path} has a value to choose it by",
-            field="trial",
-            way_out="name one",
-        )
-    return int(results.best["trial"])
-
-
-def _point(
-    results: Results, number: int, changed: Mapping[str, Any], epochs: int | None
-) -> dict[str, Any]:
-    point = results.params(number)
-    for name in changed:
-        if name not in point:
-            raise SearchSpaceError(
-                f"trial {number} has no parameter {name!r}",
-                field="params",
-                way_out=f"it has: {', '.join(point)}",
-            )
-    point.update(changed)
-    if epochs is not None and "epochs" in point:
-        point["epochs"] = epochs
-    return point
-
-
-def _seed(results: Results, number: int) -> int:
-    row = results.trials[results.trials["trial"] == number].iloc[0]
-    return int(row["seed"])
-
-
-def _trained_epochs(results: Results, number: int, limit: int | None) -> int | None:
-    """The epoch after which to stop: that of the trial's value, where it is before its last.
-
-    None for a trial that has no value, or was stopped and counts by its last one: it trains all.
-    """
-    study = results.study.experiment
-    row = results.trials[results.trials["trial"] == number].iloc[0]
-    chosen_epoch = row.get("best_epoch")
-    if chosen_epoch is not None and chosen_epoch == chosen_epoch:  # else null: folds differ in it
-        whole = study.value != "best" and row["state"] != "COMPLETE"
-        return None if whole or (limit and chosen_epoch >= limit) else int(chosen_epoch)
-    reports = results.reports[results.reports["trial"] == number]
-    if row["state"] != "COMPLETE" or reports.empty:
-        return None
-    by_fold = reports.groupby("fold")
-    last = by_fold["epoch"].max()
-    if study.value == "best":
-        values = by_fold[study.metric]
-        rows = values.idxmin() if study.direction == "minimize" else values.idxmax()
-        chosen = reports.loc[rows, "epoch"]
-    else:
-        chosen = last
-    end = round(chosen.mean())
-    return None if end >= (limit or last.max()) else end
-
-
 # --------------------------------------------------------------------------- the training
 
 
 def _dataset(results: Results, settled: Experiment) -> Dataset:
     if settled.dataset is None:
-        raise StudyError(f"{settled.name} has none, so there is no model to refit", field="dataset")
+        raise StudyError(f"{settled.name} has none, so it has no model to refit", field="dataset")
     dataset = load_dataset(settled.dataset)
     check_dataset(results.study, dataset)
     return dataset
