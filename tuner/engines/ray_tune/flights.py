@@ -239,6 +239,8 @@ class Flights:
         if not worker:
             return
         actor = ray_internals.actor_of(flight.tune_trial)
+        if actor is None:  # Tune is done with it
+            return
         now = time.monotonic()
         if flight.timed_out is not None:
             if now - flight.timed_out > KILL_S:  # it trains by itself
