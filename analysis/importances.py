@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.loading import Tables, the_study
 from analysis.summaries import ranked
 from tuner.errors import ResultsError
-from tuner.results.results import row_params
+from tuner.store.study_tables import row_params
 from tuner.search_space.space import SearchSpace
 
 EVALUATORS = ("fanova", "ped_anova")

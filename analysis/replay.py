@@ -23,7 +23,7 @@ from tuner.engines.simulated import Step, VirtualClock, run
 from tuner.errors import ResultsError
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.settle import scheduler_of
-from tuner.results.results import Results
+from tuner.store.study_tables import StudyTables
 from tuner.samplers.registry import GRID
 from tuner.schedulers.board import Board
 from tuner.search_space.axes import Categorical
@@ -64,7 +64,7 @@ class Recorded:
         return float(np.nanmin([self.loss(steps) for steps in self.curves.values()]))
 
 
-def record(results: Results) -> Recorded:
+def record(results: StudyTables) -> Recorded:
     """The table of a study's COMPLETE and DIVERGED trials, on fold 0.
 
     Raises ResultsError if none is COMPLETE: a stopped curve does not say how it would have ended.
@@ -179,7 +179,7 @@ def bands(runs: pd.DataFrame, steps: int = 60) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def decide_again(results: Results) -> pd.DataFrame:
+def decide_again(results: StudyTables) -> pd.DataFrame:
     """The recorded reports in their order, given to a fresh scheduler of the recorded settings.
 
     Columns: those of the reports table, and `again` (string): what the scheduler decides now.

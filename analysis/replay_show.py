@@ -13,7 +13,7 @@ from rich.table import Table
 from analysis.replay import ONE_EPOCH, bands, record, simulate, summarise
 from tuner.errors import ExperimentError
 from tuner.files import put_bytes
-from tuner.results.results import load
+from tuner.store.study_tables import read_study
 from tuner.samplers.registry import SAMPLERS
 from tuner.schedulers.registry import SCHEDULERS
 from tuner.store.damage import reading
@@ -53,7 +53,7 @@ def show_simulation(
                 f"it must be at least {1 + (name == 'eta')}", field=name.replace("-", "_")
             )
     with reading(study_dir):
-        recorded = record(load(study_dir))
+        recorded = record(read_study(study_dir))
         runs = pd.concat(
             [
                 simulate(

@@ -27,8 +27,8 @@ from tuner.files import put_bytes
 from tuner.models.model_files import MODEL_FILE, import_quietly, save_model
 from tuner.models.scores import test_metrics
 from tuner.models.trust import Ask, check_trust
-from tuner.results.results import Results
-from tuner.results.results import load as load_results
+from tuner.store.study_tables import StudyTables
+from tuner.store.study_tables import read_study
 from tuner.search_space.space import SearchSpace
 from tuner.store.layout import FILES_FOLDER
 from tuner.store.resume_checks import check_dataset
@@ -88,7 +88,7 @@ def refit(
     """
     _check("epochs", epochs, 1)
     _check("seed", seed, 0)
-    results = load_results(path)
+    results = read_study(path)
     if experiment is None:
         check_trust(results.study.source, results.path, trust=trust, ask=ask)
     settled = _settled(results.study, experiment, data)
@@ -179,20 +179,20 @@ def _settled(study: StudyFile, given: Experiment | None, data: str | None) -> Ex
     return replace(loaded.experiment, **stored, space=study.settled_space(like=declared))
 
 
-def _trial_number(results: Results, trial: int | None) -> int:
+def _trial_number(results: StudyTables, trial: int | None) -> int:
     if trial is not None:
         return trial
-    if results.best is None:
+    if results.best_row is None:
         raise StudyError(
             f"no trial of {results.path} has a value to choose it by",
             field="trial",
             way_out="name one",
         )
-    return int(results.best["trial"])
+    return int(results.best_row["trial"])
 
 
 def _point(
-    results: Results, number: int, changed: Mapping[str, Any], epochs: int | None
+    results: StudyTables, number: int, changed: Mapping[str, Any], epochs: int | None
 ) -> dict[str, Any]:
     point = results.params(number)
     for name in changed:
@@ -208,12 +208,12 @@ def _point(
     return point
 
 
-def _seed(results: Results, number: int) -> int:
+def _seed(results: StudyTables, number: int) -> int:
     row = results.trials[results.trials["trial"] == number].iloc[0]
     return int(row["seed"])
 
 
-def _trained_epochs(results: Results, number: int, limit: int | None) -> int | None:
+def _trained_epochs(results: StudyTables, number: int, limit: int | None) -> int | None:
     """The epoch after which to stop: that of the trial's value, where it is before its last.
 
     None for a trial that has no value, or was stopped and counts by its last one: it trains all.
@@ -242,7 +242,7 @@ def _trained_epochs(results: Results, number: int, limit: int | None) -> int | N
 # --------------------------------------------------------------------------- the training
 
 
-def _dataset(results: Results, settled: Experiment) -> Dataset:
+def _dataset(results: StudyTables, settled: Experiment) -> Dataset:
     if settled.dataset is None:
         raise StudyError(f"{settled.name} has none, so there is no model to refit", field="dataset")
     dataset = load_dataset(settled.dataset)

@@ -1,4 +1,4 @@
-"""Results as users read them: the tables of a study's folder, and its best trial."""
+"""The tables of a study's folder, and its best trial, as everything that looks at one reads them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tuner.store.uris import is_uri
 
 
 @dataclass(frozen=True)
-class Results:
-    """A study's results.
+class StudyTables:
+    """What a study's folder holds.
 
     `study` is study.json, field by field; `trials` has one row a trial and `reports` one row a
     report, with the columns of `tuner.store.layout` (times in seconds, memory in MB).
@@ -33,7 +33,7 @@ class Results:
     reports: pd.DataFrame
 
     @cached_property
-    def best(self) -> pd.Series | None:
+    def best_row(self) -> pd.Series | None:
         """The row of the best trial (the earliest of equals); None if there is none.
 
         As a run itself says it: the best of all that have a value on all of their folds, stopped
@@ -58,7 +58,7 @@ class Results:
     def best_params(self) -> dict[str, Any]:
         """The best trial's parameters, those it has; empty if there is no best trial."""
         with reading(self.path):
-            return {} if self.best is None else self.params(int(self.best["trial"]))
+            return {} if self.best_row is None else self.params(int(self.best_row["trial"]))
 
     def params(self, trial: int) -> dict[str, Any]:
         """A trial's parameters as the training function saw them."""
@@ -71,8 +71,8 @@ class Results:
             return row_params(self.study.settled_space(), rows.iloc[0])
 
 
-def load(path: str | Path) -> Results:
-    """Load a study's folder, or its URI (fetched to this machine's cache).
+def read_study(path: str | Path) -> StudyTables:
+    """A study's folder, or its URI (fetched to this machine's cache).
 
     Raises ResultsError where it is not a study's, or a table is broken.
     """
@@ -83,7 +83,7 @@ def load(path: str | Path) -> Results:
         folder = local_copy(str(path))
     with reading(folder):
         study = StudyFile.read(folder)
-        return Results(
+        return StudyTables(
             path=folder,
             study=study,
             trials=_read(folder / TRIALS_FILE),
@@ -93,7 +93,6 @@ def load(path: str | Path) -> Results:
 
 def row_params(space: SearchSpace, row: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a row of the trials table as the training function saw them."""
-
     labels = {name: row[PARAM_PREFIX + name] for name in space}
     return space.decode({name: None if pd.isna(v) else v for name, v in labels.items()})
 
