@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import warnings
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from analysis.loading import Tables, the_study
 from analysis.summaries import ranked
 from tuner.errors import ResultsError
-from tuner.store.study_tables import row_params
 from tuner.search_space.space import SearchSpace
+from tuner.store.study_tables import row_params
+
+if TYPE_CHECKING:
+    import optuna
 
 EVALUATORS = ("fanova", "ped_anova")
 
@@ -41,37 +44,46 @@ def importance(tables: Tables, evaluator: str = "fanova", *, seed: int = 0) -> p
     if evaluator not in EVALUATORS:
         raise ResultsError(f"evaluator {evaluator!r} is not one of {', '.join(EVALUATORS)}")
     study = the_study(tables.studies)
-    space = SearchSpace.from_json(json.loads(study["space"]))
     of = tables.trials[ranked(tables)]
     if of["value"].nunique() < 2:
         raise ResultsError(
             f"{study['study']} has {len(of)} trials of {of['value'].nunique()} different values; "
             "importance needs two"
         )
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # no line for each study made
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        direction: Literal["maximize", "minimize"] = study["direction"]
-        told = optuna.create_study(direction=direction)
-        for row in of.to_dict("records"):
-            params = row_params(space, row)
-            distributions = space.distributions(params)
-            told.add_trial(
-                optuna.trial.create_trial(
-                    params=space.encode({name: params[name] for name in distributions}),
-                    distributions=distributions,
-                    value=row["value"],
-                )
-            )
+        told = as_optuna(tables)
         make = (
             FanovaImportanceEvaluator(seed=seed)
             if evaluator == "fanova"
             else PedAnovaImportanceEvaluator()
         )
         shares = get_param_importances(told, evaluator=make)
-    optuna.logging.set_verbosity(verbosity)
     found = pd.DataFrame({"param": pd.Series(list(shares), dtype="str")})
     found["importance"] = pd.Series(list(shares.values()), dtype="float64")
     found.insert(0, "study", study["study"])
     return found.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
+
+
+def as_optuna(tables: Tables) -> optuna.Study:
+    """One study's trials that have a rank, as an Optuna study in memory."""
+    import optuna
+
+    study = the_study(tables.studies)
+    space = SearchSpace.from_json(json.loads(study["space"]))
+    direction: Literal["maximize", "minimize"] = study["direction"]
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # no line for each study made
+    told = optuna.create_study(direction=direction)
+    optuna.logging.set_verbosity(verbosity)
+    for row in tables.trials[ranked(tables)].to_dict("records"):
+        params = row_params(space, row)
+        distributions = space.distributions(params)
+        told.add_trial(
+            optuna.trial.create_trial(
+                params=space.encode({name: params[name] for name in distributions}),
+                distributions=distributions,
+                value=row["value"],
+            )
+        )
+    return told

@@ -23,7 +23,6 @@ from tuner.engines.simulated import Step, VirtualClock, run
 from tuner.errors import ResultsError
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.settle import scheduler_of
-from tuner.store.study_tables import StudyTables
 from tuner.samplers.registry import GRID
 from tuner.schedulers.board import Board
 from tuner.search_space.axes import Categorical
@@ -32,6 +31,7 @@ from tuner.search_space.values import point_text
 from tuner.store.layout import REPORT_COLUMNS_FIRST, REPORT_COLUMNS_LAST
 from tuner.store.ledger import Ledger
 from tuner.store.study_json import StudyFile
+from tuner.store.study_tables import StudyTables
 from tuner.study.record import Record
 from tuner.study.study import Study
 from tuner.trial.cells import Cell, State

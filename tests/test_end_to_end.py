@@ -41,7 +41,7 @@ def test_the_main_job_finds_a_good_network_and_says_what_became_of_each_trial(
     assert trials["trial"].tolist() == list(range(12))
     assert set(trials["state"]) <= {"COMPLETE", "STOPPED", "DIVERGED"}
     assert results.best is not None
-    assert results.best["value"] > 0.9
+    assert results.best.value > 0.9
     assert set(results.best_params) == set(results.study.space)
     reports = pd.read_parquet(tmp_path / "lr_momentum" / "reports.parquet")
     assert not reports.duplicated(["trial", "fold", "epoch"]).any()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tuner.errors import TunerError
     from tuner.experiment.experiment import Experiment, KerasModel
     from tuner.results.results import Results, load
-    from tuner.runner.run import run
+    from tuner.results.run import run
     from tuner.search_space.axes import Categorical, Constant, Float, Int
     from tuner.search_space.space import SearchSpace
     from tuner.trial.trial import Trial
@@ -33,7 +33,7 @@ _HOMES = {
     "Trial": "tuner.trial.trial",
     "TunerError": "tuner.errors",
     "load": "tuner.results.results",
-    "run": "tuner.runner.run",
+    "run": "tuner.results.run",
 }
 
 __all__ = [

@@ -20,8 +20,9 @@ from tuner.errors import DatasetError, ExperimentError, SearchSpaceError, StudyE
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.settle import settle
+from tuner.models.chosen import trained_epochs
 from tuner.models.model_files import JSON_FILE, MODEL_FILE, WEIGHTS_FILE, export
-from tuner.models.refit import REFIT_FILE, _trained_epochs, refit
+from tuner.models.refit import REFIT_FILE, refit
 from tuner.models.scores import probabilities
 from tuner.results.results import Results, load
 from tuner.search_space.axes import Categorical, Float, Int
@@ -177,7 +178,7 @@ def test_refit_trains_to_the_epoch_of_the_trials_value(
         trials=pd.DataFrame({"trial": [0], "state": [state], "best_epoch": [best_epoch]}),
         reports=pd.DataFrame({"trial": [0] * 9, "fold": 0, "epoch": range(1, 10)}),
     )
-    assert _trained_epochs(results, 0, limit=9) == trains
+    assert trained_epochs(results, 0, limit=9) == trains
 
 
 def test_another_trial_and_other_parameters(tmp_path: Path) -> None:

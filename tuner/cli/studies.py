@@ -136,7 +136,7 @@ def refit(
     trust: Annotated[bool, flag(TRUST, "--trust")] = False,
 ) -> None:
     """Train the best point on all training data, test it, write model.keras and refit.json."""
-    from tuner.models.refit import read_params
+    from tuner.models.chosen import read_params
     from tuner.models.refit import refit as refit_study
 
     refit_study(

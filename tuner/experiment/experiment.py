@@ -226,6 +226,9 @@ class Experiment:
         on_resume=True,
         group=RESULTS,
     )
+    keep_models: int = option(
+        1, "so many of the best trials keep their weights", least=0, on_resume=True, group=RESULTS
+    )
     tensorboard: bool = option(
         False,
         "write event files too, which TensorBoard reads",

@@ -10,29 +10,32 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.data.datasets import Dataset
-from tuner.data.datasets import load as load_dataset
-from tuner.data.splits import SEED_LIMIT, Data, Part, Splits, cell_data
-from tuner.errors import ExperimentError, SearchSpaceError, StudyError, TunerError
+from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment, KerasModel
-from tuner.experiment.loading import Loaded
-from tuner.experiment.loading import load as load_experiment
 from tuner.experiment.settle import last_epoch
 from tuner.files import put_bytes
+from tuner.models.chosen import (
+    all_training_data,
+    check_number,
+    dataset_of,
+    point_of,
+    seed_of,
+    settled_experiment,
+    trained_epochs,
+    trial_number,
+)
 from tuner.models.model_files import MODEL_FILE, import_quietly, save_model
 from tuner.models.scores import test_metrics
 from tuner.models.trust import Ask, check_trust
-from tuner.store.study_tables import StudyTables
-from tuner.store.study_tables import read_study
-from tuner.search_space.space import SearchSpace
 from tuner.store.layout import FILES_FOLDER
-from tuner.store.resume_checks import check_dataset
-from tuner.store.study_json import FUNCTION, StudyFile, stored_dataset
+from tuner.store.study_json import StudyFile, stored_dataset
+from tuner.store.study_tables import read_study
 from tuner.tracebacks import failure_text
 from tuner.trial.cells import Cell, Decision
 from tuner.trial.trial import Trial, TrialStopped
@@ -86,24 +89,24 @@ def refit(
     Raises StudyError where there is nothing to refit, the training gives no model, raises or
     diverges.
     """
-    _check("epochs", epochs, 1)
-    _check("seed", seed, 0)
+    check_number("epochs", epochs, 1)
+    check_number("seed", seed, 0)
     results = read_study(path)
     if experiment is None:
         check_trust(results.study.source, results.path, trust=trust, ask=ask)
-    settled = _settled(results.study, experiment, data)
-    number = _trial_number(results, trial)
-    point = _point(results, number, params or {}, epochs)
-    dataset = _dataset(results, settled)
+    settled = settled_experiment(results.study, experiment, data)
+    number = trial_number(results, trial)
+    point = point_of(results, number, params or {}, epochs)
+    dataset = dataset_of(results, settled)
     cell = Cell(
         trial=number,
         attempt=1,
         fold=0,
         params=point,
-        seed=_seed(results, number) if seed is None else seed,
+        seed=seed_of(results, number) if seed is None else seed,
         epochs=epochs or last_epoch(settled, point),
     )
-    end = None if epochs else _trained_epochs(results, number, cell.epochs)
+    end = None if epochs else trained_epochs(results, number, cell.epochs)
     trains = end or cell.epochs
     say(
         f"refit of trial {number} on all {len(dataset.x_train)} training samples"
@@ -112,7 +115,7 @@ def refit(
     work = Trial(
         cell,
         lambda epoch, metrics, time_s: Decision.STOP if epoch == end else Decision.CONTINUE,
-        lambda: _all_training_data(dataset, settled),
+        lambda: all_training_data(dataset, settled),
         results.path.resolve() / FILES_FOLDER / "refit",
     )
     model = _trained(settled, work)
@@ -134,133 +137,7 @@ def refit(
     return done
 
 
-# ------------------------------------------------------------------ what is to be trained
-
-
-def read_params(text: str) -> dict[str, Any]:
-    """Parameters from a JSON object's text. Raises SearchSpaceError for anything else."""
-    try:
-        given = json.loads(text)
-    except ValueError:
-        given = None
-    if not isinstance(given, dict):
-        raise SearchSpaceError(
-            f"{text!r} is not a JSON object", field="params", way_out="such as '{\"x\": 1}'"
-        )
-    return given
-
-
-def _check(name: str, value: int | None, least: int) -> None:
-    if value is not None and not least <= value < SEED_LIMIT:
-        raise StudyError(
-            f"{value} must be a whole number of at least {least}, below 2**32", field=name
-        )
-
-
-def _settled(study: StudyFile, given: Experiment | None, data: str | None) -> Experiment:
-    """The experiment that the study ran, with its fields and space as stored."""
-    source = study.source
-    if given is not None:
-        loaded = Loaded(given, source)
-    elif source.kind == "object":
-        raise ExperimentError(
-            f"the study's experiment was made in memory by {source.where}; call "
-            "tuner.models.refit.refit(path, experiment=...) there"
-        )
-    else:
-        file = source.kind == "file"
-        loaded = load_experiment(source.where if file else f"{source.where}:{source.attribute}")
-    stored = study.experiment.without_code()
-    if stored["dataset"] == FUNCTION:
-        stored["dataset"] = loaded.data or loaded.experiment.dataset
-    if data is not None:
-        stored["dataset"] = data
-    declared = SearchSpace(loaded.experiment.space)
-    return replace(loaded.experiment, **stored, space=study.settled_space(like=declared))
-
-
-def _trial_number(results: StudyTables, trial: int | None) -> int:
-    if trial is not None:
-        return trial
-    if results.best_row is None:
-        raise StudyError(
-            f"no trial of {results.path} has a value to choose it by",
-            field="trial",
-            way_out="name one",
-        )
-    return int(results.best_row["trial"])
-
-
-def _point(
-    results: StudyTables, number: int, changed: Mapping[str, Any], epochs: int | None
-) -> dict[str, Any]:
-    point = results.params(number)
-    for name in changed:
-        if name not in point:
-            raise SearchSpaceError(
-                f"trial {number} has no parameter {name!r}",
-                field="params",
-                way_out=f"it has: {', '.join(point)}",
-            )
-    point.update(changed)
-    if epochs is not None and "epochs" in point:
-        point["epochs"] = epochs
-    return point
-
-
-def _seed(results: StudyTables, number: int) -> int:
-    row = results.trials[results.trials["trial"] == number].iloc[0]
-    return int(row["seed"])
-
-
-def _trained_epochs(results: StudyTables, number: int, limit: int | None) -> int | None:
-    """The epoch after which to stop: that of the trial's value, where it is before its last.
-
-    None for a trial that has no value, or was stopped and counts by its last one: it trains all.
-    """
-    study = results.study.experiment
-    row = results.trials[results.trials["trial"] == number].iloc[0]
-    chosen_epoch = row.get("best_epoch")
-    if chosen_epoch is not None and chosen_epoch == chosen_epoch:  # else null: folds differ in it
-        whole = study.value != "best" and row["state"] != "COMPLETE"
-        return None if whole or (limit and chosen_epoch >= limit) else int(chosen_epoch)
-    reports = results.reports[results.reports["trial"] == number]
-    if row["state"] != "COMPLETE" or reports.empty:
-        return None
-    by_fold = reports.groupby("fold")
-    last = by_fold["epoch"].max()
-    if study.value == "best":
-        values = by_fold[study.metric]
-        rows = values.idxmin() if study.direction == "minimize" else values.idxmax()
-        chosen = reports.loc[rows, "epoch"]
-    else:
-        chosen = last
-    end = round(chosen.mean())
-    return None if end >= (limit or last.max()) else end
-
-
 # --------------------------------------------------------------------------- the training
-
-
-def _dataset(results: StudyTables, settled: Experiment) -> Dataset:
-    if settled.dataset is None:
-        raise StudyError(f"{settled.name} has none, so there is no model to refit", field="dataset")
-    dataset = load_dataset(settled.dataset)
-    check_dataset(results.study, dataset)
-    return dataset
-
-
-def _all_training_data(dataset: Dataset, settled: Experiment) -> Data:
-    splits = Splits(
-        mode=settled.mode,
-        validation=settled.validation,
-        folds=settled.folds,
-        repeats=settled.repeats,
-        shuffle=settled.shuffle,
-        seed=settled.seed,
-    )
-    part = cell_data(dataset, splits)
-    return replace(part, train=Part(dataset.x_train, dataset.y_train))
 
 
 def _trained(settled: Experiment, trial: Trial) -> keras.Model:

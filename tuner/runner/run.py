@@ -1,25 +1,25 @@
-"""The main job, from an experiment's name to its results: what `tuner run` and `tuner.run` do."""
+"""The main job, from a request to a finished study: what `tuner run` and `tuner.run` do."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tuner.cluster.fetch import moved_from
 from tuner.cluster.session import Runtime, connect
 from tuner.data.datasets import Dataset
 from tuner.data.datasets import load as load_dataset
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.functions import experiment_of
 from tuner.experiment.loading import Loaded, digest
 from tuner.experiment.settle import cells_per_trial
 from tuner.registry import said
+from tuner.runner.best_weights import keep_best
 from tuner.runner.display import Display
-from tuner.runner.enqueue import Given
 from tuner.runner.finished import Finished, Interrupted
 from tuner.runner.lost_reports import lost_reports
 from tuner.runner.place import Place, find_place
@@ -53,51 +53,6 @@ from tuner.study.study import Study
 
 if TYPE_CHECKING:
     from tuner.engines.choice import Chosen
-    from tuner.results.results import Results
-
-
-def run(
-    experiment: str | Experiment | Callable[..., Any],
-    *,
-    results: str | Path = "results",
-    study: str | None = None,
-    resume: bool = False,
-    address: str | None = None,
-    storage: str | None = None,
-    enqueue: Given = None,
-    quiet: bool = True,
-    **fields: Any,
-) -> Results:
-    """Run an experiment and return its results, as `python -m tuner run` does.
-
-    `experiment` is an Experiment, what the command line takes, or the function to search itself:
-    `space=` says its axes, or its arguments' annotations do. `enqueue` is a file, a study's
-    folder, a list of points or a DataFrame. `fields` override fields of the Experiment
-    (`trials=50`, `seed=7`, ...); sampler and scheduler given here count as typed. Raises a
-    TunerError for whatever the command line would refuse.
-    """
-    from rich.console import Console
-
-    from tuner.results.results import load
-
-    if callable(experiment):
-        known = {name: fields[name] for name in ("metric", "direction") if name in fields}
-        experiment = experiment_of(experiment, fields.pop("space", None), **known)
-    request = Request(
-        experiment,
-        results=str(results),
-        study=study,
-        resume=resume,
-        address=address,
-        storage=storage,
-        enqueue=enqueue,
-        overrides=fields,
-    )
-    console = None if quiet else Console()
-    finished = run_study(request, Display(console))
-    if console is not None:
-        finished.show(console)
-    return load(finished.path)
 
 
 def run_study(request: Request, display: Display) -> Finished:
@@ -194,6 +149,11 @@ class Opened:
         finally:
             with writing(self.place.path):
                 study.close()
+                if line := keep_best(study, self.place.path, self._fetch):
+                    self.display.line(line)
+
+    def _fetch(self, host: str, file: Path) -> bytes | None:
+        return None if self.runtime.local else moved_from(host, file)
 
     def finished(self, study: Study, engine: Chosen) -> Finished:
         """What the run leaves behind."""

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tuner.store.study_tables import StudyTables, read_study
 from tuner.shown import shown
 from tuner.store.damage import reading
 from tuner.store.layout import PARAM_PREFIX
+from tuner.store.study_tables import StudyTables, read_study
 
 TRAINED = ("trained_by", "trained_why")
 BLOCKS = "▁▂▃▄▅▆▇█"

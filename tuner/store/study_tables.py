@@ -1,4 +1,4 @@
-"""The tables of a study's folder, and its best trial, as everything that looks at one reads them."""
+"""The tables of a study's folder, and its best trial, as all that looks at one reads them."""
 
 from __future__ import annotations
 

@@ -347,11 +347,15 @@ class Study(StudyState):
 
         It is the best of all that have a value on all of their folds, stopped and paused ones too.
         """
+        return next(iter(self.ranked()), None)
+
+    def ranked(self) -> list[Record]:
+        """All that could be `best`, the best first."""
         with self._lock:
             whole = [r for r in self.records if sum(map(bool, r.curves.values())) == self.cells]
             valued = [(r.value, r) for r in whole]
             known = [(self.sign * value, r.trial, r) for value, r in valued if value is not None]
-            return min(known, default=(0.0, 0, None))[2]
+            return [record for _, _, record in sorted(known, key=lambda one: one[:2])]
 
     def close(self) -> None:
         """The run is over: write both tables, and let go of the log and the ledger.

@@ -1,0 +1,133 @@
+"""The object that a user gets back: a study's tables, its best trial and model, plots, a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.results.shown_html import html_of
+from tuner.shown import shown
+from tuner.store.damage import reading
+from tuner.store.study_tables import StudyTables, read_study
+
+if TYPE_CHECKING:
+    import keras
+    import plotly.graph_objects as go
+
+    from tuner.experiment.experiment import Experiment
+    from tuner.models.refit import Refit
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best trial: its value, at which epoch it had it, its parameters, and what became of it.
+
+    `epoch` is None where the folds' values are of several epochs.
+    """
+
+    trial: int
+    value: float
+    params: dict[str, Any]
+    state: str
+    epoch: int | None
+
+
+@dataclass(frozen=True)
+class Results(StudyTables):
+    """A study's results.
+
+    `study` is study.json, field by field; `trials` has one row a trial and `reports` one row a
+    report, with the columns of `tuner.store.layout` (times in seconds, memory in MB). `experiment`
+    is the one that ran, where it was made in memory.
+    """
+
+    experiment: Experiment | None = None
+
+    @cached_property
+    def best(self) -> Best | None:
+        """The best trial, the earliest of equals, as a run itself says it: the best of all that
+        have a value on all of their folds, stopped ones too. None if there is none."""
+        row = self.best_row
+        if row is None:
+            return None
+        epoch = row.get("best_epoch")
+        known = epoch is not None and epoch == epoch  # else null
+        return Best(
+            trial=int(row["trial"]),
+            value=float(row["value"]),
+            params=self.best_params,
+            state=str(row["state"]),
+            epoch=int(epoch) if known else None,
+        )
+
+    def best_model(self) -> keras.Model:
+        """The best trial's network as its best epoch left it, without training again.
+
+        It is not compiled. Raises StudyError where no weights were kept: of what is no Keras model,
+        say, or with `keep_models=0`.
+        """
+        from tuner.models.kept import kept_model
+
+        return kept_model(self.path)
+
+    def refit(self, **options: Any) -> Refit:
+        """Train the best trial, or another, on all training data, and test it.
+
+        The options are those of `tuner.models.refit.refit`: trial, params, epochs, seed, data ...
+        """
+        from tuner.models.refit import refit
+
+        return refit(self.path, **{"experiment": self.experiment, **options})
+
+    def test_score(self, *, data: str | None = None, trust: bool = False) -> dict[str, float]:
+        """What `best_model` scores on the test part, which the search has not seen.
+
+        The names are those of a refit's metrics: `loss` and the declared metrics, `accuracy` for
+        classes, and `r2`.
+        """
+        from tuner.models.kept import kept_scores
+
+        return kept_scores(self.path, experiment=self.experiment, data=data, trust=trust)
+
+    def plot(self, kind: str = "history", **options: Any) -> go.Figure:
+        """A figure of the study (Plotly's): "history", "curves", "importance", "parallel", ...
+
+        Raises ResultsError for an unknown kind, with those that there are.
+        """
+        from tuner.results.plot import plot
+
+        return plot(self.path, kind, **options)
+
+    def report(self, out: str | Path | None = None) -> Path:
+        """Write the report, one HTML file; its path. It lies in the study's folder, or at `out`."""
+        from analysis.report import write_report
+
+        return write_report([self.path], None if out is None else Path(out))
+
+    def __repr__(self) -> str:
+        states = self.trials["state"].value_counts()
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        name, best = self.study.name, self.best
+        if best is None:
+            return shown(f"Results({name!r}, {counts or 'no trial yet'}, no best trial)", keep="")
+        metric = self.study.experiment.metric
+        found = f"best {metric} {best.value:.4g} (trial {best.trial})"
+        return shown(f"Results({name!r}, {counts}, {found})", keep="")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the answer, the five best trials, the search's course."""
+        with reading(self.path):
+            return html_of(self)
+
+
+def load(path: str | Path, experiment: Experiment | None = None) -> Results:
+    """Load a study's folder, or its URI (fetched to this machine's cache).
+
+    `experiment` is the one that ran, where it was made in memory and is to be refitted. Raises
+    ResultsError where it is not a study's, or a table is broken.
+    """
+    tables = read_study(path)
+    known = {field.name: getattr(tables, field.name) for field in fields(tables)}
+    return Results(**known, experiment=experiment)

@@ -1,0 +1,57 @@
+"""`tuner.run`: a search in one call, which returns its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tuner.experiment.experiment import Experiment
+from tuner.experiment.functions import experiment_of
+from tuner.results.results import Results, load
+from tuner.runner.display import Display
+from tuner.runner.enqueue import Given
+from tuner.runner.request import Request
+from tuner.runner.run import run_study
+
+
+def run(
+    experiment: str | Experiment | Callable[..., Any],
+    *,
+    results: str | Path = "results",
+    study: str | None = None,
+    resume: bool = False,
+    address: str | None = None,
+    storage: str | None = None,
+    enqueue: Given = None,
+    quiet: bool = True,
+    **fields: Any,
+) -> Results:
+    """Run an experiment and return its results, as `python -m tuner run` does.
+
+    `experiment` is an Experiment, what the command line takes, or the function to search itself:
+    `space=` says its axes, or its arguments' annotations do. `enqueue` is a file, a study's
+    folder, a list of points or a DataFrame. `fields` override fields of the Experiment
+    (`trials=50`, `seed=7`, ...); sampler and scheduler given here count as typed. Raises a
+    TunerError for whatever the command line would refuse.
+    """
+    from rich.console import Console
+
+    if callable(experiment):
+        known = {name: fields[name] for name in ("metric", "direction") if name in fields}
+        experiment = experiment_of(experiment, fields.pop("space", None), **known)
+    request = Request(
+        experiment,
+        results=str(results),
+        study=study,
+        resume=resume,
+        address=address,
+        storage=storage,
+        enqueue=enqueue,
+        overrides=fields,
+    )
+    console = None if quiet else Console()
+    finished = run_study(request, Display(console))
+    if console is not None:
+        finished.show(console)
+    return load(finished.path, experiment if isinstance(experiment, Experiment) else None)
