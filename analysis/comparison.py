@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.loading import Tables
-from analysis.summaries import overview
+from analysis.summaries import overview, ranked
 from tuner.errors import ResultsError
 
 
@@ -26,7 +26,8 @@ def compare(
     best                    float64, mean over the studies of their best trial's value
     best_low, best_high     float64, its interval over studies; NaN with fewer than two: one search
                             says nothing of how another would have ended
-    median                  float64, of all COMPLETE trials' values
+    median                  float64, of the values of all trials that have a rank: STOPPED ones too,
+                            by the value that they came to (without racing's, cut short of a fold)
     median_low, median_high float64, its interval over trials
     difference              float64, its median less that of the first row
     difference_low, difference_high    float64, the interval of that
@@ -44,6 +45,7 @@ def compare(
     if len(tables.studies[["metric", "direction"]].drop_duplicates()) != 1:
         raise ResultsError("the studies search different metrics: their values do not compare")
     draw = np.random.default_rng(seed)
+    has_rank = ranked(tables)
     totals = tables.studies[["study", *(n for n in names if n != "study")]].merge(
         overview(tables), on="study"
     )
@@ -51,13 +53,14 @@ def compare(
     first = np.array([])
     for key, group in totals.groupby(names, sort=False, dropna=False):
         trials = tables.trials[tables.trials["study"].isin(group["study"])]
-        values = trials.loc[trials["state"] == "COMPLETE", "value"].to_numpy()
+        values = trials.loc[has_rank[trials.index], "value"].to_numpy()
         medians = _resampled(values, np.median, resamples, draw)
         first = medians if not rows else first
         bests = group["best"].dropna().to_numpy()
         means = _resampled(bests if len(bests) > 1 else bests[:0], np.mean, resamples, draw)
+        complete = int((trials["state"] == "COMPLETE").sum())
         row = dict(zip(names, key, strict=True))
-        row |= {"studies": len(group), "trials": len(trials), "complete": len(values)}
+        row |= {"studies": len(group), "trials": len(trials), "complete": complete}
         row |= _interval("best", bests.mean() if len(bests) else np.nan, means)
         row |= _interval("median", np.median(values) if len(values) else np.nan, medians)
         origin = rows[0]["median"] if rows else row["median"]

@@ -210,7 +210,7 @@ def heatmap(tables: Tables, x: str, y: str) -> go.Figure:
 
 
 def importances(tables: Tables) -> go.Figure:
-    """How much of the value's variance each parameter explains (fANOVA), as bars."""
+    """How much of the value's variance each parameter explains, as bars."""
     shares = importance(tables).sort_values("importance")
     figure = go.Figure()
     figure.add_bar(

@@ -173,6 +173,11 @@ def make_task(family: str, made_of: tuple[Any, ...]) -> Task:
     return task
 
 
+def task_name(family: str, made_of: tuple[Any, ...]) -> str:
+    """The name that a task made of this has."""
+    return f"cross{made_of[0]}" if family == "crossing" else str(made_of[-1])
+
+
 @cache
 def _codes(folder: Path) -> dict[str, int]:
     codes: dict[str, int] = json.loads((folder / "enc.json").read_text())["OpenML_task_id"]

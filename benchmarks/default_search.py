@@ -2,6 +2,8 @@
 
     python -m benchmarks.default_search [--curves FOLDER] [--seeds N] [--out ROWS.jsonl]
 
+A search whose row stands in `--out` already is not run again: a run that was ended goes on there.
+
 Ours are searches of the product's own study on the simulated engine; others go by their own
 library. A proposal for a table takes its nearest point that no trial has had: our samplers are told
 that point, others' hear of their own. Eight workers, one second an epoch; a paused trial goes on
@@ -29,8 +31,9 @@ from typing import Any, Self
 import numpy as np
 import optuna
 
-from benchmarks.curve_tables import LCBench, Searched, Task, make_task, tasks_of
+from benchmarks.curve_tables import LCBench, Searched, Task, make_task, task_name, tasks_of
 from benchmarks.search_peers import PEERS, Peer
+from benchmarks.search_rows import REFERENCE, table
 from tuner.curve_model.columns import Columns
 from tuner.engines.simulated import Step, VirtualClock, run
 from tuner.experiment.experiment import Experiment
@@ -48,7 +51,6 @@ CURVES = Path(__file__).resolve().parents[2] / "shared" / "data" / "curves"
 BUDGETS = (2, 5, 10, 20, 40)
 RETURNED_AT = 5
 WORKERS = 8
-REFERENCE = "random + stopping"
 OURS: dict[str, dict[str, str]] = {
     "tuner default": {},
     REFERENCE: {"sampler": "random", "scheduler": "asha_stopping"},
@@ -217,6 +219,35 @@ def search(
     }
 
 
+Job = tuple[str, tuple[Any, ...], str, int]
+"""A family, what makes the task, a method and a seed."""
+
+
+def searched(jobs: Sequence[Job], out: Path | None, processes: int) -> list[dict[str, Any]]:
+    """The rows of these searches: those that `out` has, and the others', appended as they end."""
+
+    def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return row["family"], row["task"], row["method"], row["seed"]
+
+    lines = out.read_text().splitlines() if out is not None and out.exists() else []
+    known = {key(row): row for row in map(json.loads, lines) if len(row["seen"]) == len(BUDGETS)}
+    keys = [(family, task_name(family, made), method, seed) for family, made, method, seed in jobs]
+    left = [job for job, name in zip(jobs, keys, strict=True) if name not in known]
+    if not left:
+        return [known[name] for name in keys]
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for row in pool.imap_unordered(_searched, left):
+            known[key(row)] = row
+            if out is not None:
+                with out.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+    return [known[name] for name in keys]
+
+
+def _searched(job: Job) -> dict[str, Any]:
+    return search(*job)
+
+
 def proposal_ms(told: int, sampler: str | None = None, repeats: int = 30) -> float:
     """Milliseconds of CPU that a proposal takes after so many trials, on LCBench's axes.
 
@@ -260,40 +291,6 @@ def default_of(name: str) -> str:
     return str(next(f.default for f in fields(Experiment) if f.name == name))
 
 
-def paired(
-    rows: Sequence[Mapping[str, Any]], method: str, reference: str
-) -> tuple[float, float, float]:
-    """Mean difference in regret to another method, and its 95% interval by bootstrap over tasks."""
-    tasks = sorted({row["task"] for row in rows})
-
-    def means(name: str) -> np.ndarray:
-        of = [[r["seen"] for r in rows if (r["task"], r["method"]) == (t, name)] for t in tasks]
-        return np.array([np.mean(each) for each in of])
-
-    apart = means(method) - means(reference)
-    drawn = np.random.default_rng(0).integers(0, len(tasks), (2000, len(tasks)))
-    low, high = np.percentile(apart[drawn].mean(1), [2.5, 97.5])
-    return float(apart.mean()), float(low), float(high)
-
-
-def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is printed of one family's rows."""
-    lines = []
-    for method in dict.fromkeys(row["method"] for row in rows):
-        mine = [row for row in rows if row["method"] == method]
-        seen = np.array([row["seen"] for row in mine])
-        budgets = " ".join(f"{value:.3f}" for value in seen.mean(0))
-        apart = ""
-        if method != REFERENCE and any(row["method"] == REFERENCE for row in rows):
-            apart = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*paired(rows, method, REFERENCE))
-        returned, trials = (np.mean([row[key] for row in mine]) for key in ("any", "trials"))
-        lines.append(
-            f"{method:24} {budgets}  mean {seen.mean():.3f}  5-20 {seen[:, 1:4].mean():.3f}  "
-            f"{apart:25} any {returned:.3f}  {trials:.0f} trials"
-        )
-    return lines
-
-
 def _regret(value: float, best: float, bad: float) -> float:
     if math.isnan(value):
         return 1.0
@@ -325,11 +322,7 @@ def main() -> None:
             for seed in range(options.seeds)
             for method in methods
         ]
-        with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-            rows = pool.starmap(search, jobs, chunksize=1)
-        if options.out is not None:
-            with options.out.open("a") as out:
-                out.writelines(json.dumps(row) + "\n" for row in rows)
+        rows = searched(jobs, options.out, options.processes)
         budgets = " ".join(map(str, BUDGETS))
         print(f"\n{family}: regret after {budgets} trainings; paired with {REFERENCE}")
         print("\n".join(table(rows)), flush=True)

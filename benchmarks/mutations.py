@@ -1,6 +1,6 @@
 """Mutated studies' folders through every command that reads one: what becomes of it?
 
-    python -m benchmarks.mutations [--folders 2000] [--seed 0] [--keep FOLDER]
+    python -m benchmarks.mutations [--folders 2000] [--seed 0]
 
 A small study is written, then mutated at random: bytes, JSON values, log records with a right
 checksum, tables' columns and values, files that are missing, folders or links out of it. Each

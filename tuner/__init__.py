@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tuner.data.datasets import Dataset
     from tuner.errors import TunerError
     from tuner.experiment.experiment import Experiment, KerasModel
+    from tuner.results.own_loop import Study
     from tuner.results.results import Results, load
     from tuner.results.run import run
     from tuner.search_space.axes import Categorical, Constant, Float, Int
@@ -30,6 +31,7 @@ _HOMES = {
     "KerasModel": "tuner.experiment.experiment",
     "Results": "tuner.results.results",
     "SearchSpace": "tuner.search_space.space",
+    "Study": "tuner.results.own_loop",
     "Trial": "tuner.trial.trial",
     "TunerError": "tuner.errors",
     "load": "tuner.results.results",
@@ -46,6 +48,7 @@ __all__ = [
     "KerasModel",
     "Results",
     "SearchSpace",
+    "Study",
     "Trial",
     "TunerError",
     "load",

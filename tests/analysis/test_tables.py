@@ -174,6 +174,14 @@ def test_studies_compare_with_intervals(tmp_path: Path) -> None:
         analysis.compare(tables, "colour")
 
 
+def test_the_median_is_of_all_trials_that_came_to_a_value(asha: Tables) -> None:
+    row = analysis.compare(asha).iloc[0]
+    states = asha.trials["state"].value_counts()
+    assert states["STOPPED"] > 0
+    assert row["complete"] == states["COMPLETE"]
+    assert row["median"] == asha.trials["value"].median()  # one fold: whoever has a value counts
+
+
 @pytest.mark.parametrize("evaluator", ["fanova", "ped_anova"])
 def test_importance_finds_the_parameter_that_matters(tmp_path: Path, evaluator: str) -> None:
     def curve(cell: Cell) -> list[Step]:
@@ -186,7 +194,9 @@ def test_importance_finds_the_parameter_that_matters(tmp_path: Path, evaluator: 
     assert shares["param"].tolist() == ["x", "k"]
     assert shares["importance"].iloc[0] > 0.8
     assert shares["importance"].sum() == pytest.approx(1)
-    with pytest.raises(ResultsError, match="evaluator 'shap' is not one of fanova, ped_anova"):
+    with pytest.raises(
+        ResultsError, match="evaluator 'shap' is not one of anova, fanova, ped_anova"
+    ):
         analysis.importance(tables, "shap")
 
 

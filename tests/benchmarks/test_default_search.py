@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.default_search import METHODS, REFERENCE, paired, proposal_ms, search, table
+from benchmarks.curve_tables import Crossing, task_name
+from benchmarks.default_search import BUDGETS, METHODS, proposal_ms, search, searched
+from benchmarks.search_rows import REFERENCE, paired, table
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -31,3 +35,13 @@ def test_methods_are_paired_by_task() -> None:
 
 def test_a_proposal_is_timed() -> None:
     assert proposal_ms(30, repeats=2) > 0
+
+
+def test_a_search_whose_row_is_there_already_is_not_run_again(tmp_path: Path) -> None:
+    assert task_name("crossing", (3,)) == Crossing(3).name
+    row = {"family": "crossing", "task": "cross3", "method": REFERENCE, "seed": 0}
+    row["seen"] = [0.5] * len(BUDGETS)
+    out = tmp_path / "rows.jsonl"
+    out.write_text(json.dumps(row) + "\n")
+    assert searched([("crossing", (3,), REFERENCE, 0)], out, 1) == [row]
+    assert len(out.read_text().splitlines()) == 1

@@ -19,7 +19,7 @@ from tuner.training.declared import build_model, metrics_of
 from tuner.trial.cells import Cell, Decision
 from tuner.trial.trial import Trial
 
-N_TRAIN, N_VAL, CLASSES = 150, 53, 3
+N_TRAIN, N_VAL, CLASSES = 45, 37, 3
 DRAW = np.random.default_rng(0)
 X, Y = DRAW.random((N_TRAIN + N_VAL, 8)), DRAW.integers(0, CLASSES, N_TRAIN + N_VAL)
 TRAIN = np.arange(N_TRAIN, dtype=np.int32)
@@ -168,9 +168,9 @@ def test_every_lane_has_the_weights_and_history_of_fit(optimizer: str, build: An
     assert lanes.vectorised == (build is not convolutional)
     for lane, one in enumerate(trials):
         lanes.put(lane, one, TRAIN, VAL)
-    reports = [lanes.epoch() for _ in range(3)]
+    reports = [lanes.epoch() for _ in range(2)]
     for lane, one in enumerate(trials):
-        model, history = fitted(declaration, one, 3)
+        model, history = fitted(declaration, one, 2)
         assert apart(lanes, lane, model) < 1e-9
         for epoch, values in enumerate(history):
             rate = reports[epoch][lane].pop("learning_rate")
@@ -215,7 +215,7 @@ def test_another_batch_size_and_other_folds_need_no_new_trace() -> None:
 
     declaration = declared()
     lanes = made(declaration, trial(0), 1)
-    for size, rows in ((32, TRAIN), (50, TRAIN), (7, TRAIN[:99])):
+    for size, rows in ((32, TRAIN), (50, TRAIN), (7, TRAIN[:31])):
         one = trial(0, batch_size=size)
         lanes.put(0, one, rows, VAL)
         report = lanes.epoch()[0]
@@ -242,10 +242,10 @@ def test_single_precision_agrees_over_twenty_steps() -> None:
     lanes = made(declaration, trials[0], 2)
     for lane, one in enumerate(trials):
         lanes.put(lane, one, TRAIN, VAL)
-    for _ in range(4):  # of five steps each
+    for _ in range(10):  # of two steps each
         lanes.epoch()
     for lane, one in enumerate(trials):
-        assert apart(lanes, lane, fitted(declaration, one, 4)[0]) < 1e-5
+        assert apart(lanes, lane, fitted(declaration, one, 10)[0]) < 1e-5
 
 
 def test_mixed_precision_is_that_of_fit() -> None:

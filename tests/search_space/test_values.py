@@ -308,3 +308,15 @@ def test_a_column_of_mixed_choices_tells_them_apart() -> None:
     )
     column = trials_table(study.records, space, "simulated")["param_kind"].to_pylist()
     assert len(set(column)) == 2
+
+
+def test_numpys_values_and_ranges_are_what_an_axis_may_be_given() -> None:
+    """The types of the arguments say so too: `make check` reads this file."""
+    rate = Float(np.float32(0.5), np.int64(2), grid=np.linspace(0.5, 2, 3), default=np.float64(1))
+    units = Int(np.int32(8), 64, step=np.int64(8), grid=range(8, 65, 8))
+    kinds = Categorical(np.array([16, 32]), default=np.int64(32)), Categorical(range(3))
+    assert [rate.low, rate.high, rate.grid, rate.default] == [0.5, 2, [0.5, 1.25, 2.0], 1.0]
+    assert [units.low, units.step, units.grid] == [8, 8, list(range(8, 65, 8))]
+    assert [kind.choices for kind in kinds] == [[16, 32], [0, 1, 2]]
+    held = [rate.low, rate.high, rate.default, units.low, units.step, *kinds[0].choices]
+    assert {type(value) for value in held} == {int, float}

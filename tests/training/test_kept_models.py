@@ -82,9 +82,7 @@ def test_what_keras_cannot_write_is_left_out(
 
 def test_a_broken_file_is_said_in_a_line(tmp_path: Path) -> None:
     model_file(tmp_path, 0).write_bytes(b"no archive")
-    with pytest.raises(
-        StudyError, match=r"0\.npz cannot be made a model .*; refit the trial"
-    ):
+    with pytest.raises(StudyError, match=r"0\.npz cannot be made a model .*; refit the trial"):
         unpacked(model_file(tmp_path, 0))
 
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from tuner.errors import SearchSpaceError
 from tuner.search_space.axes import Axis, Categorical, Constant, Float, Int, NotOnAxis
-from tuner.search_space.space import SearchSpace, wanted_values
+from tuner.search_space.conditions import wanted_values
+from tuner.search_space.space import SearchSpace
 from tuner.search_space.values import Value
 
 

@@ -24,6 +24,14 @@ EXACT_WHOLE = 2**53
 LABEL_LENGTH = 100
 
 
+When = Mapping[str, Any]
+"""For an axis that exists only where others have these values: by name, one value or several."""
+
+
+class NotOnAxis(LookupError):
+    """A value that an axis does not hold."""
+
+
 class Unset(Enum):
     """The default of an axis that declares none; None may be a value."""
 
@@ -151,6 +159,30 @@ def labels_of(choices: Sequence[Any]) -> tuple[Value, ...]:
         if len(set(labels)) == len(labels):
             return tuple(labels)
     return tuple(f"{label} #{i}" for i, label in enumerate(labels))
+
+
+def index_of_text(text: Any, choices: Sequence[Any], labels: Sequence[Value]) -> int | None:
+    """Which of the choices a text names, in a CSV or on the command line; None if none or two."""
+    if not isinstance(text, str):
+        return None
+    spellings: tuple[Sequence[Any], ...] = (
+        labels,
+        [text_of(choice) for choice in choices],
+        [text_of(choice).lower() for choice in choices if is_plain(choice)],
+    )
+    for texts in spellings:
+        found = [i for i, spelling in enumerate(texts) if spelling == text]
+        if len(found) == 1 and len(texts) == len(choices):
+            return found[0]
+    numbers = [i for i, choice in enumerate(choices) if _means(choice, text)]
+    return numbers[0] if len(numbers) == 1 else None
+
+
+def _means(choice: Any, text: str) -> bool:
+    try:
+        return is_number(choice) and float(text) == choice
+    except ValueError:
+        return False
 
 
 def point_text(params: Mapping[str, Any]) -> str:

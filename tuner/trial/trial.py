@@ -108,6 +108,11 @@ class Trial(Mapping[str, Any]):
         return self.cell.epochs
 
     @property
+    def start(self) -> int:
+        """The epochs that were trained before the trial was set aside; 0 for one that begins."""
+        return self.cell.start
+
+    @property
     def seconds(self) -> float:
         """How long it has trained, in attempts before this one too if it went on from theirs."""
         return time.monotonic() - self._started
