@@ -93,7 +93,9 @@ def train(trial: Any) -> Any:
     model = keras.Sequential(
         [keras.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")]
     )
-    model.compile(keras.optimizers.SGD(2.0), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(
+        keras.optimizers.SGD(2.0), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     model.fit(data.x_train, data.y_train, 64, trial.epochs, 0, callbacks=[trial.callback()],
               validation_data=(data.x_val, data.y_val))  # fmt: skip
     if trial.get("raises"):

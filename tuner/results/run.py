@@ -9,7 +9,7 @@ from typing import Any
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.functions import experiment_of
 from tuner.results.results import Results, load
-from tuner.runner.display import Display
+from tuner.runner.display import Display, in_notebook
 from tuner.runner.enqueue import Given
 from tuner.runner.request import Request
 from tuner.runner.run import run_study
@@ -24,7 +24,7 @@ def run(
     address: str | None = None,
     storage: str | None = None,
     enqueue: Given = None,
-    quiet: bool = True,
+    quiet: bool | None = None,
     **fields: Any,
 ) -> Results:
     """Run an experiment and return its results, as `python -m tuner run` does.
@@ -32,8 +32,9 @@ def run(
     `experiment` is an Experiment, what the command line takes, or the function to search itself:
     `space=` says its axes, or its arguments' annotations do. `enqueue` is a file, a study's
     folder, a list of points or a DataFrame. `fields` override fields of the Experiment
-    (`trials=50`, `seed=7`, ...); sampler and scheduler given here count as typed. Raises a
-    TunerError for whatever the command line would refuse.
+    (`trials=50`, `seed=7`, ...). Progress is shown in a notebook, and elsewhere with `quiet=False`.
+    Sampler and scheduler given here count as typed. Raises a TunerError for whatever the command
+    line would refuse.
     """
     from rich.console import Console
 
@@ -50,8 +51,8 @@ def run(
         enqueue=enqueue,
         overrides=fields,
     )
-    console = None if quiet else Console()
-    finished = run_study(request, Display(console))
+    console = Console(force_jupyter=False) if quiet is False else None
+    finished = run_study(request, Display(console, notebook=quiet is not True and in_notebook()))
     if console is not None:
         finished.show(console)
     return load(finished.path, experiment if isinstance(experiment, Experiment) else None)

@@ -87,12 +87,19 @@ class Opened:
 
         from tuner.engines.choice import choose
         from tuner.engines.contract import Job
+        from tuner.engines.shipping import needs_keras
 
-        self.runtime.ready()
+        with self.display.phase("starting Ray"):
+            self.runtime.ready()
         files = self.place.path.resolve() / FILES_FOLDER
         splits = splits_of(self.settled)
         job = Job(self.settled, self.loaded.source, splits, self.dataset, files)
-        engine = choose(job, self.runtime)
+        waiting = "starting workers"
+        if needs_keras(self.settled.objective):
+            waiting = "importing TensorFlow in the workers"
+        self.display.waiting = waiting
+        with self.display.phase(waiting):
+            engine = choose(job, self.runtime)
         kept = self.place.kept
         return replace(engine, why=kept.engine_because) if kept and kept.engine_because else engine
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tuner.clock import steady_time
@@ -348,6 +349,12 @@ class Study(StudyState):
         It is the best of all that have a value on all of their folds, stopped and paused ones too.
         """
         return next(iter(self.ranked()), None)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While it holds, nothing of the study changes."""
+        with self._lock:
+            yield
 
     def ranked(self) -> list[Record]:
         """All that could be `best`, the best first."""
