@@ -42,7 +42,7 @@ from tuner.samplers.per_trial import PerTrialSampler, Setting
 from tuner.samplers.registry import for_trial, open_sampler
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
-from tuner.store.reports_table import Report
+from tuner.store.report import Report
 from tuner.study.study import Study
 from tuner.trial.cells import Cell
 from tuner.trial.trial import Trial

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-RAY = ("tuner/cluster/", "tuner/engines/")
+RAY = ("tuner/cluster/", "tuner/sharing/", "tuner/engines/")
 KERAS = (
     "tuner/trial/keras_callback.py",
     "tuner/trial/tf_internals.py",

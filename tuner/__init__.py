@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tuner.results.own_loop import Study
     from tuner.results.results import Results, load
     from tuner.results.run import run
+    from tuner.runner.confirm import confirm
     from tuner.search_space.axes import Categorical, Constant, Float, Int
     from tuner.search_space.space import SearchSpace
     from tuner.trial.trial import Trial
@@ -34,6 +35,7 @@ _HOMES = {
     "Study": "tuner.results.own_loop",
     "Trial": "tuner.trial.trial",
     "TunerError": "tuner.errors",
+    "confirm": "tuner.runner.confirm",
     "load": "tuner.results.results",
     "run": "tuner.results.run",
 }
@@ -51,6 +53,7 @@ __all__ = [
     "Study",
     "Trial",
     "TunerError",
+    "confirm",
     "load",
     "run",
 ]

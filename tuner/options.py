@@ -30,7 +30,7 @@ class Option:
     A number is `least` or more, a text `among` some names (a tuple, or a function that lists them).
     `on_resume` says that a resumed study may change it, `group` where its flag stands in the help;
     without `flag` it has none. With `objects` it may be something else than a name: an object, or
-    `package.module:factory`; who uses it checks that.
+    `package.module:factory`; who uses it checks that. `also` is a second name of its flag.
     """
 
     help: str
@@ -40,6 +40,7 @@ class Option:
     group: str = ""
     flag: bool = True
     objects: bool = False
+    also: str = ""
 
 
 def option(default: Any, help: str, **more: Any) -> Any:

@@ -56,6 +56,13 @@ def study(here: Path) -> Path:
 
 BAD = [
     ("run nosuch", r"no experiment is called 'nosuch'; known: .*lr_momentum"),
+    ("run lr_momentum --weight 0", r"--weight: 0\.0 must be a number of at least 0\.01"),
+    ("run lr_momentum --min-slots 0", r"--min-slots: 0 must be a whole number of at least 1"),
+    ("run lr_momentum --max-slots 0", r"--concurrency: 0 must be a whole number of at least 1"),
+    ("submit lr_momentum --results /r --nosuch", r"No such option: --nosuch"),
+    ("submit lr_momentum --results /r --trials x", r"Invalid value for '--trials'"),
+    ("ps --address 127.0.0.1:1", r"no Ray cluster answers at 127\.0\.0\.1:1"),
+    ("stop digits --address http://127.0.0.1:1", r"--address: no job server answers at http"),
     ("run lr_momentun", r"did you mean 'lr_momentum'\?"),
     ("run ./nosuch.py", r"no file .*nosuch\.py; check the path"),
     ("run nosuch.module:X", r"no module is called 'nosuch'"),

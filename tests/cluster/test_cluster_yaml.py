@@ -37,6 +37,7 @@ def test_every_variant_installs_the_lock_and_starts_behind_the_token(read: Any) 
     assert any(f"--requirement {lock}" in command for command in config["setup_commands"])
     for commands in (config["head_start_ray_commands"], config["worker_start_ray_commands"]):
         assert "RAY_AUTH_MODE=token" in commands[-1].split("ray start")[0]
+        assert commands[-1].endswith("&& chmod 700 /tmp/ray")
     assert "--dashboard-host=127.0.0.1" in config["head_start_ray_commands"][-1]
 
 

@@ -45,6 +45,15 @@ def test_a_split_divides_the_training_part_by_the_seed_alone(dataset: Dataset) -
     assert indices(cell_data(dataset, Splits(seed=2**40))) != (train, val)
 
 
+@pytest.mark.parametrize("dataset", [CLASSES, NUMBERS], ids=["classes", "regression"])
+def test_each_repeat_of_a_search_has_a_split_of_its_own(dataset: Dataset) -> None:
+    splits = Splits(seed=1, repeats=3)
+    validation = [indices(cell_data(dataset, splits, repeat))[1] for repeat in range(3)]
+    assert validation[0] == indices(cell_data(dataset, Splits(seed=1)))[1]
+    assert len({tuple(rows) for rows in validation}) == 3
+    assert indices(cell_data(dataset, splits, 2))[1] == validation[2]
+
+
 def test_validation_test_takes_the_test_part_and_all_of_train() -> None:
     digits = load("digits")
     data = cell_data(digits, Splits(validation="test"))

@@ -94,11 +94,36 @@ def test_without_a_limit_nothing_is_late() -> None:
 class Cluster:
     """The part of a cluster that `Places` looks at."""
 
+    lease: Any = None
+
     def __init__(self, *, grows: bool) -> None:
         self.grows = grows
 
     def slots(self) -> int:
         return 5
+
+
+class Lease:
+    """The part of a lease that `Places` asks and tells."""
+
+    allowed, left = 3, 40
+    told: tuple[int, int, float | None] = (0, 0, None)
+
+    def tell(self, held: int, wanted: int, ends_s: float | None) -> None:
+        self.told = held, wanted, ends_s
+
+
+def test_places_of_a_shared_cluster_are_what_is_allowed_and_a_cells_end_is_foreseen() -> None:
+    cluster: Any = Cluster(grows=True)
+    cluster.lease = lease = Lease()
+    places = Places(cluster, Clock())
+    assert (places.shared, places.look(), places.left) == (True, 3, 40)
+    places.tell(3, 40, [1.0])
+    assert lease.told[2] is None  # none has ended yet: nobody knows
+    places.took(8.0)
+    places.took(4.0)
+    places.tell(3, 40, [1.0, 5.0])
+    assert lease.told == (3, 40, 1.0)
 
 
 def test_places_are_counted_now_and_then_and_only_where_they_change() -> None:

@@ -209,7 +209,7 @@ def test_a_lane_goes_on_from_its_checkpoint_as_if_its_worker_had_not_died(
     assert [again[n] for n in (0, 1)] == [calm[n] for n in (0, 1)]  # to the bit
     assert [epoch for epoch, _ in again[2]] == [1, 2, 3]
     assert capfd.readouterr().out.count("training goes on after epoch 2") == 2
-    assert fresh._lanes._put.experimental_get_tracing_count() == 1
+    assert fresh._lanes.program._put.experimental_get_tracing_count() == 1
     assert list(tmp_path.iterdir()) == []
 
 

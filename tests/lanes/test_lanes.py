@@ -144,7 +144,7 @@ def fitted(declaration: KerasModel, one: Trial, epochs: int) -> Any:
 
 
 def apart(lanes: Lanes, lane: int, model: Any) -> float:
-    weights, others = lanes.weights(lane)
+    weights, others = lanes.program.weights(lane)
     pairs = [
         *zip(weights, model.trainable_variables, strict=True),
         *zip(others, model.non_trainable_variables, strict=True),
@@ -165,7 +165,7 @@ def test_every_lane_has_the_weights_and_history_of_fit(optimizer: str, build: An
     declaration = declared(optimizer, build)
     trials = [trial(0, 0.05, 0.9), trial(1, 0.01, 0.0), trial(2, 0.02, 0.5)]
     lanes = made(declaration, trials[0], 3)
-    assert lanes.vectorised == (build is not convolutional)
+    assert lanes.program.vectorised == (build is not convolutional)
     for lane, one in enumerate(trials):
         lanes.put(lane, one, TRAIN, VAL)
     reports = [lanes.epoch() for _ in range(2)]
@@ -190,7 +190,7 @@ def test_a_lane_does_not_depend_on_its_neighbours_bit_for_bit() -> None:
         assert calm[0] == wild[0]
         assert set(wild) == {0, 1}
     assert not math.isfinite(wild[1]["loss"])
-    for a, b in zip(with_calm.weights(0)[0], with_wild.weights(0)[0], strict=True):
+    for a, b in zip(with_calm.program.weights(0)[0], with_wild.program.weights(0)[0], strict=True):
         assert (a == b).all()
 
 
@@ -207,7 +207,7 @@ def test_a_lane_that_ends_is_refilled_without_a_new_trace() -> None:
     lanes.epoch()
     assert apart(lanes, 0, fitted(declaration, trial(2, 0.03, 0.9), 2)[0]) < 1e-9
     assert apart(lanes, 1, fitted(declaration, trial(1, 0.02), 4)[0]) < 1e-9
-    assert lanes._train.experimental_get_tracing_count() == 1
+    assert lanes.program._train.experimental_get_tracing_count() == 1
 
 
 def test_another_batch_size_and_other_folds_need_no_new_trace() -> None:
@@ -225,7 +225,7 @@ def test_another_batch_size_and_other_folds_need_no_new_trace() -> None:
         ran = model.fit(X[rows], Y[rows], batch_size=size, verbose=0)
         assert report["loss"] == pytest.approx(ran.history["loss"][0], abs=1e-9)
         assert apart(lanes, 0, model) < 1e-9
-    assert lanes._train.experimental_get_tracing_count() == 1
+    assert lanes.program._train.experimental_get_tracing_count() == 1
 
 
 def test_tensorflow_has_what_lanes_need() -> None:
@@ -259,7 +259,7 @@ def test_mixed_precision_is_that_of_fit() -> None:
     lanes = made(declaration, one, 2)
     lanes.put(0, one, TRAIN, VAL)
     report = lanes.epoch()[0]
-    assert lanes.model.layers[-1].compute_dtype == "bfloat16"
+    assert lanes.program.model.layers[-1].compute_dtype == "bfloat16"
     assert keras.config.dtype_policy().name == "float32"
     model, history = fitted(declaration, one, 1)
     assert apart(lanes, 0, model) < 5e-3

@@ -77,7 +77,7 @@ def _distance(trials: list[Trial]) -> float:
     for lane, trial in enumerate(trials):
         with plain():
             model = train_model(DECLARED, trial)
-        weights, others = lanes.weights(lane)
+        weights, others = lanes.program.weights(lane)
         mine: list[Any] = [*weights, *others]
         theirs: list[Any] = [*model.trainable_variables, *model.non_trainable_variables]
         for epoch, (_, metrics, _) in enumerate(trial.reports):

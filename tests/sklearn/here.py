@@ -72,6 +72,9 @@ class Here:
 class NoCluster:
     """Stands where Ray's session would be."""
 
+    lease = None
+    """Nobody shares it."""
+
     def ready(self) -> None:
         """There is nothing to wait for."""
 

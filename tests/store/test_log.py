@@ -14,7 +14,8 @@ from tuner.search_space.axes import Constant
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger, journal_storage
 from tuner.store.log import Damaged, cut_unfinished, decode, encode
-from tuner.store.reports_table import Report, ReportStore
+from tuner.store.report import Report
+from tuner.store.reports_table import ReportStore
 
 REPORT = Report(
     trial=0, attempt=1, fold=0, epoch=1, time_s=0.5, metrics={"loss": 0.25},

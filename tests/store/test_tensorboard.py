@@ -12,7 +12,7 @@ from tuner.errors import EngineError
 from tuner.experiment.settle import cells_per_trial
 from tuner.registry import said
 from tuner.search_space.space import SearchSpace
-from tuner.store.reports_table import Report
+from tuner.store.report import Report
 from tuner.store.tables import Recorder
 from tuner.store.tensorboard import EventFiles
 from tuner.study.study import Study

@@ -16,7 +16,8 @@ from tuner.experiment.experiment import Experiment
 from tuner.search_space.axes import Categorical, Float
 from tuner.store.layout import JOURNAL_FILE, REPORT_LOG_FILE, REPORTS_FOLDER, TRIALS_FILE
 from tuner.store.ledger import Ledger, journal_storage
-from tuner.store.reports_table import Report, ReportStore
+from tuner.store.report import Report
+from tuner.store.reports_table import ReportStore
 from tuner.study.study import Study
 from tuner.trial.cells import Cell, State
 

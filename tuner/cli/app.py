@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from tuner.cli import cluster
 from tuner.cli.flags import flags_of, in_flags
 from tuner.cli.output import Terminated
 from tuner.cli.run import run
@@ -22,8 +23,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("run")(run)
-for name, command in COMMANDS.items():
-    app.command(name)(command)
+for name, command in {**COMMANDS, **cluster.COMMANDS}.items():
+    passes_on = cluster.PASSES_ON if name == "submit" else {}
+    app.command(name, context_settings=passes_on)(command)
 
 
 def main() -> None:

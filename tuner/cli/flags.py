@@ -76,8 +76,10 @@ def _annotation(field: Field[Any], rule: Option) -> Any:
     kind = kind_of(field)
     name = NAMES.get(field.name, "--" + field.name.replace("_", "-"))
     declared = f"{name}/--no-{name.removeprefix('--')}" if kind is bool else name
+    also = ["--" + rule.also.replace("_", "-")] if rule.also else []
     made = typer.Option(
         declared,
+        *also,
         help=rule.help,
         show_default=_shown(field.default),
         rich_help_panel=rule.group or None,

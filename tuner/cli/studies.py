@@ -51,10 +51,20 @@ def show(
 
 
 def logs(
-    study_dir: Annotated[str, typer.Argument(help="a study's folder or URI")],
-    trial: Annotated[int, typer.Argument(help="a trial's number")],
+    study_dir: Annotated[
+        str, typer.Argument(help="a study's folder or URI; without TRIAL, a submitted study")
+    ],
+    trial: Annotated[Number, typer.Argument(help="a trial's number", show_default=False)] = None,
+    follow: Annotated[bool, flag("go on until the study ends", "--follow", "-f")] = False,
+    address: Annotated[Text, flag("the cluster of a submitted study")] = None,
 ) -> None:
-    """Print what a trial's workers printed, and the traceback that it ended in."""
+    """Print what a trial's workers printed, and the traceback that it ended in; without a trial,
+    what the driver of a submitted study prints."""
+    if trial is None:
+        from tuner.cli.cluster import submitted_log
+
+        submitted_log(study_dir, address, follow=follow)
+        return
     from tuner.store.trial_logs import read_log
 
     print(shown(read_log(study_dir, trial)), end="")
@@ -152,6 +162,33 @@ def refit(
     )
 
 
+def confirm(
+    study_dir: Annotated[Path, typer.Argument(help="a study's folder")],
+    top: Annotated[int, typer.Option(help="how many of the best trials")] = 3,
+    seeds: Annotated[int, typer.Option(help="trainings of each, on new splits and seeds")] = 5,
+    seed: Annotated[Number, flag("seed of the new study; else the old one's and 1")] = None,
+    concurrency: Annotated[Number, flag("trials at a time; else all that fit")] = None,
+    trust: Annotated[bool, flag(TRUST, "--trust")] = False,
+) -> None:
+    """Train the best trials again on new splits and seeds, and say which of them holds."""
+    from tuner.runner.confirm import confirm as confirm_study
+    from tuner.runner.display import Display
+
+    found = confirm_study(
+        study_dir,
+        top=top,
+        seeds=seeds,
+        seed=seed,
+        trust=trust,
+        ask=_ask(),
+        display=Display(console()),
+        concurrency=concurrency,
+    )
+    for line in found.lines():
+        console().print(line, markup=False, soft_wrap=True)
+    console().print(f"the trainings are in {found.path}", markup=False, soft_wrap=True)
+
+
 def export(
     study_dir: Annotated[Path, typer.Argument(help="a study's folder, refitted")],
     format: Annotated[
@@ -211,6 +248,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report,
     "new": new,
     "refit": refit,
+    "confirm": confirm,
     "export": export,
     "dashboard": dashboard,
     "doctor": doctor,

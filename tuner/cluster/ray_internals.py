@@ -37,22 +37,26 @@ TUNE: dict[str, tuple[str, ...]] = {
     "ray.tune.execution.tune_controller:TrialRunnerWrapper": ("_tune_controller",),
     "ray.tune.experiment.trial:_TemporaryTrialState": ("ray_actor",),
     "ray.tune.utils.object_cache:_ObjectCache": ("_cached_objects", "increase_max"),
-    _MANAGER: ("_actor_task_failed", "_live_actors_to_ray_actors_resources"),
+    _MANAGER: ("_actor_task_failed", "_live_actors_to_ray_actors_resources", "_try_kill_actor"),
     _CONTROLLER: (
         "checkpoint",
         "cleanup",
         "update_max_pending_trials",
         "_actor_cache",
         "_actor_manager",
+        "_actor_to_trial",
         "_failed_trials",
         "_live_trials",
         "_maybe_cache_trial_actor",
         "_maybe_reuse_cached_actor",
+        "_resetting_trials",
         "_resources_to_pending_trials",
+        "_set_trial_status",
         "_stopped_trials",
         "_trial_to_actor",
         "_trials",
         "_trials_to_cache",
+        "_unstage_trial_with_resources",
     ),
 }
 """Where (a module, or a class in it) and which: everything that is used below."""
@@ -168,6 +172,54 @@ def employ(controller: Any, tune_trial: Any, workers: int, more: int) -> None:
     """Let the controller that `prepare` returned have so many workers, `more` of them new."""
     controller._actor_cache.increase_max(tune_trial.placement_group_factory, by=more)
     controller.update_max_pending_trials(workers)
+
+
+def workers_of(controller: Any) -> int:
+    """How many actors hold a place, or wait for one, by the controller that `prepare` returned."""
+    return int(controller._actor_manager.num_total_actors)
+
+
+def end_idle(
+    controller: Any, tune_trial: Any, count: int, reluctance: Callable[[str], int]
+) -> list[str]:
+    """End up to `count` idle workers, at once and with their places, those of the least
+    `reluctance(worker's id)` first; their ids.
+
+    To lower the cache's maximum is not enough: the places are then kept until Tune's loop goes on.
+    """
+    request, manager = tune_trial.placement_group_factory, controller._actor_manager
+    live = manager._live_actors_to_ray_actors_resources
+    idle = controller._actor_cache._cached_objects[request]
+    idle.sort(key=lambda tracked: reluctance(id_of(live[tracked][0])))
+    ended = []
+    for _ in range(min(count, len(idle))):
+        tracked = controller._actor_cache.pop_cached_object(request)
+        ended.append(id_of(live[tracked][0]))
+        manager.remove_actor(tracked, kill=True)
+        manager._try_kill_actor()
+    return ended
+
+
+def recall(controller: Any, tune_trial: Any) -> bool:
+    """Cancel a pending trial whose worker has not started, with that worker and its place; nobody
+    is told. Whether it was so."""
+    tracked = controller._trial_to_actor.get(tune_trial)
+    if (
+        tune_trial.status != "PENDING"
+        or tracked is None
+        or tune_trial in controller._resetting_trials
+    ):
+        return False
+    del controller._trial_to_actor[tune_trial]
+    del controller._actor_to_trial[tracked]
+    controller._unstage_trial_with_resources(tune_trial)
+    controller._set_trial_status(tune_trial, "TERMINATED")
+    controller._live_trials.discard(tune_trial)
+    tracked.set_on_start(None)
+    tracked.set_on_error(None)
+    if controller._actor_manager.remove_actor(tracked, kill=True):
+        controller._actor_manager._try_kill_actor()
+    return True
 
 
 def let_start(controller: Any, tune_trial: Any, *, undisturbed: bool) -> None:

@@ -21,7 +21,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuner.cluster.address import check_address
 from tuner.cluster.resources import (
@@ -34,6 +34,9 @@ from tuner.cluster.resources import (
     memory_of_one,
 )
 from tuner.errors import EngineError
+
+if TYPE_CHECKING:
+    from tuner.sharing.lease import Lease
 
 LONGEST_TEMP = 38
 """Ray's sockets lie 67 characters below the temporary folder, and a path may have 107."""
@@ -81,6 +84,7 @@ class Runtime:
         """`local` is a Ray of our own, `joined` one that this process is connected to already."""
         self.local = local
         self.joined = joined
+        self.lease: Lease | None = None
         self.memory_per_trial = memory_per_trial
         self.cpus_per_trial = cpus_per_trial
         self.gpus_per_trial = gpus_per_trial
@@ -104,6 +108,16 @@ class Runtime:
         self.ready()
         assert self._concurrency is not None
         return self._concurrency
+
+    @property
+    def most(self) -> int | None:
+        """How many trials are to run at a time at most, where somebody said so."""
+        return self._concurrency if self._given else None
+
+    @property
+    def workers(self) -> int:
+        """How many workers there may be now: this study's share, where a cluster is shared."""
+        return self.concurrency if self.lease is None else self.lease.allowed
 
     @property
     def grows(self) -> bool:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from heapq import nsmallest
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from tuner.curve_model.columns import Array
 
+Places = NDArray[np.intp]
+"""Places in a list of curves."""
 GOLDEN = 0.6180339887498949
 """Of its multiples' fractions, those of any run of numbers lie evenly from 0 to 1."""
 
@@ -52,9 +53,10 @@ def points_of(curves: Sequence[Curve], rungs: Sequence[int], most: int) -> list[
     Two thirds are of trials past their first rung, the deepest and newest first; the others are
     the newest. A diverged trial counts as worst of all at the first rung and at the last.
     """
-    deep, rest = _deep_and_rest(curves)
-    deep.sort(key=lambda place: (-len(curves[place].losses), -place))
-    return _filled(curves, rungs, most, deep, rest[: -most - 1 : -1])
+    depths = _depths(curves)
+    deep, rest = _deep_and_rest(depths)
+    deepest_first = deep[np.lexsort((-deep, -depths[deep]))]
+    return _filled(curves, rungs, most, deepest_first, rest[: -most - 1 : -1])
 
 
 def sample_of(curves: Sequence[Curve], rungs: Sequence[int], most: int) -> list[Point]:
@@ -62,30 +64,30 @@ def sample_of(curves: Sequence[Curve], rungs: Sequence[int], most: int) -> list[
 
     So a new value is seldom among them: the later, the seldomer.
     """
+    spread = np.array([curve.trial for curve in curves]) * GOLDEN % 1.0
     deep, rest = (
-        nsmallest(most, places, key=lambda place: curves[place].trial * GOLDEN % 1.0)
-        for places in _deep_and_rest(curves)
+        places[np.argsort(spread[places], kind="stable")[:most]]
+        for places in _deep_and_rest(_depths(curves))
     )
     return _filled(curves, rungs, most, deep, rest)
 
 
-def _deep_and_rest(curves: Sequence[Curve]) -> tuple[list[int], list[int]]:
+def _depths(curves: Sequence[Curve]) -> Places:
+    """How many rungs each curve [n] has reached; -1 for one that diverged."""
+    return np.array([-1 if curve.diverged else len(curve.losses) for curve in curves], np.intp)
+
+
+def _deep_and_rest(depths: Places) -> tuple[Places, Places]:
     """The places of the curves past their first rung, and of the others that have a point."""
-    deep, rest = [], []
-    for place, curve in enumerate(curves):
-        if len(curve.losses) >= 2 and not curve.diverged:
-            deep.append(place)
-        elif curve.losses or curve.diverged:
-            rest.append(place)
-    return deep, rest
+    return np.flatnonzero(depths >= 2), np.flatnonzero((depths == 1) | (depths < 0))
 
 
 def _filled(
-    curves: Sequence[Curve], rungs: Sequence[int], most: int, deep: list[int], rest: list[int]
+    curves: Sequence[Curve], rungs: Sequence[int], most: int, deep: Places, rest: Places
 ) -> list[Point]:
     """`most` points of the curves at these places, in their order; two thirds are of the deep."""
-    first = _points(curves, rungs, deep, most)
-    others = _points(curves, rungs, rest, most)
+    first = _points(curves, rungs, deep.tolist(), most)
+    others = _points(curves, rungs, rest.tolist(), most)
     count = max(most * 2 // 3, most - len(others))
     return first[:count] + others[: most - len(first[:count])]
 
@@ -107,4 +109,6 @@ def _points(
 
 def normal_scores(losses: Sequence[float]) -> Array:
     """Quantiles of the normal distribution at the losses' ranks: blind to how they are scaled."""
-    return np.asarray(ndtri((rankdata(losses) - 0.5) / len(losses)))
+    _, which, counts = np.unique(losses, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[which]  # equals share their mean
+    return np.asarray(ndtri((ranks - 0.5) / len(losses)))

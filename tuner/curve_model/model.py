@@ -90,14 +90,19 @@ def enough(curves: Sequence[Curve]) -> bool:
 
 def best_curves(curves: Sequence[Curve], count: int) -> list[Curve]:
     """The best trials: by the deepest rung that they reached, then by their loss there."""
-    by_rung: dict[int, list[tuple[float, int]]] = {}
-    for place, curve in enumerate(curves):
-        if curve.losses and not curve.diverged:
-            deepest = max(curve.losses)
-            by_rung.setdefault(deepest, []).append((curve.losses[deepest], place))
+    reached = [
+        (max(curve.losses), place)
+        for place, curve in enumerate(curves)
+        if curve.losses and not curve.diverged
+    ]
+    places = np.array([place for _, place in reached], np.intp)
+    deepest = np.array([rung for rung, _ in reached], np.intp)
     best: list[int] = []
-    for rung in sorted(by_rung, reverse=True):
-        best += [place for _, place in nsmallest(count - len(best), by_rung[rung])]
+    for rung in np.unique(deepest)[::-1].tolist():
+        there = places[deepest == rung].tolist()
+        best += nsmallest(count - len(best), there, key=lambda at: (curves[at].losses[rung], at))
+        if len(best) == count:
+            break
     return [curves[place] for place in best]
 
 

@@ -1,7 +1,7 @@
 """Splits: which samples a cell trains on, and which it is judged on.
 
 - search, grid: validation is a stratified fifth of the training part, the same for every trial of a
-  study; or, by `validation="test"`, the test part.
+  study, another one for each repeat; or, by `validation="test"`, the test part.
 - cv: scikit-learn's folds over the training part: StratifiedKFold for classes, KFold for a
   regression. Unshuffled they are those of `GridSearchCV(cv=folds)`. Fold `r * folds + f` is fold
   `f` of repeat `r`; repeats are those of RepeatedStratifiedKFold and RepeatedKFold.
@@ -122,10 +122,10 @@ def cell_rows(dataset: Dataset, splits: Splits, fold: int = 0) -> tuple[Array, A
         return _own_fold(dataset, splits, fold)
     if splits.mode == "cv":
         return _cv_fold(dataset, splits, fold)
-    return _split(dataset, splits)
+    return _split(dataset, splits, fold)
 
 
-def _split(dataset: Dataset, splits: Splits) -> tuple[Array, Array]:
+def _split(dataset: Dataset, splits: Splits, repeat: int) -> tuple[Array, Array]:
     """Indices of training and validation, each in rising order."""
     from sklearn.model_selection import train_test_split
 
@@ -144,10 +144,17 @@ def _split(dataset: Dataset, splits: Splits) -> tuple[Array, Array]:
     train, val = train_test_split(
         np.arange(len(y)),
         test_size=VALIDATION_SHARE,
-        random_state=splits.seed % SEED_LIMIT,
+        random_state=_seed(splits.seed, repeat),
         stratify=None if dataset.n_classes is None else strata(y),
     )
     return np.sort(train), np.sort(val)
+
+
+def _seed(seed: int, repeat: int) -> int:
+    """The study's own for the first of its splits, one drawn from it for each that repeats it."""
+    if repeat == 0:
+        return seed % SEED_LIMIT
+    return int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
 
 
 def _own_fold(dataset: Dataset, splits: Splits, fold: int) -> tuple[Array, Array]:

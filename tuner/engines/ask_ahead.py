@@ -67,6 +67,11 @@ class Proposals:
         self._next = None
         return cell
 
+    @property
+    def thinking(self) -> bool:
+        """Whether an ask is in progress, so that a cell may come of it."""
+        return self._next is not None
+
     def close(self) -> None:
         """End the thread, after the ask in progress."""
         if self._thread is not None:

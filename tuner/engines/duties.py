@@ -1,10 +1,10 @@
-"""What every engine with workers owes: an end to cells that train too long, and a worker for every
-place that nodes bring along."""
+"""What every engine with workers owes: an end to cells that train too long, a worker for every
+place that nodes bring along, and no more of them than a shared cluster allows."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,6 +69,10 @@ class Deadlines:
         self._running.pop(cell.key, None)
         self._trained.pop(cell.key, None)
 
+    def has_begun(self, cell: Cell) -> bool:
+        """Whether a cell trains."""
+        return cell.key in self._running
+
     def seconds(self, cell: Cell) -> float:
         """How long a cell has trained; 0 for one that has not begun."""
         running = self._running.get(cell.key)
@@ -83,16 +87,53 @@ class Deadlines:
 
 
 class Places:
-    """For how many workers a cluster has place, as its nodes come and go."""
+    """For how many workers a cluster has place, as its nodes come and go, and as other studies do
+    where it is shared."""
 
     def __init__(self, cluster: Runtime, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._clock = clock
         self._looked = clock()
+        self._mean_s = 0.0
+        self._ended = 0
+
+    @property
+    def shared(self) -> bool:
+        """Whether other studies may want them, so that there may be fewer than workers."""
+        return self._cluster.lease is not None
+
+    @property
+    def left(self) -> int:
+        """How many cells have not ended yet, as far as is known."""
+        return 0 if self._cluster.lease is None else self._cluster.lease.left
 
     def look(self) -> int | None:
         """The places that there are; None between two looks, and where their number is given."""
+        if self._cluster.lease is not None:
+            return self._cluster.lease.allowed
         if not self._cluster.grows or self._clock() - self._looked < NODES_S:
             return None
         self._looked = self._clock()
         return self._cluster.slots()
+
+    def tell(self, workers: int, wanted: int, seconds: Iterable[float] = ()) -> None:
+        """Say how many workers there are and could be used; `seconds` is for how long the cells in
+        flight have trained."""
+        if self._cluster.lease is not None:
+            self._cluster.lease.tell(workers, wanted, self._next_end(seconds))
+
+    def took(self, seconds: float) -> None:
+        """A cell has ended, after so many seconds."""
+        self._ended += 1
+        self._mean_s += (seconds - self._mean_s) / self._ended
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is a place; whether there is one."""
+        return self._cluster.lease is None or self._cluster.lease.wait(seconds)
+
+    def _next_end(self, seconds: Iterable[float]) -> float | None:
+        """In how many seconds a cell ends, if it takes as long as those before it did."""
+        longest = max(seconds, default=None)
+        if longest is None or not self._ended:
+            return None
+        return max(0.0, self._mean_s - longest)

@@ -62,7 +62,8 @@ class Shipment:
         """Where a cell's own files lie."""
         if self.files is None:
             return None
-        fold = cell.fold if self.splits.mode == "cv" else None
+        several = self.splits.mode == "cv" or self.splits.repeats > 1
+        fold = cell.fold if several else None
         return cell_folder(self.files, cell.trial, fold)
 
     def objective(self) -> Objective:

@@ -127,7 +127,9 @@ class Experiment:
         "split", "split (20% of the training data) or test", among=VALIDATIONS, group=WHAT
     )
     folds: int = option(3, "cv: how many folds", least=2, group=WHAT)
-    repeats: int = option(1, "cv: how many times, reshuffled", least=1, group=WHAT)
+    repeats: int = option(
+        1, "how many times each trial is trained, on new splits and seeds", least=1, group=WHAT
+    )
     shuffle: bool = option(False, "cv: shuffle before splitting", group=WHAT)
     sampler: str | BaseSampler = option(
         "rung_gp",
@@ -186,10 +188,26 @@ class Experiment:
     )
     concurrency: int | None = option(
         None,
-        "trials (fused: workers) at a time; else all that fit",
+        "trials (fused: workers) at a time; else all that fit, or a fair share of a cluster",
         least=1,
         on_resume=True,
         group=RESOURCES,
+        also="max_slots",
+    )
+    min_slots: int = option(
+        1,
+        "on a cluster that others share: wait rather than run with fewer slots",
+        least=1,
+        on_resume=True,
+        group=RESOURCES,
+    )
+    weight: float = option(
+        1.0,
+        "how much of a shared cluster, beside the others' weights",
+        least=0.01,
+        on_resume=True,
+        group=RESOURCES,
+        also="priority",
     )
     cpus_per_trial: float = option(1.0, "CPUs a trial", least=0, on_resume=True, group=RESOURCES)
     gpus_per_trial: float = option(

@@ -93,8 +93,8 @@ def epochs_are_budget(experiment: Experiment) -> bool:
 
 
 def cells_per_trial(experiment: Experiment) -> int:
-    """How many cells a trial has: one, or every fold of every repeat in a cross-validation."""
-    return experiment.folds * experiment.repeats if experiment.mode == "cv" else 1
+    """How many cells a trial has: one a repeat; in a cross-validation one a repeat and fold."""
+    return experiment.repeats * (experiment.folds if experiment.mode == "cv" else 1)
 
 
 def last_epoch(experiment: Experiment, params: Mapping[str, Any]) -> int | None:

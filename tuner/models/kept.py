@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.experiment.trust import check_trust
 from tuner.models.chosen import (
     all_training_data,
     dataset_of,
@@ -16,7 +17,6 @@ from tuner.models.chosen import (
 )
 from tuner.models.model_files import import_quietly
 from tuner.models.scores import test_metrics
-from tuner.models.trust import check_trust
 from tuner.store.layout import MODELS_FOLDER
 from tuner.store.study_tables import read_study
 from tuner.training.kept_models import model_file, unpacked

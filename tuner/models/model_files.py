@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from tuner.errors import ExperimentError, ResultsError, StudyError
 from tuner.experiment.loading import load_source
+from tuner.experiment.trust import Ask, check_trust
 from tuner.files import put_bytes
 from tuner.import_lines import without_import_lines
-from tuner.models.trust import Ask, check_trust
 from tuner.store.study_json import StudyFile
 
 if TYPE_CHECKING:

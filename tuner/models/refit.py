@@ -19,6 +19,7 @@ from tuner.data.datasets import Dataset
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.settle import last_epoch
+from tuner.experiment.trust import Ask, check_trust
 from tuner.files import put_bytes
 from tuner.models.chosen import (
     all_training_data,
@@ -32,7 +33,6 @@ from tuner.models.chosen import (
 )
 from tuner.models.model_files import MODEL_FILE, import_quietly, save_model
 from tuner.models.scores import test_metrics
-from tuner.models.trust import Ask, check_trust
 from tuner.store.layout import FILES_FOLDER
 from tuner.store.study_json import StudyFile, stored_dataset
 from tuner.store.study_tables import read_study

@@ -14,7 +14,7 @@ from io import StringIO
 from itertools import count
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -44,6 +44,9 @@ def in_notebook() -> bool:
 class Display:
     """Shows a run on a console; `console` None prints nothing. A `notebook` has a board of its own.
 
+    `beside` is a line of whatever stands beside the study, the slots that it has of a shared
+    cluster, say; empty for none.
+
     `waiting` is what a run waits for before its first report.
     """
 
@@ -51,6 +54,7 @@ class Display:
         self.console = console
         self.notebook = notebook
         self.waiting = "starting"
+        self.beside: Callable[[], str] = str
         self._last_line = time.monotonic()
 
     def line(self, text: str) -> None:
@@ -73,7 +77,7 @@ class Display:
     @contextmanager
     def following(self, study: Study) -> Iterator[None]:
         """Show the study's progress while the block runs."""
-        view = _View(study, lambda: self.waiting)
+        view = _View(study, lambda: self.waiting, lambda: self.beside())
         if self.notebook:
             with _repeated(_NotebookBoard(view).update, LOOK_S):
                 yield
@@ -101,14 +105,17 @@ class Display:
 class _View:
     """A study as it is now, and what it is doing."""
 
-    def __init__(self, study: Study, waiting: Callable[[], str]) -> None:
+    def __init__(self, study: Study, waiting: Callable[[], str], beside: Callable[[], str]) -> None:
         self._study = study
         self._waiting = waiting
+        self._beside = beside
         self._reports = study.order  # a resumed study has some
 
     def draw(self, width: int) -> RenderableType:
         progress = progress_of(self._study)
-        return board(progress, self._phase(progress.reports), width)
+        drawn = board(progress, self._phase(progress.reports), width)
+        beside = self._beside()
+        return Group(drawn, Text(shown(beside, keep=""))) if beside else drawn
 
     def line(self) -> str:
         progress = progress_of(self._study)

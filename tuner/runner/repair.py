@@ -29,7 +29,9 @@ from tuner.store.ledger import Ledger, journal_storage, url_storage
 from tuner.store.log import Damaged, cut_unfinished, lines
 from tuner.store.parquet import put_parquet, read_parquet
 from tuner.store.passwords import Ask
-from tuner.store.reports_table import ReportStore, read_entry, read_part
+from tuner.store.report import read_entry
+from tuner.store.report_parts import read_part
+from tuner.store.reports_table import ReportStore
 from tuner.store.resume_checks import resumed_storage
 from tuner.store.study_json import StudyFile
 from tuner.store.trials_table import trials_table

@@ -18,6 +18,7 @@ from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded, digest
 from tuner.experiment.settle import cells_per_trial
 from tuner.registry import said
+from tuner.runner import share
 from tuner.runner.best_weights import keep_best
 from tuner.runner.display import Display
 from tuner.runner.finished import Finished, Interrupted
@@ -74,6 +75,7 @@ class Opened:
     runtime: Runtime
     dataset: Dataset | None
     display: Display
+    address: str | None = None
     study: Study | None = None
 
     @property
@@ -91,6 +93,9 @@ class Opened:
 
         with self.display.phase("starting Ray"):
             self.runtime.ready()
+        if self.address is not None:
+            path = self.place.path
+            share.join(self.settled, path, self.runtime, self.address, self.display.line)
         files = self.place.path.resolve() / FILES_FOLDER
         splits = splits_of(self.settled)
         job = Job(self.settled, self.loaded.source, splits, self.dataset, files)
@@ -120,6 +125,9 @@ class Opened:
             if (store := self.study.recorder.store) is not None:
                 for line in lost_reports(self.study.records, store):
                     self.display.line(line)
+        if self.runtime.lease is not None:
+            share.follow(self.runtime.lease, self.study)
+            self.display.beside = self.runtime.lease.said
         return self.study
 
     def _described(self, why: str) -> StudyFile:
@@ -199,6 +207,7 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
     try:
         with (
             connect(*resources_of(settled), address=request.address) as runtime,
+            share.given_back(runtime),
             locked(place.path),
             mirrored(place.mirror, place.path, give_up),
             ledger_locked(place.storage, place.name, give_up),
@@ -209,7 +218,7 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
             if place.kept is not None:
                 check_dataset(place.kept, dataset)
             check_data(settled, dataset)
-            job = Opened(place, loaded, settled, runtime, dataset, display)
+            job = Opened(place, loaded, settled, runtime, dataset, display, request.address)
             try:
                 yield job
             except BaseException:

@@ -157,7 +157,7 @@ class PerTrialSampler(BaseSampler):
         """What was told, looked at once a trial."""
         key = (id(study), trial.number)
         if self._looked is None or self._looked[0] != key:
-            trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+            trials = _others(study.get_trials(deepcopy=False), trial.number)
             last = self._last_epoch or last_step(trials)
             rungs = rungs_to(last, self._eta, self._min_epochs)
             curves, by_number = self._reader.curves(trials, rungs, study.direction)
@@ -193,3 +193,10 @@ class PerTrialSampler(BaseSampler):
                 f"{type(self).__name__} searches for one objective, and this study has "
                 f"{len(study.directions)}; take a sampler of Optuna's for several"
             )
+
+
+def _others(trials: list[FrozenTrial], number: int) -> list[FrozenTrial]:
+    """The trials without that of a number, which stands at its place as a rule."""
+    if number < len(trials) and trials[number].number == number:
+        return trials[:number] + trials[number + 1 :]
+    return [trial for trial in trials if trial.number != number]

@@ -27,7 +27,8 @@ class Reader:
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[FrozenTrial, Curve]] = {}
+        self._trials: list[FrozenTrial] = []
+        self._curves: list[Curve | None] = []
         self._setting: tuple[object, ...] = ()
 
     def curves(
@@ -39,20 +40,24 @@ class Reader:
         rung is judged by the first report at or past it, the last also by a COMPLETE trial's value.
         """
         setting = (direction, *rungs)
-        known = self._known if setting == self._setting else {}
+        if setting != self._setting:
+            self._trials, self._curves, self._setting = [], [], setting
         sign = -1.0 if direction is StudyDirection.MAXIMIZE else 1.0
-        self._known, self._setting = {}, setting
-        by_number: dict[int, FrozenTrial] = {}
-        curve_of: dict[int, Curve] = {}
-        for trial in trials:
-            if trial.state not in TOLD:
-                continue
-            seen = known.get(id(trial))
-            if seen is None or seen[0] is not trial:
-                seen = trial, _curve(trial, rungs, sign)
-            self._known[id(trial)] = seen
-            number = seen[1].trial
-            by_number[number], curve_of[number] = seen
+        known = len(self._trials)
+        changed = [
+            at for at, (a, b) in enumerate(zip(trials, self._trials, strict=False)) if a is not b
+        ]
+        self._trials = list(trials)
+        self._curves = self._curves[: len(trials)] + [None] * (len(trials) - known)
+        for at in (*changed, *range(known, len(trials))):
+            trial = trials[at]
+            self._curves[at] = _curve(trial, rungs, sign) if trial.state in TOLD else None
+        curve_of = {curve.trial: curve for curve in self._curves if curve is not None}
+        by_number = {
+            curve.trial: trial
+            for curve, trial in zip(self._curves, trials, strict=True)
+            if curve is not None
+        }
         return [curve_of[number] for number in sorted(curve_of)], by_number
 
 

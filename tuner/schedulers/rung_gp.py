@@ -44,10 +44,12 @@ class RungGP:
 
     def promote(self, board: Board) -> int | None:
         for rung in reversed(board.rungs()):
-            paused = sorted(trial for trial, at in board.paused.items() if at == rung)
-            at_rung = {trial: loss for loss, trial in board.ranking(rung)}
-            paused = [trial for trial in paused if trial in at_rung]
-            if paused and len(board.gone_on(rung)) < len(at_rung) // self.eta:
+            ranking = board.ranking(rung)
+            if len(board.gone_on(rung)) >= len(ranking) // self.eta:
+                continue
+            at_rung = {trial: loss for loss, trial in ranking}
+            paused = sorted(t for t, at in board.paused.items() if at == rung and t in at_rung)
+            if paused:
                 return self._most_promising(board, paused, at_rung)
         return None
 

@@ -16,6 +16,7 @@ which stand before it, have one of the values given.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,15 @@ class SearchSpace(Mapping[str, Axis]):
     def constants(self) -> dict[str, Any]:
         """The values of the constant axes."""
         return {name: axis.value for name, axis in self.items() if isinstance(axis, Constant)}
+
+    def without_defaults(self) -> SearchSpace:
+        """The space with axes that declare no default."""
+        bare: dict[str, Any] = {}
+        for name, axis in self.items():
+            if not isinstance(axis, Constant):
+                unset: Any = UNSET if isinstance(axis, Categorical) else None
+                bare[name] = replace(axis, default=unset)
+        return self.replace(bare)
 
     def defaults(self) -> dict[str, Any]:
         """The values of the axes that declare a default, those that exist beside one another."""

@@ -19,7 +19,7 @@ import cloudpickle
 import numpy as np
 
 from tuner.data.splits import Part
-from tuner.errors import ExperimentError, SearchSpaceError
+from tuner.errors import ExperimentError, SearchSpaceError, StudyError
 from tuner.files import put_bytes
 from tuner.search_space.axes import Float, Int
 from tuner.search_space.grid import grid_points
@@ -154,7 +154,19 @@ def _searched(metric: str, scores: Mapping[str, float]) -> dict[str, float]:
     )
 
 
-def kept_error(folder: Path) -> Exception | None:
+@contextmanager
+def raising_kept_error(folder: Path) -> Iterator[None]:
+    """In the place of a StudyError, raise what the first failed fit raised, where it was kept."""
+    try:
+        yield
+    except StudyError as error:
+        kept = _kept_error(folder)
+        if kept is None:
+            raise
+        raise kept from error
+
+
+def _kept_error(folder: Path) -> Exception | None:
     """What the first failed fit below a folder raised, where it was kept."""
     for path in sorted(folder.rglob(ERROR_FILE)):
         try:

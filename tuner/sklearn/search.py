@@ -18,16 +18,13 @@ from __future__ import annotations
 import numbers
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, RegressorTags
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment
@@ -45,14 +42,15 @@ from tuner.sklearn.arguments import (
     task_of,
     weighs,
 )
+from tuner.sklearn.best_estimator import ByBestEstimator
 from tuner.sklearn.cv_results import check_fits, cv_results, tables
 from tuner.sklearn.objective import (
     FIT_TIME,
     SCORE_TIME,
     SINGLE,
     EstimatorFactory,
-    kept_error,
     probe_model,
+    raising_kept_error,
     scored_fit,
     seeded,
 )
@@ -60,19 +58,6 @@ from tuner.sklearn.param_grid import ParamGrid, param_grid
 
 if TYPE_CHECKING:
     from tuner.runner.finished import Finished
-
-
-def _may(method: str) -> Callable[[Any], bool]:
-    """Whether a search has a method of its best estimator; before `fit`, whether it may get it."""
-
-    def check(search: Any) -> bool:
-        if not search.refit:
-            return False
-        if hasattr(search, "best_estimator_"):
-            return hasattr(search.best_estimator_, method)
-        return method == "predict" or search.task != "regressor"
-
-    return check
 
 
 def _index(chosen: Any, candidates: int) -> int:
@@ -85,7 +70,7 @@ def _index(chosen: Any, candidates: int) -> int:
     return index
 
 
-class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
+class TunerSearchCV(ByBestEstimator):
     """Search over the parameters of a Keras model by cross-validation, then refit the best.
 
     `build_model(X=, y=, **params)` returns a compiled model, as for Keras' own wrappers: `y` comes
@@ -242,7 +227,7 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
         overrides = mode_overrides(self.mode, self.sampler, self.scheduler)
         with ExitStack() as stack:
             folder = self.results or stack.enter_context(tempfile.TemporaryDirectory())
-            stack.enter_context(self._raising(Path(folder)))
+            stack.enter_context(raising_kept_error(Path(folder)))
             request = Request(
                 experiment, results=str(folder), address=self.address, overrides=overrides
             )
@@ -251,17 +236,6 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
             if self.error_score == "raise":
                 check_fits(finished.study.records, self.n_splits_, self.error_score)
         return finished
-
-    @contextmanager
-    def _raising(self, folder: Path) -> Iterator[None]:
-        """With error_score="raise", raise what the first failed fit raised."""
-        try:
-            yield
-        except StudyError as error:
-            kept = kept_error(folder)
-            if kept is None:
-                raise
-            raise kept from error
 
     def _keep(self, finished: Finished, grid: ParamGrid, decides: str) -> None:
         """Read what the study found into scikit-learn's attributes."""
@@ -303,42 +277,6 @@ class TunerSearchCV(BaseEstimator):  # type: ignore[misc]
                 field="refit",
                 way_out="name one of them, or give a function of cv_results_, or False",
             )
-
-    # ------------------------------------------------------------------ the best estimator
-
-    @available_if(_may("predict"))  # type: ignore[untyped-decorator]
-    def predict(self, X: Any) -> Any:
-        """The best estimator's predictions."""
-        check_is_fitted(self, "best_estimator_")
-        return self.best_estimator_.predict(X)
-
-    @available_if(_may("predict_proba"))  # type: ignore[untyped-decorator]
-    def predict_proba(self, X: Any) -> Any:
-        """The best classifier's outputs, one column a class."""
-        check_is_fitted(self, "best_estimator_")
-        return self.best_estimator_.predict_proba(X)
-
-    def score(self, X: Any, y: Any) -> float:
-        """The score of the best estimator on these data, by the scorer that chose it."""
-        check_is_fitted(self, "best_estimator_")
-        scorer = self.scorer_[self.refit] if isinstance(self.scorer_, dict) else self.scorer_
-        score = scorer(self.best_estimator_, X, y)
-        return float(score[self.refit] if isinstance(score, Mapping) else score)
-
-    @property
-    def classes_(self) -> Any:
-        """The class labels, of a classifier."""
-        return self.best_estimator_.classes_
-
-    @property
-    def n_features_in_(self) -> int:
-        """The samples' second dimension."""
-        return int(self.best_estimator_.n_features_in_)
-
-    @property
-    def feature_names_in_(self) -> Any:
-        """The columns' names, where `X` was a table that had some."""
-        return self.best_estimator_.feature_names_in_
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

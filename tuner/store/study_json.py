@@ -110,7 +110,7 @@ class StoredExperiment(_Record, strict=True):
     @property
     def cells(self) -> int:
         """How many cells a trial has."""
-        return self.folds * self.repeats if self.mode == "cv" else 1
+        return self.repeats * (self.folds if self.mode == "cv" else 1)
 
 
 class StoredDataset(_Record, strict=True):

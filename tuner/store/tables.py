@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from tuner.search_space.space import SearchSpace
 from tuner.store.layout import TRIALS_FILE
 from tuner.store.parquet import put_parquet
-from tuner.store.reports_table import Report, ReportStore
+from tuner.store.report import Report
+from tuner.store.reports_table import ReportStore
 from tuner.store.tensorboard import EventFiles
 from tuner.store.trial_logs import keep_log
 from tuner.store.trials_table import trials_table

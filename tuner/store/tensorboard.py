@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.errors import EngineError
 from tuner.search_space.values import is_plain, text_of
 from tuner.store.layout import TENSORBOARD_FOLDER, cell_folder
-from tuner.store.reports_table import Report
+from tuner.store.report import Report
 from tuner.trial.cells import CellKey
 
 if TYPE_CHECKING:

@@ -8,13 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tuner.errors import StudyError
+from tuner.schedulers.contract import Pausing
 from tuner.study.entries import Asked, Opened, Told
+from tuner.study.fold_racing import falls_behind
+from tuner.study.judging import promotable
 from tuner.study.record import CellResult, Record
 from tuner.study.running_cell import OpenCell
 from tuner.trial.cells import CellKey, Ending, Outcome, State
 
 if TYPE_CHECKING:
-    from tuner.store.reports_table import Report
+    from tuner.store.report import Report
     from tuner.study.study import Study
 
 FIRST_FAILURES = 3
@@ -89,7 +92,7 @@ def end_cell(study: Study, key: CellKey, outcome: Outcome) -> None:
     """Decide what a cell's end makes of it, keep that, apply it, and see to its trial."""
     open_cell, record = study.open[key], study.records[key.trial]
     result = result_of(study, open_cell, outcome)
-    if study.falls_behind(record, key.fold, result):
+    if falls_behind(record, key.fold, result, study.incumbent, study.experiment.fold_racing):
         result = replace(result, falls_behind=True)
     study.recorder.sync()  # first: the ledger must promise no report that a power cut takes
     study.ledger.keep_cell(record.attempt_id, key.fold, result.as_json())
@@ -107,6 +110,16 @@ def end_cell(study: Study, key: CellKey, outcome: Outcome) -> None:
     if outcome.hopeless and not study.order:
         study.give_up(_as_every_trial(record, outcome.error))
     settle(study, record)
+
+
+def wind_up(study: Study) -> None:
+    """End the trials that are still paused, once nothing runs and none is to be promoted."""
+    if study.is_busy() or not study.board.paused or study.finished:
+        return
+    if isinstance(study.scheduler, Pausing) and promotable(study) is None:
+        for trial in sorted(study.board.paused):
+            end_paused(study, study.records[trial])
+        study.recorder.write(study.records)
 
 
 def conclude(study: Study, record: Record) -> None:

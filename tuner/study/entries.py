@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuner.store.reports_table import Report
+from tuner.store.report import Report
 from tuner.study.record import CellResult
 from tuner.trial.cells import Cell, CellKey
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 
-from tuner.study.record import Record
+from tuner.study.record import CellResult, Record
 from tuner.trial.cells import State
 
 
@@ -32,6 +32,17 @@ def is_out(losses: Mapping[int, float], incumbent: Mapping[int, float], rule: st
     return behind > max(incumbent.values()) - statistics.fmean(incumbent.values())
 
 
+def falls_behind(
+    record: Record, fold: int, result: CellResult, incumbent: Mapping[int, float], rule: str
+) -> bool:
+    """Whether a trial gets no more folds after the end of this cell."""
+    left = record.waiting or record.running - {fold}
+    if not left or result.state is not State.COMPLETE or result.value is None:
+        return False
+    losses = {**fold_losses(record), fold: record.sign * result.value}
+    return is_out(losses, incumbent, rule)
+
+
 def fold_losses(record: Record) -> dict[int, float]:
     """A trial's losses on the folds that it has completed."""
     return {
@@ -39,6 +50,18 @@ def fold_losses(record: Record) -> dict[int, float]:
         for fold, cell in sorted(record.cells.items())
         if cell.state is State.COMPLETE and cell.value is not None
     }
+
+
+def better_on_folds(
+    incumbent: Mapping[int, float], losses: Mapping[int, float]
+) -> Mapping[int, float]:
+    """The losses of the better of two trials with all folds, by their means; the first of equals.
+
+    An incumbent without losses stands for nobody.
+    """
+    if incumbent and statistics.fmean(losses.values()) >= statistics.fmean(incumbent.values()):
+        return incumbent
+    return losses
 
 
 def order_of_folds(count: int, incumbent: Mapping[int, float], rule: str) -> list[int]:

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 
 from tuner.store.ledger import FOLD
 from tuner.store.optuna_internals import trial_id
-from tuner.store.reports_table import Report
+from tuner.store.report import Report
 from tuner.study.entries import Asked, Entry, Opened, Promoted, Told
 from tuner.study.record import CellResult, Record
 from tuner.study.study import Study

@@ -18,6 +18,8 @@ from tuner.search_space.grid import grid_points
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
 
+REMEMBERED_POINTS = 100_000
+"""In a space of so many points or fewer, a point that was tried before is not trained again."""
 TRIES = 5
 """How often a sampler is asked for a point that was not tried before."""
 
@@ -38,6 +40,7 @@ class Proposals:
         self._sampler: BaseSampler | None = None
         self._setting = _setting_of(experiment, self._space)
         self.total = experiment.trials if self.points is None else len(self.points)
+        self.remembered = self.points is None and self.size <= REMEMBERED_POINTS
         # A grid that nothing stops is the same in any order.
         fixed = self.points is not None and experiment.scheduler == "none"
         self.windowed = experiment.deterministic and not fixed

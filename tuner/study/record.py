@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from tuner.trial.cells import State
+from tuner.trial.cells import Cell, State
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,11 @@ class Record:
         """The trial began when the first of its ended cells did."""
         starts = [c.started_at for c in self.cells.values() if c.started_at is not None]
         self.started_at = min(starts, default=self.started_at)
+
+    def cell(self, fold: int, seed: int, epochs: int | None) -> Cell:
+        """One of the trial's cells, as it is given out now; `epochs` is the last it may train."""
+        start = self.held.get(fold, 0)
+        return Cell(self.trial, self.attempt, fold, self.params, seed, epochs, start)
 
     def forget_value(self) -> None:
         """Something that the value follows from has changed."""
@@ -216,6 +221,16 @@ class Record:
             return Value()
         epoch = best_epoch(means, self.sign)
         return _mean([curve[epoch] for curve in curves], epoch)
+
+
+def ranked(records: Iterable[Record], cells: int) -> list[Record]:
+    """The trials that have a value on all of their cells, the best first, the earliest of equals.
+
+    Stopped and paused trials count too.
+    """
+    whole = [(r.value, r) for r in records if sum(map(bool, r.curves.values())) == cells]
+    known = [(r.sign * value, r.trial, r) for value, r in whole if value is not None]
+    return [record for _, _, record in sorted(known, key=lambda one: one[:2])]
 
 
 def best_epoch(curve: Mapping[int, float], sign: float) -> int:

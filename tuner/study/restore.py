@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tuner.store.ledger import FOLD, broken_ledger
 from tuner.store.optuna_internals import trial_id
-from tuner.store.reports_table import UNKNOWN_RUNG, Report
+from tuner.store.report import UNKNOWN_RUNG, Report
 from tuner.study import attempts
 from tuner.study.history import Reports, entries
 from tuner.study.record import Record
@@ -34,7 +34,7 @@ def restore(study: Study) -> None:
     for record in list(study.records):
         _go_on(study, record)
     attempts.tell_ledger(study)
-    study.wind_up()
+    attempts.wind_up(study)
 
 
 def replay(study: Study, last: Mapping[int, FrozenTrial], reports: Reports) -> None:

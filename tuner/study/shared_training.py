@@ -16,7 +16,7 @@ from typing import Any
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.search_space.space import SearchSpace
 from tuner.search_space.values import point_text
-from tuner.store.reports_table import Report
+from tuner.store.report import Report
 from tuner.study.record import Record
 from tuner.trial.cells import CellKey, State
 

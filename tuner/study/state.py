@@ -10,9 +10,9 @@ from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import cells_per_trial
 from tuner.schedulers.board import Board
 from tuner.search_space.space import SearchSpace
-from tuner.store.reports_table import Report
+from tuner.store.report import Report
 from tuner.study.entries import Asked, Closed, Entry, Opened, Promoted, Told
-from tuner.study.fold_racing import fold_losses, order_of_folds
+from tuner.study.fold_racing import better_on_folds, fold_losses, order_of_folds
 from tuner.study.queue import Queue
 from tuner.study.record import Record
 from tuner.study.running_cell import OpenCell
@@ -43,8 +43,7 @@ class StudyState:
         self.window: list[Record] = []
         self.windows = 0
         self.order = 0
-        self.incumbent: dict[int, float] = {}
-        self._best_mean = math.inf
+        self.incumbent: Mapping[int, float] = {}
         self.open: dict[CellKey, OpenCell] = {}
         self.out: set[CellKey] = set()
         self.untold: list[Record] = []
@@ -272,10 +271,7 @@ class StudyState:
     def _note_incumbent(self, record: Record) -> None:
         """A COMPLETE trial may be the one that others race against; of equals the earlier is."""
         if record.state is State.COMPLETE and self.cells > 1:
-            losses = fold_losses(record)
-            mean = math.fsum(losses.values()) / len(losses)
-            if mean < self._best_mean:
-                self.incumbent, self._best_mean = losses, mean
+            self.incumbent = better_on_folds(self.incumbent, fold_losses(record))
 
     def _close_window_if_done(self) -> None:
         """Let a window's values count once each of its trials has ended or is set aside."""

@@ -25,23 +25,20 @@ from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import last_epoch, scheduler_of
 from tuner.registry import said
-from tuner.schedulers.contract import GO_ON, Pausing, Verdict
+from tuner.schedulers.contract import Pausing
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
-from tuner.store.reports_table import Report
+from tuner.store.report import Report
 from tuner.store.tables import Recorder
 from tuner.study import attempts
 from tuner.study.entries import Asked, Closed, Entry, Opened, Promoted
-from tuner.study.fold_racing import fold_losses, is_out
+from tuner.study.judging import promotable, verdict_on
 from tuner.study.points import Proposals
-from tuner.study.record import CellResult, Record
+from tuner.study.record import Record, ranked
 from tuner.study.running_cell import OpenCell
 from tuner.study.shared_training import Followers, leaders
 from tuner.study.state import StudyState
 from tuner.trial.cells import NOBODY, By, Cell, Decision, Outcome, State
-
-REMEMBERED_POINTS = 100_000
-"""In a space of so many points or fewer, a point that was tried before is not trained again."""
 
 
 class Study(StudyState):
@@ -66,9 +63,10 @@ class Study(StudyState):
         self.ledger = ledger
         self.proposals = Proposals(experiment, ledger, enqueued)
         points = self.proposals.points
-        finite = points is None and self.proposals.size <= REMEMBERED_POINTS
         space = SearchSpace(experiment.space)
-        followers = Followers(leaders(experiment, points or ()), space, finite=finite)
+        followers = Followers(
+            leaders(experiment, points or ()), space, finite=self.proposals.remembered
+        )
         super().__init__(experiment, followers, windowed=self.proposals.windowed)
         self.recorder = recorder or Recorder(None, self.space, said(experiment.engine))
         self.total = self.proposals.total
@@ -95,7 +93,7 @@ class Study(StudyState):
                     cell, numbers = self._next()
                     self._proposing = len(numbers)
                     if not cell and not numbers:
-                        self.wind_up()
+                        attempts.wind_up(self)
                 if not numbers:
                     return cell
                 try:
@@ -111,9 +109,10 @@ class Study(StudyState):
         if self.abort or (limit is not None and self.clock() - self.started >= limit):
             return True
         with self._lock:
-            return not self._is_busy() and not self.board.paused
+            return not self.is_busy() and not self.board.paused
 
-    def _is_busy(self) -> bool:
+    def is_busy(self) -> bool:
+        """Whether anything runs, waits to run, or is still to be proposed."""
         going = self.out or self.queue.waits or self.window or self._proposing
         return bool(going) or len(self.records) < self.total
 
@@ -147,15 +146,8 @@ class Study(StudyState):
 
     def cell(self, record: Record, fold: int) -> Cell:
         """A trial's cell, as it is given out now."""
-        return Cell(
-            trial=record.trial,
-            attempt=record.attempt,
-            fold=fold,
-            params=record.params,
-            seed=self.seed(record.params, fold),
-            epochs=last_epoch(self.experiment, record.params),
-            start=record.held.get(fold, 0),
-        )
+        epochs = last_epoch(self.experiment, record.params)
+        return record.cell(fold, self.seed(record.params, fold), epochs)
 
     def _next_numbers(self) -> range:
         """The trials to propose now: one; a window; all, where trials share a training."""
@@ -188,32 +180,13 @@ class Study(StudyState):
             return False
         room = self.experiment.window - len(self.window) if self.windowed else 1
         promoted = 0
-        while promoted < room and (number := self._promotable()) is not None:
+        while promoted < room and (number := promotable(self)) is not None:
             record = self.records[number]
             if self.windowed:
                 self.ledger.keep(record.attempt_id, "windows", [*record.windows, self.windows])
             self.apply(Promoted(number, self.windows))
             promoted += 1
         return promoted > 0
-
-    def _promotable(self) -> int | None:
-        assert isinstance(self.scheduler, Pausing)
-        number = self.scheduler.promote(self.board)
-        if number is not None and number not in self.board.paused:
-            raise StudyError(
-                f"scheduler {type(self.scheduler).__name__} promoted {number!r}, and promote "
-                "answers with a paused trial's number, or None"
-            )
-        return number
-
-    def wind_up(self) -> None:
-        """End the trials that are still paused, once nothing runs and none is to be promoted."""
-        if self._is_busy() or not self.board.paused or self.finished:
-            return
-        if isinstance(self.scheduler, Pausing) and self._promotable() is None:
-            for trial in sorted(self.board.paused):
-                attempts.end_paused(self, self.records[trial])
-            self.recorder.write(self.records)
 
     # --------------------------------------------------------------- report
 
@@ -247,7 +220,7 @@ class Study(StudyState):
     ) -> Decision:
         cell, metric = open_cell.cell, self.experiment.metric
         kept = {n: v for n, v in metrics.items() if n == metric or math.isfinite(v)}
-        verdict = self._decide(open_cell, epoch, kept, final=final)
+        verdict = verdict_on(self, open_cell, epoch, kept, final=final)
         self.take(
             Report(
                 trial=cell.trial,
@@ -266,7 +239,7 @@ class Study(StudyState):
         if verdict.decision is Decision.PAUSE:
             attempts.settle(self, self.records[cell.trial])
             attempts.tell_ledger(self)
-            self.wind_up()
+            attempts.wind_up(self)
         self.recorder.write(self.records)
         return verdict.decision
 
@@ -278,35 +251,6 @@ class Study(StudyState):
         if self.cells == 1 and value is not None:
             self.ledger.report(self.records[report.trial].attempt_id, report.epoch, value)
 
-    def _decide(
-        self, open_cell: OpenCell, epoch: int, metrics: Mapping[str, float], *, final: bool
-    ) -> Verdict:
-        cell, metric = open_cell.cell, self.experiment.metric
-        if open_cell.end is not None or self.records[cell.trial].ended_early:
-            return Verdict(Decision.STOP, why="its trial has ended")
-        value = metrics.get(metric)
-        if value is None or (final and math.isfinite(value)):
-            return GO_ON
-        if not math.isfinite(value):
-            return Verdict(Decision.STOP, why=f"{metric} was {value}")
-        verdict = self.scheduler.judge(cell, epoch, self.sign * value, self.board)
-        return self._checked(verdict)
-
-    def _checked(self, verdict: Any) -> Verdict:
-        """Raises StudyError, naming the scheduler's class, for an answer that is not a verdict."""
-        name = type(self.scheduler).__name__
-        if not isinstance(verdict, Verdict) or not isinstance(verdict.decision, Decision):
-            raise StudyError(
-                f"scheduler {name} answered {verdict!r}, and judge answers with a Verdict, whose "
-                "decision is CONTINUE, STOP or PAUSE"
-            )
-        if verdict.decision is Decision.PAUSE and not isinstance(self.scheduler, Pausing):
-            raise StudyError(
-                f"scheduler {name} answered PAUSE, and has no method promote(board) that says who "
-                "goes on; give it one"
-            )
-        return verdict
-
     # ----------------------------------------------------------------- tell
 
     def tell(self, cell: Cell, outcome: Outcome) -> None:
@@ -317,16 +261,8 @@ class Study(StudyState):
                 self._report(self.open[cell.key], 1, outcome.returned, duration, final=True)
             self.recorder.log(cell, outcome)
             attempts.end_cell(self, cell.key, outcome)
-            self.wind_up()
+            attempts.wind_up(self)
             self.recorder.write(self.records)
-
-    def falls_behind(self, record: Record, fold: int, result: CellResult) -> bool:
-        """Whether fold racing gives a trial no more folds after this cell's end."""
-        left = record.waiting or record.running - {fold}
-        if not left or result.state is not State.COMPLETE or result.value is None:
-            return False
-        losses = {**fold_losses(record), fold: self.sign * result.value}
-        return is_out(losses, self.incumbent, self.experiment.fold_racing)
 
     def give_up(self, error: StudyError) -> None:
         """End the run where it stands, whatever is in flight; `error` says why."""
@@ -344,25 +280,19 @@ class Study(StudyState):
         return sum(self.counts().values()) - self.counts()[State.RUNNING]
 
     def best(self) -> Record | None:
-        """The best trial, the earliest of equals; None if there is none.
-
-        It is the best of all that have a value on all of their folds, stopped and paused ones too.
-        """
+        """The best trial so far; None if there is none."""
         return next(iter(self.ranked()), None)
+
+    def ranked(self) -> list[Record]:
+        """The trials that could be the best, the best first."""
+        with self._lock:
+            return ranked(self.records, self.cells)
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """While it holds, nothing of the study changes."""
         with self._lock:
             yield
-
-    def ranked(self) -> list[Record]:
-        """All that could be `best`, the best first."""
-        with self._lock:
-            whole = [r for r in self.records if sum(map(bool, r.curves.values())) == self.cells]
-            valued = [(r.value, r) for r in whole]
-            known = [(self.sign * value, r.trial, r) for value, r in valued if value is not None]
-            return [record for _, _, record in sorted(known, key=lambda one: one[:2])]
 
     def close(self) -> None:
         """The run is over: write both tables, and let go of the log and the ledger.

@@ -32,7 +32,8 @@ from tuner.search_space.axes import Categorical, Float, Int
 from tuner.search_space.space import SearchSpace
 from tuner.store.layout import REPORTS_FOLDER, TRIALS_FILE
 from tuner.store.ledger import Ledger
-from tuner.store.reports_table import Report, ReportStore
+from tuner.store.report import Report
+from tuner.store.reports_table import ReportStore
 from tuner.store.tables import Recorder
 from tuner.study.restore import restore
 from tuner.study.study import Study

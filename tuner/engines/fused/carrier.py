@@ -14,6 +14,7 @@ from tuner.engines.contract import Ended, Event, Reported
 from tuner.engines.duties import FIRST_S, Deadlines, Places
 from tuner.engines.fused.crew import Crew, Worker
 from tuner.engines.fused.messages import Began, Finished, Message, checkpoint_of
+from tuner.engines.fused.share import Share
 from tuner.engines.worker_death import NODE_DIED, cause_of_death
 from tuner.trial.cells import Cell, CellKey, Ending, Outcome
 
@@ -48,6 +49,8 @@ class LaneCarrier:
         self._suspects: set[CellKey] = set()
         self._lost_before: set[CellKey] = set()
         self._paused: dict[CellKey, Paused] = {}
+        self.share = Share(crew, places, self.deadlines)
+        self.dry = False
 
     # ------------------------------------------------------------------ what `drive` calls
 
@@ -68,13 +71,16 @@ class LaneCarrier:
         self._assign()
         self._call()
         calls = {w.call: w for w in self.crew.workers if w.call is not None}
-        ended, _ = ray.wait(list(calls), num_returns=1, timeout=POLL_S)
+        if calls:
+            ended, _ = ray.wait(list(calls), num_returns=1, timeout=POLL_S)
+        else:
+            ended = []
+            self.places.wait(POLL_S)
         for call in ended:
             yield from self._collect(calls[call])
         yield from self._end_late()
-        places = self.places.look()
-        if places is not None:
-            self.crew.grow(places)
+        kept = {worker: self._kept_at(worker) for worker in self.crew.workers}
+        self._queue.extend(self.share.follow(len(self._queue), kept, dry=self.dry))
 
     def is_stale(self, event: Event) -> bool:
         return self._holder(event.cell) is None
@@ -110,6 +116,9 @@ class LaneCarrier:
             self._queue.remove(cell)
             worker.held[cell.key] = cell
             worker.new.append(cell)
+            moved = self.share.moved.pop(cell.key, None)
+            if moved is not None:
+                worker.kept[cell.key] = moved
             paused = self._paused.pop(cell.key, None)
             if paused is not None and paused.kept is not None and cell.start > 0:
                 worker.kept[cell.key] = paused.kept
@@ -129,7 +138,11 @@ class LaneCarrier:
     def _open(self) -> list[Worker]:
         """The workers that wait and could hold one cell more. While suspects wait for a worker, the
         one that will be empty first takes no more."""
-        workers = [w for w in self.crew.workers if not self._suspects.intersection(w.held)]
+        workers = [
+            worker
+            for worker in self.crew.workers
+            if worker not in self.share.leaving and not self._suspects.intersection(worker.held)
+        ]
         if any(cell.key in self._suspects for cell in self._queue) and workers:
             workers.remove(min(workers, key=lambda worker: len(worker.held)))
         return [
@@ -145,6 +158,10 @@ class LaneCarrier:
         return any(
             cell.key not in self._suspects and cell.key not in self._paused for cell in self._queue
         )
+
+    def _kept_at(self, worker: Worker) -> list[Any]:
+        """What cells go on from that a worker has set aside."""
+        return [paused.kept for paused in self._paused.values() if paused.worker is worker]
 
     def _holder(self, cell: Cell) -> Worker | None:
         held = (worker for worker in self.crew.workers if worker.held.get(cell.key) is cell)
@@ -191,6 +208,7 @@ class LaneCarrier:
             yield Ended(cell, message.outcome)
             worker.peak_rss_mb = max(worker.peak_rss_mb, message.outcome.peak_rss_mb)
             self._release(cell)
+            self.places.took(self.deadlines.seconds(cell))
             self.deadlines.end(cell)
             self._suspects.discard(message.key)
         else:

@@ -30,6 +30,7 @@ class Worker:
     It is given no cell before its first call, which does nothing, has come back: an actor for
     which no node has place waits for one, and would keep what it holds waiting. `new`, `freed` and
     `kept` (what cells go on from) are what its next call tells it; `last_new` came with the last.
+    `fitted` are cells that are known to be trained by `fit`.
     """
 
     actor: Any
@@ -40,6 +41,7 @@ class Worker:
     freed: list[CellKey] = field(default_factory=list)
     kept: dict[CellKey, Any] = field(default_factory=dict)
     last_new: set[CellKey] = field(default_factory=set)
+    fitted: set[CellKey] = field(default_factory=set)
     calls: int = 0
     peak_rss_mb: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
@@ -50,7 +52,7 @@ class Crew:
 
     def __init__(self, job: Job, cluster: Runtime) -> None:
         """Raises EngineError when Ray cannot start."""
-        concurrency = cluster.concurrency  # waits until Ray runs
+        cluster.ready()
         self.experiment = job.experiment
         self.shipped = shipment(job, cluster)
         self.lanes = lanes_of(job.experiment)
@@ -63,7 +65,9 @@ class Crew:
         self._shared = ray.put(self.shipped), ray.put(job.dataset)
         self._stillborn = 0
         self._gone: list[dict[str, float]] = []
-        self.workers = [self.new_worker() for _ in range(concurrency)]
+        self.workers = [self.new_worker() for _ in range(max(1, cluster.workers))]
+        if cluster.lease is not None:
+            cluster.lease.tell(len(self.workers))
 
     def look(self, count: int) -> tuple[str | None, int]:
         """Why a point of the space cannot be trained in lanes, and of how many forms `count` points
@@ -109,6 +113,12 @@ class Crew:
         """Have a worker for each of so many places."""
         while len(self.workers) < places:
             self.workers.append(self.new_worker())
+
+    def end(self, worker: Worker) -> None:
+        """End a worker that holds nothing, and start no other."""
+        ray.kill(worker.actor)
+        self._gone.append(worker.seconds)
+        self.workers.remove(worker)
 
     def kill(self) -> None:
         """End every worker."""

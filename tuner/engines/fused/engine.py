@@ -74,11 +74,13 @@ class Fused:
         if study.experiment.sampler == GRID:  # all cells are there at once, of each batch size
             depth *= min(eligible.batch_sizes(study.experiment), eligible.MOST_GROUPS)
         carrier = LaneCarrier(self.crew, Places(self.cluster), depth)
-        ahead = asks_ahead(study.experiment, len(self.crew.workers))
+        ahead = asks_ahead(study.experiment, self.cluster.concurrency)
         proposals = Proposals(study, ahead=ahead)
 
         def ask() -> Cell | None:
-            return proposals.take(ASK_WAIT_S if carrier.busy else None)
+            cell = proposals.take(ASK_WAIT_S if carrier.busy else None)
+            carrier.dry = cell is None and not proposals.thinking
+            return cell
 
         try:
             drive(study, carrier, ask)

@@ -349,7 +349,7 @@ class LaneWorker:
         model = build_model(self.declaration, self._held(lane).trial)
         self.built += 1
         variables = [*model.trainable_variables, *model.non_trainable_variables]
-        weights, others = self._lanes.weights(lane)
+        weights, others = self._lanes.program.weights(lane)
         for variable, value in zip(variables, [*weights, *others], strict=True):
             variable.assign(value)
         return model

@@ -41,6 +41,7 @@ class AskTell(Searcher):
         flights = self._flights
         if flights.over or flights.error is not None:
             return _FINISHED
+        flights.wait_for_a_slot()
         if len(flights.open) >= flights.concurrency:
             return None
         flight = flights.attempt(flights.next)
@@ -73,11 +74,11 @@ class Reports(TrialScheduler):
 
     def on_trial_add(self, controller: Any, trial: Any) -> None:
         if self._flights.controller is None:
-            workers = self._flights.concurrency
+            workers = self._flights.employed
             self._flights.controller = ray_internals.prepare(
                 controller, trial, workers, self._flights.full, self._flights.reluctance
             )
-        self._flights.open[trial.trial_id].tune_trial = trial
+        self._flights.open[trial.trial_id].tune_trial = self._flights.any_trial = trial
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
         flight = self._flights.open[trial.trial_id]
@@ -96,8 +97,8 @@ class Reports(TrialScheduler):
         flight = self._flights.open.get(trial.trial_id)
         if flight is not None and not flight.timed_out:
             flight.death = cause_of_death(Path(trial.error_file).read_text())
-            if flight.death.startswith(KILLED_FOR_MEMORY):  # fewer at a time need less
-                self._flights.concurrency = max(1, self._flights.concurrency - 1)
+            if flight.death.startswith(KILLED_FOR_MEMORY):
+                self._flights.use_fewer()
 
     def choose_trial_to_run(self, controller: Any) -> None:
         """None: Tune starts pending trials in order by itself, without a look at all of them."""
@@ -145,8 +146,7 @@ class Sweep(TrialProgressCallback):
                 flights.end(tune_id, None)
             else:
                 flights.end_late(flight)
-        if trials:
-            flights.follow_nodes(trials[-1])
+        flights.follow()
         if len(trials) > KEPT_TRIALS + len(flights.open):
             ray_internals.forget_ended(flights.controller)
         if flights.error is not None or flights.study.finished:

@@ -52,6 +52,7 @@ class RayTune:
         ahead = asks_ahead(study.experiment, concurrency)
         proposals = Proposals(study, ahead=ahead)
         flights = Flights(study, proposals, concurrency, cluster)
+        flights.concurrency = cluster.workers
         # Fewer, and Tune cancels actors that still start; more, and it makes trials ahead of the
         # study.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrency)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SLOT_S = 1.0
+"""How long to wait for a slot of a shared cluster, before the study is looked at again."""
+
 
 @dataclass
 class Flight:
@@ -51,29 +54,37 @@ class Flights:
         concurrency: int,
         cluster: Runtime | None = None,
     ) -> None:
-        """With a `cluster` the workers follow its nodes as they come and go."""
+        """With a `cluster` the workers follow its nodes as they come and go, and this study's share
+        of them."""
         self.study = study
         self.places = None if cluster is None else Places(cluster)
         self.deadlines = Deadlines(study.experiment.trial_timeout)
         self.homes = Homes()
         self.paused: dict[CellKey, Cell] = {}
         self.proposals = proposals
-        self.concurrency = concurrency
+        self.concurrency = self.employed = concurrency
+        self.most: int | None = None
+        self.returned: list[Cell] = []
+        self.dry = False
         self.open: dict[str, Flight] = {}
         self.error: Exception | None = None
         self.over = False
         self.warm: set[str] = set()
         self.full: set[str] = set()
         self.controller: Any = None
+        self.any_trial: Any = None
 
     def next(self) -> Flight | None:
         """A cell to fly. One that is parked waits for its worker, and others go before it."""
         busy = {flight.worker or flight.home for flight in self.open.values()}
         cell = self.homes.released(busy)
+        if cell is None and self.returned:
+            cell = self.returned.pop(0)
         # With nothing in flight there is nothing to hold up, and Tune would sleep for a second.
         wait_s = ASK_WAIT_S if self.open else None
         while cell is None and (asked := self.proposals.take(wait_s)) is not None:
             cell = self.homes.unless_busy(asked, busy)
+        self.dry = cell is None and not self.proposals.thinking
         if cell is None:
             return None
         self.paused.pop(cell.key, None)
@@ -117,6 +128,8 @@ class Flights:
             return
         duration_s = self.deadlines.seconds(flight.cell)
         self.deadlines.end(flight.cell)
+        if self.places is not None and duration_s:
+            self.places.took(duration_s)
         if not isinstance(said, Outcome):
             ending = Ending.TIMED_OUT if flight.timed_out else Ending.DIED
             said = Outcome(ending, flight.death, duration_s)
@@ -137,6 +150,71 @@ class Flights:
         if actor is not None:
             flight.worker = ray_internals.id_of(actor)
         return flight.worker
+
+    def use_fewer(self) -> None:
+        """A worker was killed for memory: fewer at a time need less."""
+        self.most = self.concurrency = max(1, self.concurrency - 1)
+
+    def follow(self) -> None:
+        """Use the places that came, and no more than there are."""
+        if self.places is not None and self.places.shared:
+            self.follow_share()
+        elif self.any_trial is not None:
+            self.follow_nodes(self.any_trial)
+
+    def follow_share(self) -> None:
+        """Give back what is above this study's share and does not train: workers that still start,
+        whose cells wait for another, and idle ones. What trains ends first."""
+        assert self.places is not None
+        allowed = self.places.look() or 0
+        self.concurrency = allowed if self.most is None else min(allowed, self.most)
+        if self.controller is None:
+            self.places.tell(0, self.wanted)
+            return
+        more = max(0, self.concurrency - self.employed)
+        self.employed += more
+        ray_internals.employ(self.controller, self.any_trial, max(1, self.concurrency), more)
+        surplus = ray_internals.workers_of(self.controller) - allowed
+        for tune_id, flight in list(self.open.items())[::-1] if surplus > 0 else ():
+            if surplus > 0 and flight.tune_trial is not None:
+                surplus -= self._recall(tune_id, flight)
+        if surplus > 0:
+            ended = ray_internals.end_idle(
+                self.controller, self.any_trial, surplus, self.homes.count
+            )
+            for worker in ended:
+                self.homes.lose(worker)
+        seconds = [self.deadlines.seconds(flight.cell) for flight in self.open.values()]
+        self.places.tell(ray_internals.workers_of(self.controller), self.wanted, seconds)
+
+    def _recall(self, tune_id: str, flight: Flight) -> bool:
+        """Take a cell back whose worker still starts; whether it was so."""
+        if not ray_internals.recall(self.controller, flight.tune_trial):
+            return False
+        del self.open[tune_id]
+        cell = flight.cell
+        self.returned.append(cell)
+        if cell.start:
+            self.paused[cell.key] = cell
+            if flight.home is not None:
+                self.homes.park(cell, flight.home)
+        return True
+
+    @property
+    def wanted(self) -> int:
+        """How many workers could be used."""
+        flying = len(self.open) + len(self.returned)
+        left = 0 if self.places is None or self.dry else self.places.left
+        return max(flying, left)
+
+    def wait_for_a_slot(self) -> None:
+        """With nothing in flight and no slot: Tune would sleep, and give nothing back meanwhile."""
+        if self.places is None or not self.places.shared or self.open:
+            return
+        self.follow_share()
+        while not self.places.wait(SLOT_S) and not (self.error or self.study.finished):
+            self.follow_share()
+        self.follow_share()
 
     def follow_nodes(self, tune_trial: Any) -> None:
         """Use the nodes that joined, and ask for no more than those that are left can run."""

@@ -8,7 +8,7 @@ import pytest
 
 from tuner.errors import ExperimentError
 from tuner.experiment.loading import Source
-from tuner.models.trust import check_trust
+from tuner.experiment.trust import check_trust
 
 
 @pytest.fixture

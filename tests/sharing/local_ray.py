@@ -1,0 +1,48 @@
+"""One Ray of four logical CPUs for the tests of a file, and a way to wait for what is to happen."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ray
+
+CPUS = 4
+
+
+def local_ray() -> Iterator[None]:
+    """Connects this process to a Ray of its own, and ends it."""
+    settings = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_prestart_worker_first_driver": "0",
+    }
+    before = dict(os.environ)
+    os.environ.update(settings)
+    folder = tempfile.mkdtemp(prefix="shr", dir="/tmp")
+    ray.init(
+        address="local", num_cpus=CPUS, include_dashboard=False, log_to_driver=False,
+        logging_level=logging.ERROR, _temp_dir=folder, object_store_memory=100 << 20,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def until(what: Callable[[], Any], seconds: float = 120.0) -> None:
+    """Wait for something that is to happen soon."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "in vain"
+        time.sleep(0.05)

@@ -1,0 +1,44 @@
+"""A look at a cluster from outside: which studies are on it, and what they hold."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tuner.cluster.address import check_address
+from tuner.sharing.messages import Row
+
+ANSWER_S = 10.0
+"""How long the broker may take."""
+
+
+@contextmanager
+def looking(address: str) -> Iterator[Callable[[], list[Row]]]:
+    """A function that lists the studies on the cluster at `address` ("auto" or HOST:PORT) now.
+
+    Raises EngineError where no cluster answers.
+    """
+    import ray
+
+    from tuner.cluster import ray_internals
+    from tuner.sharing.broker import running_broker
+
+    check_address(address)
+    ray_internals.silence()
+    ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+
+    def rows() -> list[Row]:
+        broker = running_broker()
+        if broker is None:
+            return []
+        try:
+            found: list[Row] = ray.get(broker.studies.remote(), timeout=ANSWER_S)
+        except ray.exceptions.RayError:  # it starts again just now, and will hear of them
+            return []
+        return found
+
+    try:
+        yield rows
+    finally:
+        ray.shutdown()
