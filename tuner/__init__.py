@@ -62,7 +62,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'tuner' has no attribute {name!r}")
+    import warnings
     from importlib import import_module
 
-    # runs code: ours
-    return getattr(import_module(_HOMES[name]), name)
+    with warnings.catch_warnings():
+        # tqdm, which Optuna and Ray import, asks for ipywidgets in every notebook.
+        warnings.filterwarnings("ignore", "IProgress not found")
+        # runs code: ours
+        return getattr(import_module(_HOMES[name]), name)

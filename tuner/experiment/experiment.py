@@ -37,6 +37,7 @@ TARGETS = ("labels", "one_hot")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
 FITS = ("auto", "plain")
+LOGS = ("mlflow", "wandb", "tensorboard")
 
 NAME_RULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 
@@ -250,6 +251,13 @@ class Experiment:
     tensorboard: bool = option(
         False,
         "write event files too, which TensorBoard reads",
+        on_resume=True,
+        group=RESULTS,
+    )
+    log: str | None = option(
+        None,
+        "who else is told: mlflow, wandb or tensorboard",
+        among=LOGS,
         on_resume=True,
         group=RESULTS,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from tuner.runner.display import Display, in_notebook
 from tuner.runner.enqueue import Given
 from tuner.runner.request import Request
 from tuner.runner.run import run_study
+from tuner.store.loggers import Logger
 
 
 def run(
@@ -24,6 +25,7 @@ def run(
     address: str | None = None,
     storage: str | None = None,
     enqueue: Given = None,
+    loggers: Sequence[str | Logger] = (),
     quiet: bool | None = None,
     **fields: Any,
 ) -> Results:
@@ -31,10 +33,11 @@ def run(
 
     `experiment` is an Experiment, what the command line takes, or the function to search itself:
     `space=` says its axes, or its arguments' annotations do. `enqueue` is a file, a study's
-    folder, a list of points or a DataFrame. `fields` override fields of the Experiment
-    (`trials=50`, `seed=7`, ...). Progress is shown in a notebook, and elsewhere with `quiet=False`.
-    Sampler and scheduler given here count as typed. Raises a TunerError for whatever the command
-    line would refuse.
+    folder, a list of points or a DataFrame. `loggers` hear of the study: "mlflow", "wandb",
+    "tensorboard", or objects (`tuner.store.loggers.Logger`). `fields` override fields of the
+    Experiment (`trials=50`, `seed=7`, ...). Progress is shown in a notebook, and elsewhere with
+    `quiet=False`. Sampler and scheduler given here count as typed. Raises a TunerError for whatever
+    the command line would refuse.
     """
     from rich.console import Console
 
@@ -49,6 +52,7 @@ def run(
         address=address,
         storage=storage,
         enqueue=enqueue,
+        loggers=loggers,
         overrides=fields,
     )
     console = Console(force_jupyter=False) if quiet is False else None

@@ -77,11 +77,12 @@ def params_text(params: Mapping[str, Any]) -> str:
 
 
 def _head(progress: Progress, phase: str) -> Text:
-    filled = round(BAR * progress.ended / max(1, progress.total))
-    text = Text(f"{phase}  ", style="bold")
+    filled = min(BAR, round(BAR * progress.ended / max(1, progress.total)))
+    text = Text()
+    text.append(f"{phase}  ", "bold")
     text.append("━" * filled, "green")
     text.append("━" * (BAR - filled), "bright_black")
-    text.append(f" {progress.ended}/{progress.total} trials", "default")
+    text.append(f" {progress.ended}/{progress.total} trials")
     for state, style in STYLES.items():
         count = progress.states.get(state, 0) - (progress.paused if state is State.RUNNING else 0)
         if count:
@@ -127,8 +128,9 @@ def _where(one: Running) -> str:
 
 def _best(progress: Progress) -> Text:
     best = progress.best[0]
-    text = Text(f"best {progress.metric} {best.value:.4f}", style="bold")
-    text.append(f", trial {best.trial}: {shown(params_text(best.params), keep='')}", "default")
+    text = Text()
+    text.append(f"best {shown(progress.metric, keep='')} {best.value:.4f}", "bold")
+    text.append(f", trial {best.trial}: {shown(params_text(best.params), keep='')}")
     return text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,10 +44,10 @@ from tuner.store.folder import locked
 from tuner.store.layout import FILES_FOLDER, JOURNAL_FILE, REPORT_LOG_FILE
 from tuner.store.ledger import Ledger, journal_storage, shown_url, url_storage
 from tuner.store.log import cut_unfinished
+from tuner.store.loggers import Logger, loggers_of
 from tuner.store.resume_checks import check_dataset, file_change
 from tuner.store.study_json import StoredExperiment, StudyFile, describe
 from tuner.store.tables import Recorder
-from tuner.store.tensorboard import EventFiles
 from tuner.store.write_errors import writing
 from tuner.study.restore import restore
 from tuner.study.study import Study
@@ -76,6 +76,7 @@ class Opened:
     dataset: Dataset | None
     display: Display
     address: str | None = None
+    loggers: Sequence[str | Logger] = ()
     study: Study | None = None
 
     @property
@@ -121,7 +122,7 @@ class Opened:
                 self.display.line(f"{path / name}: cut {cut} bytes that the last run left")
         with writing(path):
             described.write(path)
-            self.study = open_study(self.settled, self.place)
+            self.study = open_study(self.settled, self.place, self.loggers, self.display.line)
             if (store := self.study.recorder.store) is not None:
                 for line in lost_reports(self.study.records, store):
                     self.display.line(line)
@@ -218,7 +219,9 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
             if place.kept is not None:
                 check_dataset(place.kept, dataset)
             check_data(settled, dataset)
-            job = Opened(place, loaded, settled, runtime, dataset, display, request.address)
+            job = Opened(
+                place, loaded, settled, runtime, dataset, display, request.address, request.loggers
+            )
             try:
                 yield job
             except BaseException:
@@ -236,17 +239,25 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
         raise job.study.abort
 
 
-def open_study(settled: Experiment, place: Place) -> Study:
-    """The study at a place, restored from what it kept."""
+def open_study(
+    settled: Experiment,
+    place: Place,
+    loggers: Sequence[str | Logger] = (),
+    say: Callable[[str], None] = lambda line: None,
+) -> Study:
+    """The study at a place, restored from what it kept; `say` is told of a logger that fails."""
     path, storage = place.path, place.storage
     with reading(path, writes=True):
         backend = journal_storage(path) if storage is None else url_storage(storage)
-        ledger = Ledger(place.name, settled.direction, backend, new=place.new)
+        ledger = Ledger(
+            place.name, settled.direction, backend, new=place.new, metric=settled.metric
+        )
         try:
-            events = None
-            if settled.tensorboard:
-                events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
-            recorder = Recorder(path, SearchSpace(settled.space), said(settled.engine), events)
+            named = [settled.log] if settled.log else []
+            given = [*named, *(["tensorboard"] if settled.tensorboard else []), *loggers]
+            cells = cells_per_trial(settled)
+            told = loggers_of(given, path, metric=settled.metric, cells=cells, say=say)
+            recorder = Recorder(path, SearchSpace(settled.space), said(settled.engine), told)
             study = Study(settled, ledger, recorder=recorder, enqueued=place.enqueued)
             restore(study)
             study.save()
