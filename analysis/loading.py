@@ -39,6 +39,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.joining import joined, labelled
 from analysis.places import Place, find
 from tuner.errors import ResultsError
 from tuner.store.layout import (
@@ -78,11 +79,11 @@ def load(source: Source | Iterable[Source]) -> Tables:
     """
     places = find(source)
     names = _unique_names([_Study(place, _read_json(place)) for place in places])
-    trials = [_labelled(_read_trials(study.place), name) for name, study in names.items()]
-    reports = [_labelled(_read_reports(study.place), name) for name, study in names.items()]
+    trials = [labelled(_read_trials(study.place), name) for name, study in names.items()]
+    reports = [labelled(_read_reports(study.place), name) for name, study in names.items()]
     return Tables(
-        trials=_concat(trials, list(TRIAL_COLUMNS), before="value"),
-        reports=_concat(
+        trials=joined(trials, list(TRIAL_COLUMNS), before="value"),
+        reports=joined(
             reports, [*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST], before="learning_rate"
         ),
         studies=pd.DataFrame(
@@ -256,44 +257,6 @@ def _read_parquet(place: Place, name: str) -> pa.Table:
         raise ResultsError(
             f"{place}/{name} cannot be read ({_line(error)}); `resume` writes it anew"
         ) from None
-
-
-def _labelled(table: pa.Table, name: str) -> pa.Table:
-    if "study" in table.column_names:
-        table = table.drop_columns(["study"])
-    label = pa.array([name], pa.string()).take(pa.array([0] * table.num_rows, pa.int32()))
-    return table.add_column(0, "study", label)
-
-
-def _concat(tables: list[pa.Table], fixed: list[str], before: str) -> pd.DataFrame:
-    """One frame of all; columns beside the fixed ones stand together, before `before`."""
-    kinds: dict[str, set[pa.DataType]] = {}
-    for table in tables:
-        for field in table.schema:
-            kinds.setdefault(field.name, set()).add(field.type)
-    mixed = {name for name, types in kinds.items() if not _promote(types)}
-    table = pa.concat_tables(
-        [_as_text(table, mixed) for table in tables], promote_options="permissive"
-    )
-    first = ["study", *fixed[: fixed.index(before)]]
-    last = fixed[fixed.index(before) :]
-    between = [name for name in table.column_names if name not in {*first, *last}]
-    return table.select([*first, *between, *last]).to_pandas()
-
-
-def _promote(types: set[pa.DataType]) -> bool:
-    """Whether Arrow unites columns of these types: equal ones, or numbers."""
-    known = {kind for kind in types if not pa.types.is_null(kind)}
-    return len(known) < 2 or all(
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in known
-    )
-
-
-def _as_text(table: pa.Table, names: set[str]) -> pa.Table:
-    for index, name in enumerate(table.column_names):
-        if name in names:
-            table = table.set_column(index, name, table[name].cast(pa.string()))
-    return table
 
 
 def _line(error: BaseException) -> str:

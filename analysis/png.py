@@ -57,6 +57,6 @@ def save_pngs(figures: Mapping[Path, go.Figure]) -> None:
         if "Chrome" not in str(error):
             raise
         raise ResultsError(
-            "PNG files are drawn in Chrome or Chromium, and there is none on this machine; "
+            "PNG files are drawn in Chrome or Chromium, and this machine has neither; "
             "install one, or open report.html and save a figure from there"
         ) from None

@@ -11,85 +11,37 @@ them to the end.
 from __future__ import annotations
 
 import heapq
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.replay_record import (
+    Recorded,
+    key_of,
+    never,
+    record,
+    recorded_experiment,
+    recorded_space,
+)
 from tuner.engines.simulated import Step, VirtualClock, run
 from tuner.errors import ResultsError
-from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.experiment.experiment import KerasModel
 from tuner.experiment.settle import scheduler_of
 from tuner.samplers.registry import GRID
 from tuner.schedulers.board import Board
-from tuner.search_space.axes import Categorical
-from tuner.search_space.space import SearchSpace
-from tuner.search_space.values import point_text
-from tuner.store.layout import REPORT_COLUMNS_FIRST, REPORT_COLUMNS_LAST
 from tuner.store.ledger import Ledger
-from tuner.store.study_json import StudyFile
 from tuner.store.study_tables import StudyTables
 from tuner.study.record import Record
 from tuner.study.study import Study
 from tuner.trial.cells import Cell, State
-from tuner.trial.trial import Trial
+
+__all__ = ["ONE_EPOCH", "bands", "decide_again", "record", "simulate", "summarise"]
 
 ONE_EPOCH = "one-epoch"
 FRONT = ["scheduler", "sampler", "eta", "workers", "seed"]
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A study as a table of curves: a point's steps by its JSON form."""
-
-    experiment: Experiment
-    points: list[dict[str, Any]]
-    curves: dict[str, list[Step]]
-
-    @property
-    def sign(self) -> float:
-        """1 where the metric is minimised, -1 where it is maximised."""
-        return -1.0 if self.experiment.direction == "maximize" else 1.0
-
-    def loss(self, steps: Sequence[Step]) -> float:
-        """The loss at a curve's end, NaN where the metric was not reported."""
-        return self.sign * steps[-1].metrics.get(self.experiment.metric, np.nan)
-
-    @property
-    def best_loss(self) -> float:
-        """The least loss that any curve ends with."""
-        return float(np.nanmin([self.loss(steps) for steps in self.curves.values()]))
-
-
-def record(results: StudyTables) -> Recorded:
-    """The table of a study's COMPLETE and DIVERGED trials, on fold 0.
-
-    Raises ResultsError if none is COMPLETE: a stopped curve does not say how it would have ended.
-    """
-    experiment = _experiment(results.study)
-    ended = results.trials[results.trials["state"].isin(["COMPLETE", "DIVERGED"])]
-    if not (ended["state"] == "COMPLETE").any():
-        raise ResultsError(f"{results.path} has no COMPLETE trial whose curve could be replayed")
-    metrics = [name for name in results.reports if name not in _NO_METRIC]
-    rows = results.reports[results.reports["fold"] == 0].sort_values(["trial", "epoch"])
-    by_trial = {int(trial): frame for trial, frame in rows.groupby("trial")}
-    points: list[dict[str, Any]] = []
-    curves: dict[str, list[Step]] = {}
-    for trial, state in zip(ended["trial"], ended["state"], strict=True):
-        point = {n: v for n, v in results.params(int(trial)).items() if n != "epochs"}
-        if int(trial) in by_trial:
-            steps = _steps(by_trial[int(trial)], metrics)
-            if state == "DIVERGED":  # a table's NaN may also say that nothing was reported
-                steps[-1] = replace(steps[-1], metrics={experiment.metric: math.nan})
-            known = curves.get(_key(point))
-            if known is None:
-                points.append(point)
-            if known is None or len(steps) > len(known):  # a grid over epochs: the longest has all
-                curves[_key(point)] = steps
-    return Recorded(experiment, points, curves)
 
 
 def simulate(
@@ -184,7 +136,7 @@ def decide_again(results: StudyTables) -> pd.DataFrame:
 
     Columns: those of the reports table, and `again` (string): what the scheduler decides now.
     """
-    experiment = replace(_experiment(results.study), mode="search")
+    experiment = replace(recorded_experiment(results.study), mode="search")
     scheduler = scheduler_of(experiment)
     board = Board()
     sign = -1.0 if experiment.direction == "maximize" else 1.0
@@ -201,15 +153,6 @@ def decide_again(results: StudyTables) -> pd.DataFrame:
     return reports.assign(again=again)
 
 
-def _experiment(study: StudyFile) -> Experiment:
-    """What a study ran, but for its training function and its data."""
-    options = study.experiment.without_code() | {"objective": _never, "dataset": None}
-    return Experiment(study.experiment.name, study.settled_space(), **options)
-
-
-# ------------------------------------------------------------------------- one simulated run
-
-
 def _search(
     recorded: Recorded,
     scheduler: str,
@@ -224,7 +167,7 @@ def _search(
     longest = max(len(steps) for steps in recorded.curves.values())
     experiment = replace(
         recorded.experiment,
-        space=_recorded_space(recorded),
+        space=recorded_space(recorded),
         mode="search",
         scheduler=scheduler,
         sampler="random" if shuffled else sampler,
@@ -232,9 +175,9 @@ def _search(
         min_epochs=min_epochs,
         epochs=longest,
         objective=KerasModel(
-            build=_never,
-            optimizer=_never,
-            epochs=lambda params: len(recorded.curves[_key(params)]),
+            build=never,
+            optimizer=never,
+            epochs=lambda params: len(recorded.curves[key_of(params)]),
         ),
         trials=len(recorded.points),
         seed=seed,
@@ -258,7 +201,7 @@ def _search(
     study.on_change = ended
 
     def curve(cell: Cell) -> Iterator[Step]:
-        yield from recorded.curves[_key(cell.params)]
+        yield from recorded.curves[key_of(cell.params)]
 
     run(study, curve, workers=workers, clock=clock)
     return rows
@@ -267,7 +210,7 @@ def _search(
 def _one_epoch(recorded: Recorded, seed: int, workers: int, top: int) -> list[tuple[Any, ...]]:
     """Every point for one epoch, then the best `top` of them to their end, on `workers`."""
     order = np.random.default_rng(seed).permutation(len(recorded.points))
-    curves = [recorded.curves[_key(recorded.points[i])] for i in order]
+    curves = [recorded.curves[key_of(recorded.points[i])] for i in order]
     metric = recorded.experiment.metric
     first = [recorded.sign * steps[0].metrics.get(metric, np.nan) for steps in curves]
     chosen = np.argsort(first)[:top]  # NaN sorts last
@@ -289,35 +232,3 @@ def _one_epoch(recorded: Recorded, seed: int, workers: int, top: int) -> list[tu
         best = min(best, recorded.loss(steps))
         rows.append((index, "COMPLETE", epochs, end, best - recorded.best_loss))
     return rows
-
-
-def _recorded_space(recorded: Recorded) -> SearchSpace:
-    """The space of the recorded values: what a sampler may propose is then in the table."""
-    space = SearchSpace(recorded.experiment.space)
-    axes = {}
-    for name, axis in space.items():
-        if name != "epochs":
-            values = list(dict.fromkeys(p[name] for p in recorded.points if name in p))
-            axes[name] = Categorical(values, when=axis.when)
-    return SearchSpace(axes)
-
-
-def _steps(frame: pd.DataFrame, metrics: Sequence[str]) -> list[Step]:
-    times = frame["time_s"].to_numpy()
-    seconds = np.diff(times, prepend=0.0)
-    values = frame[list(metrics)].to_dict("records")
-    return [
-        Step(int(epoch), {n: v for n, v in row.items() if not pd.isna(v)}, float(spent))
-        for epoch, row, spent in zip(frame["epoch"], values, seconds, strict=True)
-    ]
-
-
-def _key(params: Mapping[str, Any]) -> str:
-    return point_text({n: v for n, v in params.items() if n != "epochs"})
-
-
-def _never(trial: Trial) -> None:
-    raise NotImplementedError("a replay trains nothing")
-
-
-_NO_METRIC = {*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST} - {"learning_rate"}

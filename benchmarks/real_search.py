@@ -6,7 +6,8 @@ As benchmarks.default_search, but that each epoch is trained when the search com
 scikit-learn's MLPClassifier, which needs no tracing, by SGD, on digits or on an .npz in Keras'
 layout. A paused training goes on where it stood. Printed are the best validation loss and error
 after 2, 5, 10 and 20 full trainings, and the paired difference in loss with its 95% interval
-(bootstrap over seeds). A seed is a split of the data too.
+(bootstrap over seeds). A seed is a split of the data too. A search whose row stands in `--out`
+already is not run again.
 """
 
 from __future__ import annotations
@@ -138,14 +139,39 @@ def search(
     }
 
 
+Job = tuple[Path | None, int, str, int]
+"""The data's file, its samples, a method and a seed."""
+
+
+def searched(jobs: Sequence[Job], out: Path | None, processes: int) -> list[dict[str, Any]]:
+    """The rows of these searches: those that `out` has, and the others', appended as they end."""
+    lines = out.read_text().splitlines() if out is not None and out.exists() else []
+    known = {(row["task"], row["method"], row["seed"]): row for row in map(json.loads, lines)}
+    names = [(name_of(data), method, seed) for data, _, method, seed in jobs]
+    left = [job for job, name in zip(jobs, names, strict=True) if name not in known]
+    if left:
+        with multiprocessing.get_context("spawn").Pool(processes) as pool:
+            for row in pool.imap(_search, left):
+                known[row["task"], row["method"], row["seed"]] = row
+                if out is not None:
+                    with out.open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+    return [known[name] for name in names]
+
+
+def name_of(data: Path | None) -> str:
+    """A task's name in the rows."""
+    return "digits" if data is None else data.stem
+
+
 def loaded(data: Path | None, samples: int) -> tuple[str, np.ndarray, np.ndarray]:
     """Name, inputs from 0 to 1 and labels: digits, or the first samples of an .npz."""
     if data is None:
         x, y = load_digits(return_X_y=True)
-        return "digits", (x / 16).astype(np.float32), y
+        return name_of(data), (x / 16).astype(np.float32), y
     with np.load(data) as arrays:
         x, y = arrays["x_train"][:samples], arrays["y_train"][:samples]
-    return data.stem, (x.reshape(len(x), -1) / 255).astype(np.float32), y
+    return name_of(data), (x.reshape(len(x), -1) / 255).astype(np.float32), y
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -184,18 +210,12 @@ def main() -> None:
         for seed in range(options.seeds)
         for method in METHODS
     ]
-    rows = []
-    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        for row in pool.imap(_search, jobs):
-            rows.append(row)
-            if options.out is not None:
-                with options.out.open("a") as out:
-                    out.write(json.dumps(row) + "\n")
+    rows = searched(jobs, options.out, options.processes)
     print(f"after {' '.join(map(str, BUDGETS))} trainings of {Network.epochs} epochs")
     print("\n".join(table(rows)))
 
 
-def _search(job: tuple[Path | None, int, str, int]) -> dict[str, Any]:
+def _search(job: Job) -> dict[str, Any]:
     return search(*job)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import uuid
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ hypothesis.settings.load_profile("tuner")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job is deaf to Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)  # and so would all be that tests start
 
+TESTS = Path(__file__).parent
+
 NEED_ALL = "TUNER_TESTS_NEED_ALL"
 """Set by .ci/run: a test that is skipped because something is not installed fails the run."""
 
@@ -42,6 +45,25 @@ OPTIONAL = {
     "a real MNIST, named by TUNER_MNIST": lambda: os.environ.get("TUNER_MNIST"),
 }
 """What some tests need and a machine may lack."""
+
+LONGEST_FIRST = (
+    "engines/test_promises.py",
+    "test_end_to_end.py",
+    "test_readme.py",
+    "engines/test_fused.py",
+    "sklearn/test_search.py",
+    "engines/test_keras_engines.py",
+    "cases/test_cases.py",
+    "programs/test_programs.py",
+    "engines/test_fused_worker.py",
+    "engines/test_killer.py",
+    "engines/test_ray_tune.py",
+    "lanes/test_lanes.py",
+    "engines/test_every_engine.py",
+    "engines/test_promotion.py",
+)
+"""The files that take over a minute. Each goes to one process as a whole, so that one which began
+last would be waited for by all."""
 
 MARK = "TUNER_TEST_SESSION"
 """Set for these tests alone and inherited by all that they start, Ray's daemons included, which
@@ -69,6 +91,15 @@ def end_all(processes: list[psutil.Process]) -> None:
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(processes, timeout=10)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+
+    def place_of(item: pytest.Item) -> int:
+        return places.get(item.path.relative_to(TESTS).as_posix(), len(places))
+
+    items.sort(key=place_of)
 
 
 def not_installed(reporter: pytest.TerminalReporter) -> list[str]:
@@ -101,6 +132,23 @@ def mnist() -> Path:
     if path is None:
         pytest.skip("a real MNIST is not installed")
     return Path(path)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a simulated study of 12 trials, for all tests that only look at one."""
+    from tests.made_study import make_study
+
+    folder = tmp_path_factory.mktemp("made") / "whole"
+    folder.mkdir()
+    make_study(folder)
+    return folder
+
+
+@pytest.fixture
+def study(whole: Path, tmp_path: Path) -> Path:
+    """A copy of it, to change or break."""
+    return Path(shutil.copytree(whole, tmp_path / "whole"))
 
 
 @pytest.fixture

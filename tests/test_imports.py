@@ -28,6 +28,8 @@ KERAS = (
 SCHEMA = (
     "tuner.store.ranking.",
     "tuner.store.layout.",
+    "tuner.store.log.",
+    "tuner.store.report.",
     "tuner.store.study_json.",
     "tuner.errors.",
     "tuner.files.",

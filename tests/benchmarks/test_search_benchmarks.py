@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from benchmarks import promotion_kills, real_search
@@ -21,6 +24,13 @@ def test_the_ratio_of_losses_is_paired_by_seed() -> None:
         for seed, low in ((0, 0.1), (1, 0.4))
     ]
     assert "2.000 [2.000, 2.000]" in real_search.table(rows)[1]
+
+
+def test_a_real_search_whose_row_is_there_already_is_not_run_again(tmp_path: Path) -> None:
+    row = {"task": "digits", "method": real_search.OURS, "seed": 0, "loss": [0.1], "error": [0.1]}
+    out = tmp_path / "rows.jsonl"
+    out.write_text(json.dumps(row) + "\n")
+    assert real_search.searched([(None, 0, real_search.OURS, 0)], out, 1) == [row]
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuner.data.arrays import strata
-from tuner.data.datasets import Dataset, fingerprint_of, from_arrays, load
+from tuner.data.dataset import fingerprint_of
+from tuner.data.datasets import Dataset, from_arrays, load
 from tuner.data.splits import Splits, cell_data, cell_rows
+from tuner.data.targets import strata
 from tuner.errors import DatasetError
 
 RNG = np.random.default_rng(0)

@@ -281,7 +281,7 @@ def test_a_study_without_a_complete_trial_or_without_data(tmp_path: Path) -> Non
     with pytest.raises(StudyError, match=r"trial: .* has a value to choose it by; name one"):
         refit(path)
     bare = replace(EXPERIMENT, name="bare", dataset=None)
-    with pytest.raises(StudyError, match="dataset: bare has none, so there is no model to refit"):
+    with pytest.raises(StudyError, match="dataset: bare has none, so it has no model to refit"):
         refit(study(tmp_path, bare, source=Source("object", "here")), experiment=bare)
 
 

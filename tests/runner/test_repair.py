@@ -17,17 +17,12 @@ from hypothesis import strategies as st
 import analysis
 import tuner
 from tests.brain import experiment as brain_experiment
-from tests.brain import half_diverging
 from tuner.cli.app import run_command
-from tuner.engines.simulated import VirtualClock
-from tuner.engines.simulated import run as run_simulated
 from tuner.errors import TunerError
-from tuner.experiment.loading import Loaded, Source
 from tuner.registry import said
 from tuner.runner.repair import repair
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger, journal_storage
-from tuner.store.study_json import describe
 from tuner.store.tables import Recorder
 from tuner.store.trial_logs import read_log
 from tuner.study.restore import restore
@@ -35,32 +30,6 @@ from tuner.study.study import Study
 
 FILES = ("study.json", "trials.parquet", "reports.parquet/part-00001.parquet", "journal.log",
          "reports.log")  # fmt: skip
-
-
-def make_study(folder: Path) -> None:
-    """A study of 12 trials, some stopped, some diverged, simulated with all of its files."""
-    settled = brain_experiment(eta=2, trials=12, seed=3, dataset=None)
-    loaded = Loaded(settled, Source("object", __name__))
-    describe(loaded, settled, None, name=folder.name).write(folder)
-    clock = VirtualClock()
-    recorder = Recorder(folder, SearchSpace(settled.space), said(settled.engine))
-    ledger = Ledger(folder.name, settled.direction, journal_storage(folder), new=True)
-    study = Study(settled, ledger, recorder=recorder, clock=clock)
-    run_simulated(study, half_diverging, workers=2, clock=clock)
-    recorder.close(study.records)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("results") / "whole"
-    folder.mkdir()
-    make_study(folder)
-    return folder
-
-
-@pytest.fixture
-def study(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "whole"))
 
 
 def tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import shutil
 import tempfile
 import time
@@ -13,19 +12,15 @@ from typing import Any
 
 import ray
 
+from tuner.cluster.session import LOCAL_ENVIRONMENT
+
 CPUS = 4
 
 
 def local_ray() -> Iterator[None]:
     """Connects this process to a Ray of its own, and ends it."""
-    settings = {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_prestart_worker_first_driver": "0",
-    }
     before = dict(os.environ)
-    os.environ.update(settings)
+    os.environ.update({**LOCAL_ENVIRONMENT, "RAY_USAGE_STATS_ENABLED": "0"})
     folder = tempfile.mkdtemp(prefix="shr", dir="/tmp")
     ray.init(
         address="local", num_cpus=CPUS, include_dashboard=False, log_to_driver=False,

@@ -612,9 +612,9 @@ def test_callable_single_metric_same_as_single_string() -> None:
 
 def test_callable_multimetric_error_on_invalid_key() -> None:
     each = search(classifier, {"ridge": [1]}, scoring=lambda e, x, y: {"bad": 1}, refit="good")
-    with pytest.raises(ValueError, match=r"refit: 'good' is none of the scores .*: bad; name one"):
+    with pytest.raises(ValueError, match=r"refit: 'good' is not among the scores .*: bad; name"):
         each.fit(X, Y)
-    with pytest.raises(ExperimentError, match=r"refit: True is none of the scores .*: bad; name"):
+    with pytest.raises(ExperimentError, match=r"refit: True is not among the scores .*: bad; name"):
         each.set_params(refit=True).fit(X, Y)
 
 

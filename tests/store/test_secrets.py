@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis.report import write_report
-from tests.runner.test_repair import make_study
+from tests.made_study import make_study
 from tuner.errors import StudyError
 from tuner.store.passwords import with_password
 from tuner.store.resume_checks import resumed_storage

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 import tuner
 from tests.brain import experiment
-from tests.runner.test_repair import make_study
 from tuner.cli.app import run_command
 from tuner.errors import ResultsError, StudyError
 from tuner.experiment.experiment import Experiment
@@ -24,19 +22,6 @@ from tuner.store.resume_checks import resumed
 from tuner.store.study_json import StudyFile, describe
 
 LATER = {"format": FORMAT + 1, "colour": "red"}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("made") / "whole"
-    folder.mkdir()
-    make_study(folder)
-    return folder
-
-
-@pytest.fixture
-def study(tmp_path: Path, whole: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "whole"))
 
 
 def change(study: Path, **fields: Any) -> None:

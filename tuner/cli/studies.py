@@ -11,6 +11,7 @@ import typer
 
 from tuner.cli.flags import flag
 from tuner.cli.output import ask_password, console
+from tuner.schedulers.registry import SCHEDULERS
 from tuner.shown import shown
 
 TRUST = "run the study's own code wherever it lies"
@@ -84,7 +85,7 @@ def repair(
 def simulate(
     study_dir: Annotated[Path, typer.Argument(help="a study whose trials ran to their end")],
     scheduler: Annotated[
-        list[str] | None, flag("asha, median, hyperband, none or one-epoch; repeatable")
+        list[str] | None, flag(f"{', '.join(SCHEDULERS.ours)} or one-epoch; repeatable")
     ] = None,
     eta: Annotated[list[int] | None, flag("repeatable (default 3)")] = None,
     min_epochs: Annotated[int, typer.Option(help="epoch before which no trial is stopped")] = 1,

@@ -18,63 +18,29 @@ What little is done to the arrays is in `tuner.data.arrays`, and is said.
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from tuner.data.arrays import as_array, inputs, targets
-from tuner.data.given_folds import Folds, numbered, own_folds
+from tuner.data.arrays import Array
+from tuner.data.dataset import KEYS, Dataset, fingerprint_of, from_arrays
+from tuner.data.given_folds import numbered, own_folds
 from tuner.errors import DatasetError
 
-Array = npt.NDArray[Any]
+__all__ = ["Dataset", "Source", "check_source", "from_arrays", "load"]
+
 FOLDS_FORM = "[(train_rows, val_rows)]"
-KEYS = ("x_train", "y_train", "x_test", "y_test")
 MORE = ("folds", "scale", "task")
 """What a dict may hold besides."""
 IMAGE_SCALE = 255
 DIGITS_TEST_SHARE = 0.2
 DIGITS_TEST_SEED = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Training and test parts; `n_classes` is None for a regression.
-
-    `fingerprint` tells two datasets apart: 16 hex digits over shapes, dtypes and bytes. `folds`
-    are pairs of int64 indices into the training part, those to train on and those to validate on,
-    which take the place of the study's own splits; search and grid take the first. `classes` holds
-    the texts behind class numbers, in their order. `done` says what was done to the arrays.
-
-    A function that makes a dataset gives `name`, the arrays, and maybe `folds`, `scale` and `task`;
-    the rest is found out. With `ready` its arrays are taken as they are: nothing is checked, found
-    out or cast.
-    """
-
-    name: str
-    x_train: Array
-    y_train: Array
-    x_test: Array
-    y_test: Array
-    n_classes: int | None = None
-    fingerprint: str = ""
-    folds: Folds | None = None
-    classes: tuple[str, ...] | None = None
-    task: str | None = None
-    scale: float | None = None
-    done: tuple[str, ...] = ()
-    ready: bool = False
-
-    def label(self, codes: Any) -> Array:
-        """Class numbers as the labels that were given."""
-        return np.asarray(codes) if self.classes is None else np.array(self.classes)[codes]
 
 
 Source = str | Callable[[], Any]
@@ -110,58 +76,6 @@ def check_source(spec: Any) -> None:
             "a training function, with dataset=None"
         )
     raise DatasetError(f"dataset {spec!r:.200} is neither a name, a path nor a function")
-
-
-def from_arrays(
-    name: str,
-    x_train: Any,
-    y_train: Any,
-    x_test: Any,
-    y_test: Any,
-    folds: Any = None,
-    *,
-    scale: float | None = None,
-    task: str | None = None,
-) -> Dataset:
-    """A dataset of these arrays, as the module says. Raises DatasetError naming array and rule."""
-    done: list[str] = []
-    given = dict(zip(KEYS, (x_train, y_train, x_test, y_test), strict=True))
-    arrays = {key: as_array(name, key, value, done) for key, value in given.items()}
-    given_folds = None if folds is None else own_folds(name, folds, len(arrays["x_train"]))
-    fingerprint = fingerprint_of({**arrays, **numbered(given_folds or ())})
-    for part in ("train", "test"):
-        _check_lengths(name, part, arrays)
-    x_shape, x_test_shape = arrays["x_train"].shape[1:], arrays["x_test"].shape[1:]
-    if x_shape != x_test_shape:
-        raise DatasetError(
-            f"{name}: x_test has samples of shape {x_test_shape} and x_train of {x_shape}; "
-            "they must agree"
-        )
-    x = inputs(name, arrays["x_train"], arrays["x_test"], scale, done)
-    y = targets(name, arrays["y_train"], arrays["y_test"], task, done)
-    return Dataset(
-        name=name,
-        x_train=x[0],
-        y_train=y.train,
-        x_test=x[1],
-        y_test=y.test,
-        n_classes=y.n_classes,
-        fingerprint=fingerprint,
-        folds=given_folds,
-        classes=y.classes,
-        task=task,
-        scale=scale,
-        done=tuple(dict.fromkeys(done)),
-    )
-
-
-def fingerprint_of(arrays: Mapping[str, Array]) -> str:
-    """16 hex digits of a SHA-256 over the arrays' names, shapes, dtypes and bytes."""
-    digest = hashlib.sha256()
-    for key, array in arrays.items():
-        digest.update(f"{key} {array.shape} {array.dtype.str} ".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()[:16]
 
 
 def _load_digits(name: str) -> Dataset:
@@ -298,16 +212,6 @@ def _check_more(name: str, more: Mapping[str, Any]) -> None:
                 f"{name}: {key!r} is not taken beside {', '.join((*KEYS, *MORE))}; "
                 + (known or "leave it out")
             )
-
-
-def _check_lengths(name: str, part: str, arrays: Mapping[str, Array]) -> None:
-    x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
-    if x.ndim < 2:
-        raise DatasetError(f"{name}: x_{part} has shape {x.shape}; it must be (samples, ...)")
-    if len(x) != len(y):
-        raise DatasetError(
-            f"{name}: x_{part} has {len(x)} samples and y_{part} {len(y)}; they must be as many"
-        )
 
 
 def _one_line(error: BaseException) -> str:

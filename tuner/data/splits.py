@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tuner.data.arrays import strata
 from tuner.data.datasets import Dataset
+from tuner.data.targets import strata
 from tuner.errors import DatasetError
 
 Array = npt.NDArray[Any]

@@ -41,7 +41,7 @@ class Proposals:
         self._next: Future[Cell | None] | None = None
 
     def take(self, wait_s: float | None) -> Cell | None:
-        """The next cell; None where there is none, or where it takes longer than `wait_s`.
+        """The next cell; None if there is none, or if it takes longer than `wait_s`.
 
         Raises what `study.ask` raised.
         """

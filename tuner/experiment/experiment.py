@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.errors import ExperimentError
 from tuner.experiment.direction import AUTO, DIRECTIONS, direction_of
+from tuner.experiment.keras_model import KerasModel
 from tuner.options import check_options, option, options_of
 from tuner.registry import ENGINES
 from tuner.samplers.registry import GRID, SAMPLERS
@@ -22,19 +23,17 @@ from tuner.search_space.points import checked_point
 from tuner.search_space.space import SearchSpace
 
 if TYPE_CHECKING:
-    import keras
     from optuna.samplers import BaseSampler
 
     from tuner.data.datasets import Dataset
     from tuner.engines.contract import Engine
-    from tuner.trial.trial import Trial
+
+__all__ = ["Experiment", "KerasModel", "Objective"]
 
 DIRECTION_RENAMED = ("max", "min")
 MODES = ("search", "grid", "cv")
 VALUES = ("last", "best")
 VALIDATIONS = ("split", "test")
-TARGETS = ("labels", "one_hot")
-PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 FOLD_RACING = ("none", "forgiving", "aggressive")
 FITS = ("auto", "plain")
 LOGS = ("mlflow", "wandb", "tensorboard")
@@ -43,42 +42,6 @@ NAME_RULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 
 WHAT, HOW, RESULTS, RESOURCES = "What to search", "How to search", "Results", "Resources"
 """The groups of options in the command line's help."""
-
-
-@dataclass(frozen=True)
-class KerasModel:
-    """A Keras training, declared, so that any engine can carry it out.
-
-    Every function takes the trial: `trial["learning_rate"]`, `trial.seed`, `trial.data`.
-    `build` returns a model that is not compiled; `optimizer` a Keras optimizer. `loss` and
-    `metrics` are Keras names, or functions of the trial that return what `compile` takes.
-    `batch_size` and `epochs` are numbers, or functions of the parameters; without `epochs` a trial
-    trains `trial.epochs`. `targets` says what the labels become: "labels" leaves the class
-    numbers, "one_hot" gives float32 rows of zeros and a one. `callbacks` returns Keras callbacks,
-    ModelCheckpoint(trial.folder / "best.keras", save_best_only=True), say. `precision` is the
-    policy by which layers compute, "mixed_bfloat16" say (None: Keras' own, as it is configured).
-    """
-
-    build: Callable[[Trial], keras.Model]
-    optimizer: Callable[[Trial], keras.optimizers.Optimizer]
-    loss: str | Callable[[Trial], Any] = "sparse_categorical_crossentropy"
-    metrics: Sequence[str] | Callable[[Trial], Sequence[Any]] = ("accuracy",)
-    batch_size: int | Callable[[Mapping[str, Any]], int] = 32
-    epochs: int | Callable[[Mapping[str, Any]], int] | None = None
-    targets: str = "labels"
-    callbacks: Callable[[Trial], Sequence[keras.callbacks.Callback]] | None = None
-    precision: str | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("build", "optimizer"):
-            if not callable(getattr(self, name)):
-                raise ExperimentError(
-                    f"{getattr(self, name)!r} must be a function of the trial", field=name
-                )
-        for name, known in (("targets", TARGETS), ("precision", (None, *PRECISIONS))):
-            if getattr(self, name) not in known:
-                names = ", ".join(one for one in known if one is not None)
-                raise ExperimentError(f"{getattr(self, name)!r} is not one of {names}", field=name)
 
 
 Objective = KerasModel | Callable[..., Any]

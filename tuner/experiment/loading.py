@@ -84,7 +84,7 @@ def load_source(source: Source) -> Experiment:
 
 def digest(source: Source) -> str:
     """The SHA-256 of the file that an experiment came from, found without running anything; ""
-    where there is none."""
+    if there is no such file."""
     file = Path(source.where)
     if source.kind == "object":
         return ""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.data.arrays import strata
 from tuner.data.datasets import Dataset
+from tuner.data.targets import strata
 from tuner.errors import StudyError
 from tuner.experiment.experiment import KerasModel, Objective
 from tuner.training.declared import batch_size_of, targets_of, validation_batch_size

@@ -83,7 +83,7 @@ def find_place(
         path = new_study_path(results, name, request.study)
         points = first_points(settled, request.enqueue, say)
         storage = request.storage or os.environ.get(STORAGE) or None
-        if storage is not None:  # one that is no URL is refused here
+        if storage is not None:  # one that is not a URL is refused here
             storage = with_password(storage, request.ask)
         return Place(path, mirror, settled, path.name, points, storage)
     if request.enqueue is not None:

@@ -147,7 +147,7 @@ def _searched(metric: str, scores: Mapping[str, float]) -> dict[str, float]:
     if given == [SINGLE] or metric == f"test_{SINGLE}":
         return {metric: next(iter(scores.values()))}
     raise ExperimentError(
-        f"{metric.removeprefix('test_')!r} is none of the scores that `scoring` gives: "
+        f"{metric.removeprefix('test_')!r} is not among the scores that `scoring` gives: "
         f"{', '.join(given)}",
         field="refit",
         way_out="name one of them",

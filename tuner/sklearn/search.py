@@ -273,7 +273,7 @@ class TunerSearchCV(ByBestEstimator):
         """Raises ExperimentError where `refit` names none of a function's several scores."""
         if self.refit and not callable(self.refit) and self.refit not in scores:
             raise ExperimentError(
-                f"{self.refit!r} is none of the scores that `scoring` gives: {', '.join(scores)}",
+                f"{self.refit!r} is not among the scores that `scoring` gives: {', '.join(scores)}",
                 field="refit",
                 way_out="name one of them, or give a function of cv_results_, or False",
             )

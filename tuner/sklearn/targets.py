@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from tuner.data.arrays import is_one_hot
+from tuner.data.targets import is_one_hot
 from tuner.errors import ExperimentError
 
 REGRESSIONS = ("squared", "absolute", "mse", "mae", "mape", "msle", "huber", "cosh", "cosine")

@@ -112,7 +112,7 @@ def manifest_of(objects: Objects, number: int) -> Manifest | None:
 
 
 def newest(objects: Objects) -> Manifest | None:
-    """The newest generation's manifest; None where there is none yet. Raises NotWhole."""
+    """The newest generation's manifest; None before there is one. Raises NotWhole."""
     for number in numbers(objects):
         manifest = manifest_of(objects, number)
         if manifest is not None:  # else it was removed meanwhile, as there are newer ones

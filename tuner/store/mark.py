@@ -37,7 +37,7 @@ class Mark:
 
 
 def read_mark(path: Path) -> Mark | None:
-    """The mark in a study's folder; None where there is none, or one that can't be read."""
+    """The mark in a study's folder; None if it has none that can be read."""
     try:
         given = json.loads((path / MARK_FILE).read_text())
         files = {str(name): tuple(state) for name, state in given["files"].items()}

@@ -45,8 +45,8 @@ class Checkpoint:
 class CheckpointFile:
     """Where a cell's checkpoint lies; one is written `every` so many epochs, or none.
 
-    `folder` is the cell's; without one there is none. `trainer` is who trains: "fit" and "lanes"
-    cannot go on from each other's.
+    `folder` is the cell's; without a folder nothing is kept. `trainer` is who trains: "fit" and
+    "lanes" cannot go on from each other's.
     """
 
     folder: Path | None

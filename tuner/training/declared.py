@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.data.arrays import is_one_hot, strata
+from tuner.data.targets import is_one_hot, strata
 from tuner.errors import ExperimentError
 
 if TYPE_CHECKING:

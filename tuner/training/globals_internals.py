@@ -46,8 +46,8 @@ def set_aside() -> Iterator[None]:
         check()
         keras_state, context = _keras_state(), _tensorflow_context()
         kept += [(keras_state, name, getattr(keras_state, name)) for name in TRACKERS]
-        # A seed given anew replaces both; no other training draws from this one's generator. There
-        # is none before the first seed.
+        # A seed given anew replaces both; no other training draws from this one's generator.
+        # Before the first seed there are neither.
         kept += [(context, name, vars(context)[name]) for name in SEEDS if name in vars(context)]
     try:
         yield

@@ -1,0 +1,113 @@
+"""What a study has recorded, as a table of curves that a replay draws from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tuner.engines.simulated import Step
+from tuner.errors import ResultsError
+from tuner.experiment.experiment import Experiment
+from tuner.search_space.axes import Categorical
+from tuner.search_space.space import SearchSpace
+from tuner.search_space.values import point_text
+from tuner.store.layout import REPORT_COLUMNS_FIRST, REPORT_COLUMNS_LAST
+from tuner.store.study_json import StudyFile
+from tuner.store.study_tables import StudyTables
+from tuner.trial.trial import Trial
+
+_NO_METRIC = {*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST} - {"learning_rate"}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A study as a table of curves: a point's steps by its JSON form."""
+
+    experiment: Experiment
+    points: list[dict[str, Any]]
+    curves: dict[str, list[Step]]
+
+    @property
+    def sign(self) -> float:
+        """1 where the metric is minimised, -1 where it is maximised."""
+        return -1.0 if self.experiment.direction == "maximize" else 1.0
+
+    def loss(self, steps: Sequence[Step]) -> float:
+        """The loss at a curve's end, NaN where the metric was not reported."""
+        return self.sign * steps[-1].metrics.get(self.experiment.metric, np.nan)
+
+    @property
+    def best_loss(self) -> float:
+        """The least loss that any curve ends with."""
+        return float(np.nanmin([self.loss(steps) for steps in self.curves.values()]))
+
+
+def record(results: StudyTables) -> Recorded:
+    """The table of a study's COMPLETE and DIVERGED trials, on fold 0.
+
+    Raises ResultsError if none is COMPLETE: a stopped curve does not say how it would have ended.
+    """
+    experiment = recorded_experiment(results.study)
+    ended = results.trials[results.trials["state"].isin(["COMPLETE", "DIVERGED"])]
+    if not (ended["state"] == "COMPLETE").any():
+        raise ResultsError(f"{results.path} has no COMPLETE trial whose curve could be replayed")
+    metrics = [name for name in results.reports if name not in _NO_METRIC]
+    rows = results.reports[results.reports["fold"] == 0].sort_values(["trial", "epoch"])
+    by_trial = {int(trial): frame for trial, frame in rows.groupby("trial")}
+    points: list[dict[str, Any]] = []
+    curves: dict[str, list[Step]] = {}
+    for trial, state in zip(ended["trial"], ended["state"], strict=True):
+        point = {n: v for n, v in results.params(int(trial)).items() if n != "epochs"}
+        if int(trial) in by_trial:
+            steps = _steps(by_trial[int(trial)], metrics)
+            if state == "DIVERGED":  # a table's NaN may also say that nothing was reported
+                steps[-1] = replace(steps[-1], metrics={experiment.metric: math.nan})
+            known = curves.get(key_of(point))
+            if known is None:
+                points.append(point)
+            if known is None or len(steps) > len(known):  # a grid over epochs: the longest has all
+                curves[key_of(point)] = steps
+    return Recorded(experiment, points, curves)
+
+
+def recorded_experiment(study: StudyFile) -> Experiment:
+    """What a study ran, but for its training function and its data."""
+    options = study.experiment.without_code() | {"objective": never, "dataset": None}
+    return Experiment(study.experiment.name, study.settled_space(), **options)
+
+
+# ------------------------------------------------------------------------- one simulated run
+
+
+def recorded_space(recorded: Recorded) -> SearchSpace:
+    """The space of the recorded values: what a sampler may propose is then in the table."""
+    space = SearchSpace(recorded.experiment.space)
+    axes = {}
+    for name, axis in space.items():
+        if name != "epochs":
+            values = list(dict.fromkeys(p[name] for p in recorded.points if name in p))
+            axes[name] = Categorical(values, when=axis.when)
+    return SearchSpace(axes)
+
+
+def _steps(frame: pd.DataFrame, metrics: Sequence[str]) -> list[Step]:
+    times = frame["time_s"].to_numpy()
+    seconds = np.diff(times, prepend=0.0)
+    values = frame[list(metrics)].to_dict("records")
+    return [
+        Step(int(epoch), {n: v for n, v in row.items() if not pd.isna(v)}, float(spent))
+        for epoch, row, spent in zip(frame["epoch"], values, seconds, strict=True)
+    ]
+
+
+def key_of(params: Mapping[str, Any]) -> str:
+    return point_text({n: v for n, v in params.items() if n != "epochs"})
+
+
+def never(trial: Trial) -> None:
+    raise NotImplementedError("a replay trains nothing")
