@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.loading import Tables, the_study
-from analysis.plots import rungs
+from analysis.summaries import rungs
 from tuner.trial.cells import State
 
 AGREE = 0.3

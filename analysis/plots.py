@@ -30,7 +30,7 @@ from analysis.styles import (
     styled,
     text_of,
 )
-from analysis.summaries import ranked
+from analysis.summaries import ranked, rungs
 from tuner.errors import ResultsError
 from tuner.store.layout import PARAM_PREFIX
 
@@ -218,18 +218,6 @@ def importances(tables: Tables) -> go.Figure:
         marker_color=BLUE,
     )  # fmt: skip
     return styled(figure, "Importance of the parameters", "share of the variance explained", None)
-
-
-def rungs(study: pd.Series) -> list[int]:
-    """The epochs at which the study's scheduler judged; none without one, or without an end."""
-    if not study["has_rungs"] or not np.isfinite(study["epochs"]):
-        return []
-    found = []
-    rung = int(study["min_epochs"])
-    while rung < study["epochs"]:
-        found.append(rung)
-        rung *= int(study["eta"])
-    return found
 
 
 def varied(trials: pd.DataFrame) -> list[str]:

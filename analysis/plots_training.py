@@ -19,12 +19,12 @@ from analysis.plots import (
     numeric,
     parallel,
     rung_survival,
-    rungs,
     slices,
     varied,
 )
+from analysis.spans import spans
 from analysis.styles import BLUE, ORANGE, STATE_COLOURS, styled, text_of
-from analysis.summaries import overview, ranked
+from analysis.summaries import overview, ranked, rungs
 from tuner.errors import ResultsError
 from tuner.store.layout import PARAM_PREFIX
 
@@ -57,7 +57,7 @@ def timeline(tables: Tables) -> go.Figure:
     A bar a trial, or a fold of it in a cross-validation, and from each pause to the next one;
     trials that shared a training have none.
     """
-    cells = _spans(tables).sort_values(["begin", "trial", "fold"])
+    cells = spans(tables).sort_values(["begin", "trial", "fold"])
     frees: list[float] = []
     figure = go.Figure()
     rows: dict[str, list[dict[str, Any]]] = {}
@@ -77,34 +77,6 @@ def timeline(tables: Tables) -> go.Figure:
         )  # fmt: skip
     figure.update_layout(barmode="overlay")
     return styled(figure, "Timeline", "seconds since the first training began", None)
-
-
-def _spans(tables: Tables) -> pd.DataFrame:
-    """When each cell that reported ran, a row a leg: columns trial, fold, state, begin, seconds.
-
-    A leg goes from one pause to the next: between them nobody trained it.
-    """
-    trials = tables.trials[tables.trials["shared_with"].isna()].set_index("trial")
-    reports = tables.reports[tables.reports["trial"].isin(trials.index)]
-    reports = reports.sort_values(["trial", "fold", "epoch"])
-    cells = [reports["trial"], reports["fold"]]
-    begins = (reports["decision"] == "PAUSE").groupby(cells).shift(fill_value=False)
-    leg = begins.groupby(cells).cumsum()
-    before = reports["time_s"].groupby(cells).shift(fill_value=0.0)  # trained in earlier legs
-    trained = reports["time_s"] - before.groupby([*cells, leg]).transform("first")
-    began = reports["at"] - pd.to_timedelta(trained, unit="s")
-    legs = reports.assign(began=began, leg=leg).groupby(["trial", "fold", "leg"])
-    spans = pd.DataFrame({"began": legs["began"].min(), "ended": legs["at"].max()})
-    spans = spans.dropna().reset_index()
-    return pd.DataFrame(
-        {
-            "trial": spans["trial"],
-            "fold": spans["fold"],
-            "state": spans["trial"].map(trials["state"]),
-            "begin": (spans["began"] - spans["began"].min()).dt.total_seconds(),
-            "seconds": (spans["ended"] - spans["began"]).dt.total_seconds(),
-        }
-    )
 
 
 def train_and_validation(tables: Tables, trial: int, *, square_root: bool = False) -> go.Figure:

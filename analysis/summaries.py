@@ -35,7 +35,7 @@ def summary(tables: Tables) -> pd.DataFrame:
     """
     trials = tables.trials.copy()
     trials["rank"] = _ranks(tables)
-    trials["epochs_saved"] = _epochs_saved(tables)
+    trials["epochs_saved"] = epochs_saved(tables)
     trials["epochs"] = trials["epochs"].where(trials["shared_with"].isna(), 0)
     columns = ["study", "rank", "trial", "state", "value", "value_std", "epochs", "epochs_saved"]
     columns += ["duration_s", *(PARAM_PREFIX + name for name in params_of(trials))]
@@ -71,7 +71,7 @@ def overview(tables: Tables) -> pd.DataFrame:
     rows["best"] = first["value"]
     own = trials["shared_with"].isna()
     rows["epochs"] = _total(trials["epochs"].where(own, 0), trials, rows.index)
-    rows["epochs_saved"] = _total(_epochs_saved(tables), trials, rows.index)
+    rows["epochs_saved"] = _total(epochs_saved(tables), trials, rows.index)
     rows["epochs_shared"] = _total(trials["epochs"].where(~own, 0), trials, rows.index)
     rows["work_s"] = trials["duration_s"].where(own, 0.0).groupby(trials["study"]).sum()
     ended = trials["started_at"] + pd.to_timedelta(trials["duration_s"].fillna(0.0), unit="s")
@@ -145,6 +145,18 @@ def best_first(values: pd.Series, direction: str, method: str) -> pd.Series:
     return values.rank(method=method, ascending=direction == "minimize")
 
 
+def rungs(study: pd.Series) -> list[int]:
+    """The epochs at which the study's scheduler judged; none without one, or without an end."""
+    if not study["has_rungs"] or not np.isfinite(study["epochs"]):
+        return []
+    found = []
+    rung = int(study["min_epochs"])
+    while rung < study["epochs"]:
+        found.append(rung)
+        rung *= int(study["eta"])
+    return found
+
+
 def ranked(tables: Tables) -> pd.Series:
     """Whether each trial has a rank: a value on all of its folds. Bool, as the trials' index."""
     cells = tables.trials["study"].map(tables.studies.set_index("study")["cells"])
@@ -166,7 +178,8 @@ def _best_rows(tables: Tables) -> pd.DataFrame:
     return firsts.sort_values("trial").groupby("study")[["trial", "value"]].first()
 
 
-def _epochs_saved(tables: Tables) -> pd.Series:
+def epochs_saved(tables: Tables) -> pd.Series:
+    """Epochs that each trial's early end saved: int64, with the index of the trials table."""
     trials = tables.trials
     studies = tables.studies.set_index("study")
     limit = trials["study"].map(studies["epochs"])

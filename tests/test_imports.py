@@ -28,13 +28,15 @@ KERAS = (
 SCHEMA = (
     "tuner.store.ranking.",
     "tuner.store.layout.",
+    "tuner.store.log.",
+    "tuner.store.report.",
     "tuner.store.study_json.",
     "tuner.errors.",
     "tuner.files.",
     "tuner.shown.",
     "tuner.store.damage.",
     "tuner.store.uris.",
-    "tuner.results.results.row_params.",
+    "tuner.store.study_tables.",
     "tuner.search_space.space.SearchSpace.",
     "tuner.trial.cells.State.",
 )

@@ -135,6 +135,14 @@ def test_who_has_left_is_not_called_back_by_a_late_beat(dealer: Dealer) -> None:
     assert dealer.rows() == []
 
 
+def test_an_autoscaler_is_asked_for_what_was_said_and_no_longer(dealer: Dealer) -> None:
+    says(dealer, beat("a", asks=2, slot={"CPU": 4.0}))
+    says(dealer, beat("b"))
+    assert dealer.demand() == [{"CPU": 4.0}] * 2
+    dealer.leave("a")
+    assert dealer.demand() == []
+
+
 # ------------------------------------------------------------- any order of messages
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -69,11 +70,14 @@ class Jobs:
         """
         import ray
 
+        from tuner.cluster import ray_internals
+
         with _said(address), _only(address):
             from ray.job_submission import JobSubmissionClient
 
+            logging.getLogger("ray").setLevel(logging.WARNING)  # each upload is a line of its own
             self._client = JobSubmissionClient(address)
-            theirs = self._client.get_version()
+            theirs = ray_internals.ray_version_of(self._client)
         if theirs.rpartition(".")[0] != ray.__version__.rpartition(".")[0]:
             raise EngineError(
                 f"the cluster at {address} runs Ray {theirs}, and this is Ray {ray.__version__}",

@@ -59,15 +59,19 @@ TUNE: dict[str, tuple[str, ...]] = {
         "_unstage_trial_with_resources",
     ),
 }
+JOBS: dict[str, tuple[str, ...]] = {
+    "ray.dashboard.modules.dashboard_sdk:SubmissionClient": ("_do_request",),
+}
 """Where (a module, or a class in it) and which: everything that is used below."""
 
 
-def check(*, tune: bool = False) -> None:
+def check(*, tune: bool = False, jobs: bool = False) -> None:
     """Raise EngineError if this version of Ray lacks something that tuner takes from it; with
-    `tune` of Ray Tune too, which takes half a second to import."""
+    `tune` of Ray Tune too, which takes half a second to import, with `jobs` of its job server's
+    client."""
     missing = [
         f"{place.replace(':', '.')}.{name}"
-        for place, names in (CORE | (TUNE if tune else {})).items()
+        for place, names in (CORE | (TUNE if tune else {}) | (JOBS if jobs else {})).items()
         for name in names
         if not _is_there(place, name)
     ]
@@ -242,6 +246,13 @@ def forget_ended(controller: Any) -> None:
     controller._trials[:] = [trial for trial in controller._trials if not trial.is_finished()]
     controller._stopped_trials.clear()
     controller._failed_trials.clear()
+
+
+def ray_version_of(client: Any) -> str:
+    """The version of Ray behind the job server of a `JobSubmissionClient`; its own `get_version` is
+    the version of an interface."""
+    check(jobs=True)
+    return str(client._do_request("GET", "/api/version").json()["ray_version"])
 
 
 @contextmanager

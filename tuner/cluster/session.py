@@ -255,16 +255,16 @@ def _is_connected(address: str | None) -> bool:
 @contextmanager
 def _ray(*, local: bool) -> Iterator[None]:
     """Ray imported, silent and checked."""
-    import ray  # noqa: F401
-
-    from tuner.cluster import ray_internals
-
-    ray_internals.check()
-    tune = logging.getLogger("ray.tune")
-    level = tune.level
-    tune.setLevel(logging.CRITICAL)
     with ExitStack() as stack:
-        stack.callback(tune.setLevel, level)
+        for name in ("ray.tune", "ray.widgets.util"):  # importing the latter asks for ipywidgets
+            logger = logging.getLogger(name)
+            stack.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL)
+        import ray  # noqa: F401
+
+        from tuner.cluster import ray_internals
+
+        ray_internals.check()
         stack.enter_context(ray_internals.silence())
         if local:
             stack.enter_context(ray_internals.local_start())

@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 import ray
+from ray.autoscaler.sdk import request_resources
 
 from tuner.sharing.dealer import LISTEN_S, Dealer
 from tuner.sharing.messages import PROTOCOL, Answer, Beat, Row
@@ -21,6 +22,8 @@ TURN_S = 0.2
 """How often slots are dealt: many beats in one deal, and a newcomer waits no longer for its own."""
 LOOK_S = 1.0
 """How often the cluster's nodes are looked at."""
+MOST_ASKED = 1000
+"""Slots that an autoscaler is asked for at most; it has a limit of its own."""
 COUNTED = ("CPU", "GPU", "memory")
 
 
@@ -33,6 +36,9 @@ class Broker:
         self._changed: dict[str, asyncio.Event] = {}
         self._looked = False
         self._turns: asyncio.Task[None] | None = None
+        self._asked: list[dict[str, float]] = []
+        if again:  # what was asked for before stays asked for, whoever is still there
+            request_resources(bundles=[])
 
     async def beat(self, said: Beat, wait_s: float = 0.0) -> Answer:
         """Hear a driver; answer at once where it may hold another number, else after `wait_s`."""
@@ -88,6 +94,10 @@ class Broker:
         ]
         self._dealer.look(nodes, ray.available_resources())
         self._looked = True
+        asked = self._dealer.demand()[:MOST_ASKED]
+        if asked != self._asked:
+            request_resources(bundles=asked)
+            self._asked = asked
 
 
 def find_broker() -> Any:

@@ -177,6 +177,10 @@ class Dealer:
         ]
         return max(0.0, min(ends)) if ends else None
 
+    def demand(self) -> list[dict[str, float]]:
+        """A slot for each one that an autoscaler is to make place for."""
+        return [s.beat["slot"] for s in self._seats.values() for _ in range(s.beat["asks"])]
+
     def rows(self) -> list[Row]:
         """The studies, for those who look."""
         now = self._clock()

@@ -25,6 +25,8 @@ ANSWER_S = 4 * BEAT_S
 TRIES = 3
 """After so many beats without an answer the broker is looked for anew; a driver that has never had
 one goes on without."""
+START_S = 60.0
+"""How long a broker may take to start: its process imports Ray, on a node that may be busy."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ class Lease:
             host=os.uname().nodename, pid=os.getpid(), version=wish.version, address=wish.address,
             results=wish.results, since=self._since, weight=wish.weight, least=wish.least,
             slot=wish.slot, held=self.held, allowed=self.allowed, grant=self._grant, wanted=wanted,
+            asks=0 if wish.most is None else wanted,
             ends_s=self._ends_s, done=progress.done, total=progress.total, best=progress.best,
         )  # fmt: skip
 
@@ -167,7 +170,7 @@ class Lease:
             self._say(self.said() or "no other study is on the cluster now")
 
     def _on_silence(self, failed: int, error: Exception) -> None:
-        if failed >= TRIES:
+        if failed >= TRIES and not self._may_start(error):
             self._broker = None  # Ray restarts it by itself, unless it was ended for good
         if self.answer is not None:
             if failed == 1:
@@ -175,7 +178,7 @@ class Lease:
                 self._say(
                     f"the cluster's broker does not answer ({why}): going on with {self.held} slots"
                 )
-        elif failed == TRIES:
+        elif failed >= TRIES and not self.allowed and not self._may_start(error):
             why = type(error).__name__
             self._say(
                 f"no broker on this cluster ({why}): taking {self.wish.alone} slots, unshared"
@@ -183,6 +186,13 @@ class Lease:
             with self._changed:
                 self.allowed = self.wish.alone
                 self._changed.notify_all()
+
+    def _may_start(self, error: Exception) -> bool:
+        """Whether the broker is there, and its process is still starting."""
+        slow = isinstance(
+            error, ray.exceptions.GetTimeoutError | ray.exceptions.ActorUnavailableError
+        )
+        return slow and time.time() - self._since < START_S
 
     def _beside(self) -> Iterator[str]:
         with contextlib.suppress(Exception):  # it is a line for users, and nothing more

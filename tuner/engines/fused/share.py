@@ -49,9 +49,9 @@ class Share:
         return moved
 
     def _wanted(self, waiting: int, *, dry: bool) -> int:
-        """How many workers could be used."""
+        """How many workers could be used: with none at all the study is not even asked."""
         here = waiting + sum(len(worker.held) for worker in self._crew.workers)
-        cells = max(here, 0 if dry else self._places.left)
+        cells = max(1, here, 0 if dry else self._places.left)
         return -(-cells // self._crew.lanes)
 
     def _readiness(self, worker: Worker) -> tuple[bool, bool, int]:

@@ -202,10 +202,10 @@ class Flights:
 
     @property
     def wanted(self) -> int:
-        """How many workers could be used."""
+        """How many workers could be used: with none at all the study is not even asked."""
         flying = len(self.open) + len(self.returned)
         left = 0 if self.places is None or self.dry else self.places.left
-        return max(flying, left)
+        return max(1, flying, left)
 
     def wait_for_a_slot(self) -> None:
         """With nothing in flight and no slot: Tune would sleep, and give nothing back meanwhile."""

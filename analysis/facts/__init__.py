@@ -1,0 +1,1 @@
+"""What a page says of a study, worked out: one plain record, without pictures."""

@@ -1,0 +1,1 @@
+"""The page of a study: its templates, its script and what renders it."""
