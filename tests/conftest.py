@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import uuid
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -24,6 +25,10 @@ from tuner.forks.folder import make_folder
 # One import of TensorFlow for all engines of all tests; the processes of `-n` inherit it.
 if FORKS not in os.environ:
     os.environ[FORKS] = str(make_folder())
+# Some machines forbid bytecode. Then each of the hundreds of processes that the tests start would
+# compile tuner anew, in 0.8 s, and each of pytest's own all tests, in 5 s.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 hypothesis.settings.register_profile(
     "tuner",

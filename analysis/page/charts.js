@@ -142,6 +142,13 @@ function timeline(place) {
   });
 }
 
+/* The cells of a heat map with labels that can be read: the ramp's better end is dark on light pages, light on dark ones. */
+function inked(cells) {
+  const values = cells.map((cell) => cell[2]), low = Math.min(...values), span = Math.max(...values) - low || 1;
+  const [dim, strong] = theme() === "dark" ? ["#ffffff", "#10151b"] : ["#10151b", "#ffffff"];
+  return cells.map((value) => { const share = (value[2] - low) / span, good = S.data.about.direction === "maximize" ? share : 1 - share; return { value, label: { color: good > 0.42 ? strong : dim } }; });
+}
+
 /* A grid's mean or best value by two parameters. */
 function heat(place, choice) {
   const axes = () => [S.axis.get(choice.x), S.axis.get(choice.y)];
@@ -157,9 +164,8 @@ function heat(place, choice) {
       const [x, y] = axes(), found = cells().map((cell) => cell[2]), ramp = RAMPS[theme()], spread = [Math.min(...found), Math.max(...found)];
       return { grid: { left: 96, right: 18, top: 12, bottom: 48 }, xAxis: { ...ruled(), type: "category", data: levels(x).map((value) => show(value)), name: x.name, nameLocation: "middle", nameGap: 28 }, yAxis: { ...ruled(), type: "category", data: levels(y).map((value) => show(value)), name: y.name, nameLocation: "middle", nameGap: 70 }, visualMap: { show: false, min: spread[0], max: spread[1] > spread[0] ? spread[1] : spread[0] + 1, dimension: 2, inRange: { color: S.data.about.direction === "maximize" ? ramp : [...ramp].reverse() } } };
     },
-    series: () => [{ type: "heatmap", data: cells(), label: { show: cells().length <= 150, formatter: (event) => fixed(event.value[2]), color: "inherit", textBorderColor: theme() === "dark" ? "#0f1318" : "#ffffff", textBorderWidth: 3, fontSize: 12 }, itemStyle: { borderColor: INK.card, borderWidth: 2 }, labelLayout: { hideOverlap: true } }],
-    row: (event) => event.dataIndex,
-    press: (_, event) => event,
+    series: () => [{ type: "heatmap", data: inked(cells()), label: { show: cells().length <= 150, formatter: (event) => fixed(event.value[2]), fontSize: 12 }, itemStyle: { borderColor: INK.card, borderWidth: 2 }, labelLayout: { hideOverlap: true } }],
+    row: () => undefined,
     tip: (_, event) => el("div", { class: "tip" }, el("b", {}, fixed(event.value[2])), ` ${choice.mean ? "mean" : "best"} of ${count(event.value[3], "trial")}`),
     made: (chart) => chart.on("click", (event) => {
       const [x, y] = axes(), [a, b] = [levels(x)[event.value[0]], levels(y)[event.value[1]]];

@@ -128,9 +128,9 @@ def test_a_box_in_a_chart_selects_in_all(pages: dict[str, Path], window: Any) ->
     assert "rate" in page.text("#chips")
     chosen = int(page.text("#count").split()[0])
     assert 0 < chosen < 40
-    page.page.wait_for_function(
-        f"document.querySelectorAll('#trials-table tbody tr').length === {chosen}"
-    )
+    rows = page.page.locator("#trials-table tbody tr")
+    rows.nth(chosen).wait_for(state="detached")
+    assert rows.count() == chosen
     page.page.keyboard.press("Escape")
     assert page.text("#count").startswith("40 trials")
 
