@@ -99,7 +99,11 @@ def test_without_a_terminal_a_line_comes_again_and_again(
 ) -> None:
     monkeypatch.setattr(display, "BEAT_S", 0.0)
     said = StringIO()
-    with Display(Console(file=said, width=200)).following(study):
+    shown = Display(Console(file=said, width=200))
+    with shown.phase("starting Ray"):
+        pass
+    assert "starting Ray\nstarting Ray, for 0 s now\n" in said.getvalue()
+    with shown.following(study):
         cell = study.open[min(study.out)].cell
         study.tell(cell, Outcome(Ending.FINISHED, duration_s=3.0))
     assert "starting, 0 s: 1 of 9 trials" in said.getvalue()

@@ -18,7 +18,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from tuner.runner.board import board, line, state_line
+from tuner.runner.board import board, line, seconds, state_line
 from tuner.shown import shown
 from tuner.study.progress import progress_of
 from tuner.study.record import Record
@@ -66,13 +66,20 @@ class Display:
     @contextmanager
     def phase(self, text: str) -> Iterator[None]:
         """Say what the run waits for while the block runs."""
-        if self.console is None or not self.console.is_terminal:
-            if self.console is not None:
-                self.line(text)
+        if self.console is None:
             yield
-            return
-        with self.console.status(text):
-            yield
+        elif self.console.is_terminal:
+            with self.console.status(text):
+                yield
+        else:
+            self.line(text)
+            began = time.monotonic()
+
+            def still() -> str:
+                return f"{text}, for {seconds(time.monotonic() - began)} now"
+
+            with _repeated(lambda: self._beat(still), min(1.0, BEAT_S)):
+                yield
 
     @contextmanager
     def following(self, study: Study) -> Iterator[None]:
@@ -90,12 +97,12 @@ class Display:
         else:
             ended = count(study.total_ended() + 1)
             study.on_change = lambda record: self._ended(study, record, ended)
-            with _repeated(lambda: self._beat(view), min(1.0, BEAT_S)):
+            with _repeated(lambda: self._beat(view.line), min(1.0, BEAT_S)):
                 yield
 
-    def _beat(self, view: _View) -> None:
+    def _beat(self, what: Callable[[], str]) -> None:
         if time.monotonic() - self._last_line >= BEAT_S:
-            self.line(view.line())
+            self.line(what())
 
     def _ended(self, study: Study, record: Record, ended: Iterator[int]) -> None:
         if record.state is not State.RUNNING:
