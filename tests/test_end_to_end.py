@@ -18,7 +18,6 @@ import pandas as pd
 import pytest
 
 import tuner
-from tuner.cluster.session import connect
 from tuner.data.datasets import load as load_dataset
 from tuner.data.splits import Splits, cell_data
 from tuner.experiment.loading import load as load_experiment
@@ -75,11 +74,10 @@ def test_the_main_job_finds_a_good_network_and_says_what_became_of_each_trial(
 def test_concurrency_changes_nothing_but_times_and_hosts(
     tmp_path: Path, fields: dict[str, Any]
 ) -> None:
-    with connect(concurrency=2):  # one Ray for both
-        one, two = (
-            lr_momentum(tmp_path / str(n), seed=3, trials=6, epochs=3, concurrency=n, **fields)
-            for n in (1, 2)
-        )
+    one, two = (
+        lr_momentum(tmp_path / str(n), seed=3, trials=6, epochs=3, concurrency=n, **fields)
+        for n in (1, 2)
+    )
     pd.testing.assert_frame_equal(table(one), table(two))
 
 

@@ -42,21 +42,26 @@ function curves(place, choice) {
     if (choice.zoom && S.data.best !== null) { const found = curveOf(S.data.best, metric())[1].filter((v) => v !== null); const end = found[found.length - 1], span = (range[1] - range[0]) * 0.12; range = [end - span, Math.min(range[1], end + span)]; }
   };
   const x = (epoch) => choice.log ? Math.log10(epoch) : epoch;
-  const path = (row) => { const [epochs, values] = curveOf(row, metric()); const found = []; epochs.forEach((epoch, at) => { if (values[at] !== null) found.push([x(epoch), clamp(values[at], range)]); }); return found; };
+  const paths = new Map(); // by row: they stay as they are while trials are selected
+  const path = (row) => { if (!paths.has(row)) paths.set(row, pathNow(row)); return paths.get(row); };
+  const pathNow = (row) => { const [epochs, values] = curveOf(row, metric()); const found = []; epochs.forEach((epoch, at) => { if (values[at] !== null) found.push([x(epoch), clamp(values[at], range)]); }); return found; };
+  const flats = new Map();
+  const flatOf = (row) => { if (!flats.has(row)) { const found = path(row); flats.set(row, Float64Array.from([found.length, ...found.flat()])); } return flats.get(row); };
+  const joined = (rows) => { const parts = rows.map(flatOf), all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0)); let at = 0; for (const part of parts) { all.set(part, at); at += part.length; } return all; };
   return new Chart(place, {
-    option: () => { measure(); return { grid: { left: 50, right: 22, top: 26, bottom: 38 }, xAxis: { ...ruled(), type: "value", name: "epoch", nameLocation: "middle", nameGap: 24, min: x(1), max: x(longest), splitLine: { show: false }, minInterval: choice.log ? undefined : 1, axisLabel: { ...ruled().axisLabel, formatter: (value) => choice.log ? show(10 ** value, 2) : show(value) } }, yAxis: metricAxis(range, S.data.metrics[metric()]) }; },
+    option: () => { measure(); paths.clear(); flats.clear(); return { grid: { left: 50, right: 22, top: 26, bottom: 38 }, xAxis: { ...ruled(), type: "value", name: "epoch", nameLocation: "middle", nameGap: 24, min: x(1), max: x(longest), splitLine: { show: false }, minInterval: choice.log ? undefined : 1, axisLabel: { ...ruled().axisLabel, formatter: (value) => choice.log ? show(10 ** value, 2) : show(value) } }, yAxis: metricAxis(range, S.data.metrics[metric()]) }; },
     series: () => {
       const made = [], ends = [];
       for (const group of grouped()) {
-        const paths = group.rows.map((row) => [row, path(row)]).filter(([, found]) => found.length);
+        const drawn = group.rows.map((row) => [row, path(row)]).filter(([, found]) => found.length);
         const best = group.state === "best";
-        if (best) made.push({ type: "line", data: (paths[0] || [0, []])[1], lineStyle: { color: INK.best, width: 3 }, showSymbol: false, z: 6, silent: true });
+        if (best) made.push({ type: "line", data: (drawn[0] || [0, []])[1], lineStyle: { color: INK.best, width: 3 }, showSymbol: false, z: 6, silent: true });
         else {
-          const large = S.n > MANY, lines = paths.filter(([, found]) => found.length > 1);
-          const flat = large ? Float64Array.from(lines.flatMap(([, found]) => [found.length, ...found.flat()])) : null;
+          const large = S.n > MANY, lines = drawn.filter(([, found]) => found.length > 1);
+          const flat = large ? joined(lines.map(([row]) => row)) : null;
           made.push({ type: "lines", coordinateSystem: "cartesian2d", polyline: true, large, largeThreshold: 1, silent: !group.chosen, z: group.chosen ? 3 : 2, progressive: 0, data: large ? flat : lines.map(([row, coords]) => ({ coords, row })), lineStyle: { color: group.colour, width: group.chosen ? 1.3 : 1, opacity: group.chosen ? 0.75 : 0.4, type: group.state === "DIVERGED" ? "dashed" : "solid" }, emphasis: { lineStyle: { width: 3 } } });
         }
-        if (S.n <= MANY || best) ends.push(...paths.filter(([row, found]) => best || found.length === 1 || S.data.trials.state[row] !== "COMPLETE").map(([row, found]) => ({ value: [...found[found.length - 1], row], symbol: best ? STAR : SYMBOLS[S.data.trials.state[row]], symbolSize: best ? 16 : 6, itemStyle: { color: group.colour } })));
+        if (S.n <= MANY || best) ends.push(...drawn.filter(([row, found]) => best || found.length === 1 || S.data.trials.state[row] !== "COMPLETE").map(([row, found]) => ({ value: [...found[found.length - 1], row], symbol: best ? STAR : SYMBOLS[S.data.trials.state[row]], symbolSize: best ? 16 : 6, itemStyle: { color: group.colour } })));
       }
       made.push({ type: "scatter", data: ends, z: 7, emphasis: { disabled: true }, markLine: { silent: true, symbol: "none", label: { show: false }, lineStyle: { color: INK["soft-ink"], type: "dotted" }, data: S.data.about.rungs.filter((rung) => rung <= longest).map((rung) => ({ xAxis: x(rung) })) } });
       return made;

@@ -129,7 +129,7 @@ def trained_epochs(results: StudyTables, number: int, limit: int | None) -> int 
 def dataset_of(results: StudyTables, settled: Experiment) -> Dataset:
     """The study's data, which must be those that it ran on."""
     if settled.dataset is None:
-        raise StudyError(f"{settled.name} has none, so there is no model to refit", field="dataset")
+        raise StudyError(f"{settled.name} has none, so it has no model to refit", field="dataset")
     dataset = load_dataset(settled.dataset)
     check_dataset(results.study, dataset)
     return dataset
