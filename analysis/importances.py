@@ -11,8 +11,8 @@ from analysis.loading import Tables, the_study
 from analysis.shares import METHODS, Points, as_searched, method_for
 from analysis.summaries import ranked
 from tuner.errors import ResultsError
-from tuner.results.results import row_params
 from tuner.search_space.space import SearchSpace
+from tuner.store.study_tables import row_params
 
 EVALUATORS = tuple(METHODS)
 

@@ -30,10 +30,10 @@ from tuner.engines.simulated import Step, VirtualClock, run
 from tuner.errors import ResultsError
 from tuner.experiment.experiment import KerasModel
 from tuner.experiment.settle import scheduler_of
-from tuner.results.results import Results
 from tuner.samplers.registry import GRID
 from tuner.schedulers.board import Board
 from tuner.store.ledger import Ledger
+from tuner.store.study_tables import StudyTables
 from tuner.study.record import Record
 from tuner.study.study import Study
 from tuner.trial.cells import Cell, State
@@ -131,7 +131,7 @@ def bands(runs: pd.DataFrame, steps: int = 60) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def decide_again(results: Results) -> pd.DataFrame:
+def decide_again(results: StudyTables) -> pd.DataFrame:
     """The recorded reports in their order, given to a fresh scheduler of the recorded settings.
 
     Columns: those of the reports table, and `again` (string): what the scheduler decides now.

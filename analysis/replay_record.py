@@ -13,12 +13,12 @@ import pandas as pd
 from tuner.engines.simulated import Step
 from tuner.errors import ResultsError
 from tuner.experiment.experiment import Experiment
-from tuner.results.results import Results
 from tuner.search_space.axes import Categorical
 from tuner.search_space.space import SearchSpace
 from tuner.search_space.values import point_text
 from tuner.store.layout import REPORT_COLUMNS_FIRST, REPORT_COLUMNS_LAST
 from tuner.store.study_json import StudyFile
+from tuner.store.study_tables import StudyTables
 from tuner.trial.trial import Trial
 
 _NO_METRIC = {*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST} - {"learning_rate"}
@@ -47,7 +47,7 @@ class Recorded:
         return float(np.nanmin([self.loss(steps) for steps in self.curves.values()]))
 
 
-def record(results: Results) -> Recorded:
+def record(results: StudyTables) -> Recorded:
     """The table of a study's COMPLETE and DIVERGED trials, on fold 0.
 
     Raises ResultsError if none is COMPLETE: a stopped curve does not say how it would have ended.

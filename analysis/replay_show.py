@@ -13,10 +13,10 @@ from rich.table import Table
 from analysis.replay import ONE_EPOCH, bands, record, simulate, summarise
 from tuner.errors import ExperimentError
 from tuner.files import put_bytes
-from tuner.results.results import load
 from tuner.samplers.registry import SAMPLERS
 from tuner.schedulers.registry import SCHEDULERS
 from tuner.store.damage import reading
+from tuner.store.study_tables import read_study
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"]
 """Okabe and Ito's palette, which the colour-blind can tell apart."""
@@ -53,7 +53,7 @@ def show_simulation(
                 f"it must be at least {1 + (name == 'eta')}", field=name.replace("-", "_")
             )
     with reading(study_dir):
-        recorded = record(load(study_dir))
+        recorded = record(read_study(study_dir))
         runs = pd.concat(
             [
                 simulate(

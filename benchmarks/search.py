@@ -48,7 +48,7 @@ def main() -> None:
             if name == "plain ray tune":
                 best = json.loads(result.read_text())["best"]
             else:
-                found = tuner.load(Path(folder) / "lr_momentum").best
+                found = tuner.load(Path(folder) / "lr_momentum").best_row
                 best = float("nan") if found is None else found["value"]
         rate = 60 * options.trials / walls[name]
         print(f"{name:16} {walls[name]:7.1f} s, {rate:5.1f} trials a minute, best {best:.4f}",

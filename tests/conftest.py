@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import uuid
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -17,6 +18,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import hypothesis
 import psutil
 import pytest
+
+# Some machines forbid bytecode. Then each of the hundreds of processes that the tests start would
+# compile tuner anew, in 0.8 s, and each of pytest's own all tests, in 5 s.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 hypothesis.settings.register_profile(
     "tuner",

@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 
 import tuner
-from tuner.cluster.session import connect
+from tuner.data.datasets import load as load_dataset
+from tuner.data.splits import Splits, cell_data
 from tuner.experiment.loading import load as load_experiment
 from tuner.store.layout import REPORT_LOG_FILE
 from tuner.store.ledger import journal_storage
@@ -42,8 +43,14 @@ def test_the_main_job_finds_a_good_network_and_says_what_became_of_each_trial(
     assert trials["trial"].tolist() == list(range(12))
     assert set(trials["state"]) <= {"COMPLETE", "STOPPED", "DIVERGED"}
     assert results.best is not None
-    assert results.best["value"] > 0.9
+    assert results.best.value > 0.9
     assert set(results.best_params) == set(results.study.space)
+    data = cell_data(load_dataset("digits"), Splits(seed=7))
+    model = results.best_model()  # trained once, in the search
+    judged = model.predict(data.x_val, verbose=0).argmax(axis=1)
+    assert (judged == data.y_val).mean() == pytest.approx(results.best.value, abs=0.01)
+    assert len(list((tmp_path / "lr_momentum" / "models").iterdir())) == 1
+    assert results.test_score()["accuracy"] > 0.85
     reports = pd.read_parquet(tmp_path / "lr_momentum" / "reports.parquet")
     assert not reports.duplicated(["trial", "fold", "epoch"]).any()
     assert (reports.groupby("trial").size() == trials.set_index("trial")["epochs"]).all()
@@ -67,11 +74,10 @@ def test_the_main_job_finds_a_good_network_and_says_what_became_of_each_trial(
 def test_concurrency_changes_nothing_but_times_and_hosts(
     tmp_path: Path, fields: dict[str, Any]
 ) -> None:
-    with connect(concurrency=2):  # one Ray for both
-        one, two = (
-            lr_momentum(tmp_path / str(n), seed=3, trials=6, epochs=3, concurrency=n, **fields)
-            for n in (1, 2)
-        )
+    one, two = (
+        lr_momentum(tmp_path / str(n), seed=3, trials=6, epochs=3, concurrency=n, **fields)
+        for n in (1, 2)
+    )
     pd.testing.assert_frame_equal(table(one), table(two))
 
 

@@ -36,7 +36,7 @@ SCHEMA = (
     "tuner.shown.",
     "tuner.store.damage.",
     "tuner.store.uris.",
-    "tuner.results.results.row_params.",
+    "tuner.store.study_tables.",
     "tuner.search_space.space.SearchSpace.",
     "tuner.trial.cells.State.",
 )

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from tuner.data.datasets import Dataset
     from tuner.errors import TunerError
     from tuner.experiment.experiment import Experiment, KerasModel
+    from tuner.results.own_loop import Study
     from tuner.results.results import Results, load
+    from tuner.results.run import run
     from tuner.runner.confirm import confirm
-    from tuner.runner.own_loop import Study
-    from tuner.runner.run import run
     from tuner.search_space.axes import Categorical, Constant, Float, Int
     from tuner.search_space.space import SearchSpace
     from tuner.trial.trial import Trial
@@ -32,12 +32,12 @@ _HOMES = {
     "KerasModel": "tuner.experiment.experiment",
     "Results": "tuner.results.results",
     "SearchSpace": "tuner.search_space.space",
-    "Study": "tuner.runner.own_loop",
+    "Study": "tuner.results.own_loop",
     "Trial": "tuner.trial.trial",
     "TunerError": "tuner.errors",
     "confirm": "tuner.runner.confirm",
     "load": "tuner.results.results",
-    "run": "tuner.runner.run",
+    "run": "tuner.results.run",
 }
 
 __all__ = [
@@ -62,7 +62,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'tuner' has no attribute {name!r}")
+    import warnings
     from importlib import import_module
 
-    # runs code: ours
-    return getattr(import_module(_HOMES[name]), name)
+    with warnings.catch_warnings():
+        # tqdm, which Optuna and Ray import, asks for ipywidgets in every notebook.
+        warnings.filterwarnings("ignore", "IProgress not found")
+        # runs code: ours
+        return getattr(import_module(_HOMES[name]), name)

@@ -224,11 +224,15 @@ def _trials(tables: Tables) -> dict[str, list[Any]]:
 
 
 def _reasons(tables: Tables) -> list[str]:
-    """Why each trial was ended or set aside: what the scheduler said last."""
+    """Why each trial was stopped: what the scheduler said last."""
     reports, trials = tables.reports, tables.trials
     said = reports[reports["decision"].isin(["STOP", "PAUSE"]) & reports["why"].notna()]
     last = said.sort_values("order").groupby("trial")["why"].last()
-    return [str(why) for why in last.reindex(trials["trial"]).fillna("")]
+    last = last.reindex(trials["trial"]).fillna("").to_numpy()
+    return [
+        str(why) if state == "STOPPED" else ""
+        for why, state in zip(last, trials["state"], strict=True)
+    ]
 
 
 def _metrics(tables: Tables) -> list[str]:

@@ -42,21 +42,26 @@ function curves(place, choice) {
     if (choice.zoom && S.data.best !== null) { const found = curveOf(S.data.best, metric())[1].filter((v) => v !== null); const end = found[found.length - 1], span = (range[1] - range[0]) * 0.12; range = [end - span, Math.min(range[1], end + span)]; }
   };
   const x = (epoch) => choice.log ? Math.log10(epoch) : epoch;
-  const path = (row) => { const [epochs, values] = curveOf(row, metric()); const found = []; epochs.forEach((epoch, at) => { if (values[at] !== null) found.push([x(epoch), clamp(values[at], range)]); }); return found; };
+  const paths = new Map(); // by row: they stay as they are while trials are selected
+  const path = (row) => { if (!paths.has(row)) paths.set(row, pathNow(row)); return paths.get(row); };
+  const pathNow = (row) => { const [epochs, values] = curveOf(row, metric()); const found = []; epochs.forEach((epoch, at) => { if (values[at] !== null) found.push([x(epoch), clamp(values[at], range)]); }); return found; };
+  const flats = new Map();
+  const flatOf = (row) => { if (!flats.has(row)) { const found = path(row); flats.set(row, Float64Array.from([found.length, ...found.flat()])); } return flats.get(row); };
+  const joined = (rows) => { const parts = rows.map(flatOf), all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0)); let at = 0; for (const part of parts) { all.set(part, at); at += part.length; } return all; };
   return new Chart(place, {
-    option: () => { measure(); return { grid: { left: 50, right: 22, top: 26, bottom: 38 }, xAxis: { ...ruled(), type: "value", name: "epoch", nameLocation: "middle", nameGap: 24, min: x(1), max: x(longest), splitLine: { show: false }, minInterval: choice.log ? undefined : 1, axisLabel: { ...ruled().axisLabel, formatter: (value) => choice.log ? show(10 ** value, 2) : show(value) } }, yAxis: metricAxis(range, S.data.metrics[metric()]) }; },
+    option: () => { measure(); paths.clear(); flats.clear(); return { grid: { left: 50, right: 22, top: 26, bottom: 38 }, xAxis: { ...ruled(), type: "value", name: "epoch", nameLocation: "middle", nameGap: 24, min: x(1), max: x(longest), splitLine: { show: false }, minInterval: choice.log ? undefined : 1, axisLabel: { ...ruled().axisLabel, formatter: (value) => choice.log ? show(10 ** value, 2) : show(value) } }, yAxis: metricAxis(range, S.data.metrics[metric()]) }; },
     series: () => {
       const made = [], ends = [];
       for (const group of grouped()) {
-        const paths = group.rows.map((row) => [row, path(row)]).filter(([, found]) => found.length);
+        const drawn = group.rows.map((row) => [row, path(row)]).filter(([, found]) => found.length);
         const best = group.state === "best";
-        if (best) made.push({ type: "line", data: (paths[0] || [0, []])[1], lineStyle: { color: INK.best, width: 3 }, showSymbol: false, z: 6, silent: true });
+        if (best) made.push({ type: "line", data: (drawn[0] || [0, []])[1], lineStyle: { color: INK.best, width: 3 }, showSymbol: false, z: 6, silent: true });
         else {
-          const large = S.n > MANY, lines = paths.filter(([, found]) => found.length > 1);
-          const flat = large ? Float64Array.from(lines.flatMap(([, found]) => [found.length, ...found.flat()])) : null;
+          const large = S.n > MANY, lines = drawn.filter(([, found]) => found.length > 1);
+          const flat = large ? joined(lines.map(([row]) => row)) : null;
           made.push({ type: "lines", coordinateSystem: "cartesian2d", polyline: true, large, largeThreshold: 1, silent: !group.chosen, z: group.chosen ? 3 : 2, progressive: 0, data: large ? flat : lines.map(([row, coords]) => ({ coords, row })), lineStyle: { color: group.colour, width: group.chosen ? 1.3 : 1, opacity: group.chosen ? 0.75 : 0.4, type: group.state === "DIVERGED" ? "dashed" : "solid" }, emphasis: { lineStyle: { width: 3 } } });
         }
-        if (S.n <= MANY || best) ends.push(...paths.filter(([row, found]) => best || found.length === 1 || S.data.trials.state[row] !== "COMPLETE").map(([row, found]) => ({ value: [...found[found.length - 1], row], symbol: best ? STAR : SYMBOLS[S.data.trials.state[row]], symbolSize: best ? 16 : 6, itemStyle: { color: group.colour } })));
+        if (S.n <= MANY || best) ends.push(...drawn.filter(([row, found]) => best || found.length === 1 || S.data.trials.state[row] !== "COMPLETE").map(([row, found]) => ({ value: [...found[found.length - 1], row], symbol: best ? STAR : SYMBOLS[S.data.trials.state[row]], symbolSize: best ? 16 : 6, itemStyle: { color: group.colour } })));
       }
       made.push({ type: "scatter", data: ends, z: 7, emphasis: { disabled: true }, markLine: { silent: true, symbol: "none", label: { show: false }, lineStyle: { color: INK["soft-ink"], type: "dotted" }, data: S.data.about.rungs.filter((rung) => rung <= longest).map((rung) => ({ xAxis: x(rung) })) } });
       return made;
@@ -142,6 +147,13 @@ function timeline(place) {
   });
 }
 
+/* The cells of a heat map with labels that can be read: the ramp's better end is dark on light pages, light on dark ones. */
+function inked(cells) {
+  const values = cells.map((cell) => cell[2]), low = Math.min(...values), span = Math.max(...values) - low || 1;
+  const [dim, strong] = theme() === "dark" ? ["#ffffff", "#10151b"] : ["#10151b", "#ffffff"];
+  return cells.map((value) => { const share = (value[2] - low) / span, good = S.data.about.direction === "maximize" ? share : 1 - share; return { value, label: { color: good > 0.42 ? strong : dim } }; });
+}
+
 /* A grid's mean or best value by two parameters. */
 function heat(place, choice) {
   const axes = () => [S.axis.get(choice.x), S.axis.get(choice.y)];
@@ -157,9 +169,8 @@ function heat(place, choice) {
       const [x, y] = axes(), found = cells().map((cell) => cell[2]), ramp = RAMPS[theme()], spread = [Math.min(...found), Math.max(...found)];
       return { grid: { left: 96, right: 18, top: 12, bottom: 48 }, xAxis: { ...ruled(), type: "category", data: levels(x).map((value) => show(value)), name: x.name, nameLocation: "middle", nameGap: 28 }, yAxis: { ...ruled(), type: "category", data: levels(y).map((value) => show(value)), name: y.name, nameLocation: "middle", nameGap: 70 }, visualMap: { show: false, min: spread[0], max: spread[1] > spread[0] ? spread[1] : spread[0] + 1, dimension: 2, inRange: { color: S.data.about.direction === "maximize" ? ramp : [...ramp].reverse() } } };
     },
-    series: () => [{ type: "heatmap", data: cells(), label: { show: cells().length <= 150, formatter: (event) => fixed(event.value[2]), color: "inherit", textBorderColor: theme() === "dark" ? "#0f1318" : "#ffffff", textBorderWidth: 3, fontSize: 12 }, itemStyle: { borderColor: INK.card, borderWidth: 2 }, labelLayout: { hideOverlap: true } }],
-    row: (event) => event.dataIndex,
-    press: (_, event) => event,
+    series: () => [{ type: "heatmap", data: inked(cells()), label: { show: cells().length <= 150, formatter: (event) => fixed(event.value[2]), fontSize: 12 }, itemStyle: { borderColor: INK.card, borderWidth: 2 }, labelLayout: { hideOverlap: true } }],
+    row: () => undefined,
     tip: (_, event) => el("div", { class: "tip" }, el("b", {}, fixed(event.value[2])), ` ${choice.mean ? "mean" : "best"} of ${count(event.value[3], "trial")}`),
     made: (chart) => chart.on("click", (event) => {
       const [x, y] = axes(), [a, b] = [levels(x)[event.value[0]], levels(y)[event.value[1]]];

@@ -23,7 +23,13 @@ function icon(state) {
 }
 
 /* Rows in groups of one look: not selected, by state and colour, and the best one. */
+let lastGroups = { key: [], groups: [] };
 function grouped() {
+  const key = [S.mask, S.good, INK];
+  if (!key.every((one, at) => one === lastGroups.key[at])) lastGroups = { key, groups: groupsNow() };
+  return lastGroups.groups;
+}
+function groupsNow() {
   const groups = new Map();
   for (let row = 0; row < S.n; row++) {
     if (row === S.data.best) continue;

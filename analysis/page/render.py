@@ -77,7 +77,7 @@ def page(
 
 def cards(of: Facts, index: int = 0) -> Markup:
     """The answer, what to trust and what was searched, as HTML."""
-    return _rendered(
+    return rendered(
         "cards.html.j2",
         index=index,
         about=of.about,
@@ -92,12 +92,13 @@ def cards(of: Facts, index: int = 0) -> Markup:
 
 def costs(of: Facts) -> Markup:
     """Where the epochs went, and how to do it again, as HTML."""
-    return _rendered(
+    return rendered(
         "costs.html.j2", about=of.about, spent=_spent(of), rungs=_rungs(of), origin=_origin(of)
     )
 
 
-def _rendered(template: str, **given: Any) -> Markup:
+def rendered(template: str, **given: Any) -> Markup:
+    """A template of the page's folder, with everything escaped that a user may have named."""
     return Markup(_templates().get_template(template).render(**given))
 
 

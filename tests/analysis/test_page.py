@@ -90,7 +90,7 @@ def test_whether_to_trust_it_and_why_trials_failed(pages: dict[str, Path], windo
     assert "Can it be trusted?" in text
     assert f"{lost} of 40 trials failed or diverged" in text
     assert REASON in text
-    page.page.get_by_text(f"{lost} diverged").click()
+    page.page.locator("[data-state=DIVERGED]").click()
     assert page.text("#count") == f"{lost} of 40 trials"
 
 
@@ -125,12 +125,13 @@ def test_a_box_in_a_chart_selects_in_all(pages: dict[str, Path], window: Any) ->
     page = window(pages["search"])
     strip = "#parameter-rows tr:first-child .strip"
     page.drag(strip, (0.5, 0.3), (0.9, 0.6))
+    page.page.locator(".brush").wait_for(state="detached")
     assert "rate" in page.text("#chips")
     chosen = int(page.text("#count").split()[0])
     assert 0 < chosen < 40
-    page.page.wait_for_function(
-        f"document.querySelectorAll('#trials-table tbody tr').length === {chosen}"
-    )
+    rows = page.page.locator("#trials-table tbody tr")
+    rows.nth(chosen).wait_for(state="detached")
+    assert rows.count() == chosen
     page.page.keyboard.press("Escape")
     assert page.text("#count").startswith("40 trials")
 

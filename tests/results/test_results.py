@@ -50,7 +50,7 @@ def test_results_give_the_tables_the_best_trial_and_its_parameters(tmp_path: Pat
     results = finished(tmp_path / "s", space=SPACE, scheduler="none", trials=20, seed=1)
     complete = results.trials[results.trials["state"] == "COMPLETE"]
     assert results.best is not None
-    assert results.best["value"] == complete["value"].max()
+    assert results.best.value == complete["value"].max()
     for trial in results.trials["trial"]:
         params = results.params(trial)
         assert ("x" in params) == (params["kind"] == "a")
@@ -58,13 +58,13 @@ def test_results_give_the_tables_the_best_trial_and_its_parameters(tmp_path: Pat
             params["kind"] in (None, True)
         )
         assert params["epochs"] == 3
-    assert results.best_params == results.params(int(results.best["trial"]))
+    assert results.best_params == results.params(results.best.trial)
 
 
 def test_the_best_of_a_minimised_metric_is_its_least(tmp_path: Path) -> None:
     results = finished(tmp_path / "s", direction="minimize", scheduler="none")
     assert results.best is not None
-    assert results.best["value"] == results.trials["value"].min()
+    assert results.best.value == results.trials["value"].min()
 
 
 @pytest.mark.parametrize("name", ["../up", "/abs", "a/b", "", ".", "-x", "a\0b", "x" * 101])

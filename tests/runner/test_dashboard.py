@@ -15,6 +15,7 @@ from tuner.errors import StudyError
 from tuner.experiment.loading import Loaded, Source
 from tuner.runner.dashboard import watched_storage
 from tuner.search_space.axes import Float
+from tuner.store.ledger import Ledger, journal_storage
 from tuner.store.study_json import StudyFile, describe
 
 
@@ -64,3 +65,12 @@ def test_a_database_is_shown_as_it_is(study_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"ledger, sqlite:.*other\.db, is missing"):
         watched_storage(study_dir, None)
     assert not file.exists()
+
+
+def test_the_ledger_names_its_metric_and_its_direction(tmp_path: Path) -> None:
+    for _ in range(2):  # a resume says the same
+        ledger = Ledger("mine", "minimize", journal_storage(tmp_path), metric="val_loss")
+        ledger.disconnect()
+    study = optuna.load_study(study_name="mine", storage=journal_storage(tmp_path))
+    assert study.metric_names == ["val_loss"]
+    assert study.direction.name == "MINIMIZE"

@@ -78,7 +78,7 @@ def test_each_choice_is_itself_again_after_json_ledger_and_table(
         assert old.seed == new.seed
     abandon(again)
     frame = pd.read_parquet(tmp_path / "trials.parquet")
-    from tuner.results.results import row_params
+    from tuner.store.study_tables import row_params
 
     rows = [row_params(read, row) for _, row in frame.iterrows()]
     assert all(map(same, [row["kind"] for row in rows], choices))

@@ -1,4 +1,4 @@
-"""One Ray of four logical CPUs for the tests of a file, and a way to wait for what is to happen."""
+"""One Ray for the tests of a file, and a way to wait for what is to happen."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ import ray
 
 from tuner.cluster.session import LOCAL_ENVIRONMENT
 
-CPUS = 4
 
-
-def local_ray() -> Iterator[None]:
-    """Connects this process to a Ray of its own, and ends it."""
+def local_ray(cpus: int) -> Iterator[None]:
+    """Connects this process to a Ray of its own, of so many logical CPUs, and ends it."""
     before = dict(os.environ)
     os.environ.update({**LOCAL_ENVIRONMENT, "RAY_USAGE_STATS_ENABLED": "0"})
     folder = tempfile.mkdtemp(prefix="shr", dir="/tmp")
     ray.init(
-        address="local", num_cpus=CPUS, include_dashboard=False, log_to_driver=False,
+        address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False,
         logging_level=logging.ERROR, _temp_dir=folder, object_store_memory=100 << 20,
     )  # fmt: skip
     try:
@@ -35,7 +33,7 @@ def local_ray() -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def until(what: Callable[[], Any], seconds: float = 120.0) -> None:
+def until(what: Callable[[], Any], seconds: float = 300.0) -> None:
     """Wait for something that is to happen soon."""
     end = time.monotonic() + seconds
     while not what():

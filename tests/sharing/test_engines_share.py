@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.engines.jobs import job
-from tests.sharing.local_ray import CPUS, local_ray, until
+from tests.sharing.local_ray import local_ray, until
 from tuner.cluster.session import Runtime, connect
 from tuner.data.datasets import load as load_dataset
 from tuner.engines.registry import make_engine
@@ -23,7 +23,12 @@ from tuner.sharing.lease import Lease, Progress, Wish
 from tuner.testing.scripted import ScriptedStudy, cells
 from tuner.trial.cells import Ending
 
-cluster = pytest.fixture(scope="module", autouse=True)(local_ray)
+CPUS = 2
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    yield from local_ray(CPUS)
 
 
 def lease(study: str, wanted: int, progress: Callable[[], Progress] = Progress) -> Lease:
@@ -84,10 +89,10 @@ def test_ray_tune_gives_half_of_its_workers_to_a_newcomer_and_no_trial_is_lost(
         time.sleep(0.25)
         trial.report(1, {"v": float(trial.number)})
 
-    study = ScriptedStudy(train, cells(60))
+    study = ScriptedStudy(train, cells(40))
     assert carried_beside_a_newcomer("ray_tune", study, runtime) == [CPUS, CPUS // 2, CPUS]
     trained = [line.split() for line in log.read_text().splitlines()]
-    assert sorted(int(number) for number, _ in trained) == list(range(60))
+    assert sorted(int(number) for number, _ in trained) == list(range(40))
     assert len({pid for _, pid in trained}) <= CPUS + CPUS // 2  # who went was started again, once
 
 
@@ -107,7 +112,7 @@ def test_lanes_move_with_their_weights_and_the_numbers_stay_the_same(runtime: Ru
     declared = KerasModel(build=network, optimizer=sgd, batch_size=64)
 
     def studied() -> ScriptedStudy:
-        todo = [replace(cell, epochs=40) for cell in cells(16)]
+        todo = [replace(cell, epochs=40) for cell in cells(8)]
         fields: dict[str, Any] = {"metric": "val_loss", "direction": "minimize", "lanes": 2}
         return ScriptedStudy(declared, todo, **fields)
 
@@ -115,7 +120,8 @@ def test_lanes_move_with_their_weights_and_the_numbers_stay_the_same(runtime: Ru
     before, meanwhile, _ = carried_beside_a_newcomer("fused", moved, runtime)
     assert (before, meanwhile) == (CPUS, CPUS // 2)
     alone = studied()
-    make_engine("fused", job(alone, load_dataset("digits")), runtime).run(alone)
+    with connect(concurrency=1) as small:
+        make_engine("fused", job(alone, load_dataset("digits")), small).run(alone)
     for trial, reports in alone.reports.items():
         found = [metrics["val_loss"] for _, metrics in moved.reports[trial]]
         assert found == pytest.approx([m["val_loss"] for _, m in reports], rel=1e-4)

@@ -10,12 +10,17 @@ from typing import Any
 import pytest
 import ray
 
-from tests.sharing.local_ray import CPUS, local_ray, until
+from tests.sharing.local_ray import local_ray, until
 from tuner.sharing.broker import find_broker, other_protocols
 from tuner.sharing.lease import Lease, Wish
 from tuner.sharing.messages import PROTOCOL
 
-cluster = pytest.fixture(scope="module", autouse=True)(local_ray)
+CPUS = 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    yield from local_ray(CPUS)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from sklearn.preprocessing import StandardScaler
 
 from tests.cells import digits
 from tuner import Float
-from tuner.cluster.session import connect
 from tuner.errors import ExperimentError, SearchSpaceError
 from tuner.sklearn.estimator import KerasClassifier
 from tuner.sklearn.search import TunerSearchCV, _index
@@ -55,14 +53,6 @@ def regressor(X: Any, y: Any, rate: float = 0.1, bias: bool = True) -> Any:
     )
     model.compile(keras.optimizers.Adam(rate), "mse")
     return model
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_ray() -> Iterator[None]:
-    """One Ray for the whole file, in which every search finds that it is connected already."""
-    with connect(concurrency=2) as runtime:
-        runtime.ready()
-        yield
 
 
 # ------------------------------------------------------------------ beside GridSearchCV

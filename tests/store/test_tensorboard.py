@@ -24,7 +24,7 @@ def with_events(folder: Path, **fields: Any) -> Study:
     settled = experiment(**fields)
     study = open_study(settled)
     events = EventFiles(folder, metric=settled.metric, cells=cells_per_trial(settled))
-    study.recorder = Recorder(None, SearchSpace(settled.space), said(settled.engine), events)
+    study.recorder = Recorder(None, SearchSpace(settled.space), said(settled.engine), [events])
     run(study, rising, workers=2, clock=VirtualClock())
     study.recorder.close(study.records)
     return study

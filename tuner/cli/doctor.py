@@ -22,7 +22,17 @@ from tuner.cluster.resources import available_cpus
 from tuner.errors import EngineError
 
 GIGABYTE = 2**30
-FOR_USERS = ("gpu", "dashboard", "cluster", "gp", "png", "tensorboard", "postgresql")
+FOR_USERS = (
+    "gpu",
+    "dashboard",
+    "cluster",
+    "gp",
+    "png",
+    "tensorboard",
+    "mlflow",
+    "wandb",
+    "postgresql",
+)
 """The extras that bring what some searches need."""
 TRIAL_GB = 0.7
 """What a worker holds that has imported TensorFlow and trained a small network."""

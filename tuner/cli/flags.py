@@ -87,9 +87,9 @@ def _annotation(field: Field[Any], rule: Option) -> Any:
     return Annotated[kind | None, made]
 
 
-def _shown(default: Any) -> str | bool:
+def _shown(default: Any) -> str:
     if default is None:
-        return False
+        return "none"
     if isinstance(default, bool):
         return "yes" if default else "no"
     return f"{default:g}" if isinstance(default, float) else str(default)

@@ -24,6 +24,7 @@ def train(trial):  # called once a trial; trial.seed has seeded Keras, NumPy and
     model.fit(data.x_train, data.y_train, epochs=trial.epochs, batch_size=32, verbose=0,
               validation_data=(data.x_val, data.y_val),
               callbacks=[trial.callback()])  # reports every epoch, stops the fit when told
+    return model  # for `tuner refit`
 
 
 SPACE = {"learning_rate": Float(1e-4, 1e-1, log=True, grid=[1e-3, 1e-2]),  # grid: for --mode grid

@@ -147,7 +147,7 @@ def refit(
     trust: Annotated[bool, flag(TRUST, "--trust")] = False,
 ) -> None:
     """Train the best point on all training data, test it, write model.keras and refit.json."""
-    from tuner.models.refit import read_params
+    from tuner.models.chosen import read_params
     from tuner.models.refit import refit as refit_study
 
     refit_study(
@@ -217,6 +217,25 @@ def dashboard(
     serve(study_dir, storage, host, port, lambda line: print(line, flush=True), ask_password())
 
 
+def watch(
+    study_dir: Annotated[Path, typer.Argument(help="a study's folder, or a folder of studies")],
+    port: Annotated[int, typer.Option(help="port to serve on; 0 takes a free one")] = 8090,
+    host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
+) -> None:
+    """Serve a study's page live while it runs; of a folder of studies, the list of them."""
+    from threading import Thread
+
+    from analysis.watch import Watch
+    from tuner.runner.serving import serve_app
+
+    app = Watch(study_dir)
+    Thread(target=app.run, daemon=True).start()
+    try:
+        serve_app(app, host, port, "/", lambda link: print(f"{study_dir} on {link}", flush=True))
+    finally:
+        app.stop()
+
+
 def _ask() -> Callable[[str], bool] | None:
     """A question on the terminal; without one nobody can be asked."""
     return typer.confirm if sys.stdin.isatty() else None
@@ -252,5 +271,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "confirm": confirm,
     "export": export,
     "dashboard": dashboard,
+    "watch": watch,
     "doctor": doctor,
 }

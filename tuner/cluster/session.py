@@ -14,16 +14,15 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tuner.cluster.address import check_address
+from tuner.cluster.put_back import environment, signals, temp_folder
 from tuner.cluster.resources import (
     _amount,
     _asked,
@@ -37,9 +36,6 @@ from tuner.errors import EngineError
 
 if TYPE_CHECKING:
     from tuner.sharing.lease import Lease
-
-LONGEST_TEMP = 38
-"""Ray's sockets lie 67 characters below the temporary folder, and a path may have 107."""
 
 NODE_LABEL = "ray.io/node-id"
 """By which Ray selects nodes."""
@@ -225,12 +221,12 @@ def connect(
         if local:
             settings |= {key: os.environ.get(key, own) for key, own in LOCAL_ENVIRONMENT.items()}
             options |= _local_options(concurrency, cpus_per_trial, gpus_per_trial)
-            options["_temp_dir"] = stack.enter_context(_temp_folder())
+            options["_temp_dir"] = stack.enter_context(temp_folder())
         elif address is not None:
             check_address(address)
             options["address"] = address
-        stack.enter_context(_environment(settings))
-        stack.enter_context(_signals())
+        stack.enter_context(environment(settings))
+        stack.enter_context(signals())
         stack.enter_context(_ray(local=local))
         needs = cpus_per_trial, gpus_per_trial, memory_per_trial or 0.0
         runtime = Runtime(concurrency, *needs, local=local, joined=joined)
@@ -240,9 +236,6 @@ def connect(
         stack.callback(holder.join)
         stack.callback(end.set)
         yield runtime
-
-
-# ----------------------------------------------------------------------- what is put back
 
 
 def _is_connected(address: str | None) -> bool:
@@ -262,69 +255,17 @@ def _is_connected(address: str | None) -> bool:
 @contextmanager
 def _ray(*, local: bool) -> Iterator[None]:
     """Ray imported, silent and checked."""
-    import ray  # noqa: F401
-
-    from tuner.cluster import ray_internals
-
-    ray_internals.check()
-    tune = logging.getLogger("ray.tune")
-    level = tune.level
-    tune.setLevel(logging.CRITICAL)
     with ExitStack() as stack:
-        stack.callback(tune.setLevel, level)
+        for name in ("ray.tune", "ray.widgets.util"):  # importing the latter asks for ipywidgets
+            logger = logging.getLogger(name)
+            stack.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL)
+        import ray  # noqa: F401
+
+        from tuner.cluster import ray_internals
+
+        ray_internals.check()
         stack.enter_context(ray_internals.silence())
         if local:
             stack.enter_context(ray_internals.local_start())
         yield
-
-
-@contextmanager
-def _temp_folder() -> Iterator[str]:
-    """A folder that nobody else may enter, short enough for the paths of Ray's sockets.
-
-    It lies in one of ours: Ray lets everybody into its own (0777), where its logs and sockets are.
-    """
-    base = tempfile.gettempdir()
-    folder = tempfile.mkdtemp(prefix="tuner-", dir=base if len(base) < LONGEST_TEMP else "/tmp")
-    try:
-        yield os.path.join(folder, "r")
-    finally:
-        # Ray's agents may still write their last lines.
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """os.environ with `settings`; afterwards as it was, what Ray itself set included."""
-    before = dict(os.environ)
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for key in set(os.environ) | set(before):
-            if key.startswith(("RAY_", "TUNE_")) or key == "PYTHONBREAKPOINT":
-                if key in before:
-                    os.environ[key] = before[key]
-                else:
-                    os.environ.pop(key, None)
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    """SIGTERM does as Ctrl-C does; Tune's handlers are put back.
-
-    Ray's own handler, a SystemExit, ends the process in the middle of whatever Ray waits for.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    names = [signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
-    before = {name: signal.getsignal(name) for name in names}
-    if before[signal.SIGTERM] is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

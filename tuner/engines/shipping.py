@@ -19,7 +19,8 @@ from tuner.engines.contract import Job
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import KerasModel, Objective
 from tuner.experiment.loading import Source, load_source
-from tuner.store.layout import cell_folder
+from tuner.store.layout import MODELS_FOLDER, cell_folder
+from tuner.training.kept_models import Keeping
 from tuner.trial.cells import Cell
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Shipment:
     `source` says where to load the objective; `pickled` is the function itself, for an experiment
     made in memory. `paths` are the driver's folders of modules; `files` is the folder below which
     each cell has its own, its checkpoints among them. `keras`: whether to import it ahead. The
-    metric times `sign` is a loss. `memory_mb` is what a worker may fill with paused trainings.
+    metric times `sign` is a loss. `keeping` says whose weights to keep. `memory_mb` is what a
+    worker may fill with paused trainings.
     """
 
     source: Source
@@ -54,6 +56,7 @@ class Shipment:
     checkpoint_every: int | None = None
     fit: str = "auto"
     exact: bool = False
+    keeping: Keeping | None = None
 
     def folder(self, cell: Cell) -> Path | None:
         """Where a cell's own files lie."""
@@ -92,6 +95,22 @@ def shipment(job: Job, cluster: Runtime) -> Shipment:
         checkpoint_every=experiment.checkpoint_every,
         fit=experiment.fit,
         exact=experiment.exact,
+        keeping=_keeping(job),
+    )
+
+
+def _keeping(job: Job) -> Keeping | None:
+    """What the workers keep of the weights; nothing in a cross-validation, whose trials have many
+    models, none of them trained on all folds."""
+    experiment = job.experiment
+    if job.files is None or experiment.mode == "cv" or not experiment.keep_models:
+        return None
+    return Keeping(
+        folder=job.files.parent / MODELS_FOLDER,
+        count=experiment.keep_models,
+        metric=experiment.metric,
+        sign=-1.0 if experiment.direction == "maximize" else 1.0,
+        takes_best=experiment.value == "best",
     )
 
 

@@ -36,6 +36,7 @@ VALUES = ("last", "best")
 VALIDATIONS = ("split", "test")
 FOLD_RACING = ("none", "forgiving", "aggressive")
 FITS = ("auto", "plain")
+LOGS = ("mlflow", "wandb", "tensorboard")
 
 NAME_RULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 
@@ -207,9 +208,19 @@ class Experiment:
         on_resume=True,
         group=RESULTS,
     )
+    keep_models: int = option(
+        1, "so many of the best trials keep their weights", least=0, on_resume=True, group=RESULTS
+    )
     tensorboard: bool = option(
         False,
         "write event files too, which TensorBoard reads",
+        on_resume=True,
+        group=RESULTS,
+    )
+    log: str | None = option(
+        None,
+        "who else is told: mlflow, wandb or tensorboard",
+        among=LOGS,
         on_resume=True,
         group=RESULTS,
     )

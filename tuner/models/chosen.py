@@ -1,18 +1,44 @@
-"""What a refit trains: which experiment, which trial's point, from which seed, to which epoch."""
+"""What is to be trained again: a study's experiment, one of its points, and its data."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tuner.data.datasets import Dataset
+from tuner.data.datasets import load as load_dataset
+from tuner.data.splits import SEED_LIMIT, Data, Part, Splits, cell_data
 from tuner.errors import ExperimentError, SearchSpaceError, StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded
 from tuner.experiment.loading import load as load_experiment
-from tuner.results.results import Results
 from tuner.search_space.space import SearchSpace
+from tuner.store.resume_checks import check_dataset
 from tuner.store.study_json import FUNCTION, StudyFile
+from tuner.store.study_tables import StudyTables
+
+
+def read_params(text: str) -> dict[str, Any]:
+    """Parameters from a JSON object's text. Raises SearchSpaceError for anything else."""
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise SearchSpaceError(
+            f"{text!r} is not a JSON object", field="params", way_out="such as '{\"x\": 1}'"
+        )
+    return given
+
+
+def check_number(name: str, value: int | None, least: int) -> None:
+    """Raises StudyError for a number of epochs, or a seed, that there cannot be."""
+    if value is not None and not least <= value < SEED_LIMIT:
+        raise StudyError(
+            f"{value} must be a whole number of at least {least}, below 2**32", field=name
+        )
 
 
 def settled_experiment(study: StudyFile, given: Experiment | None, data: str | None) -> Experiment:
@@ -37,23 +63,23 @@ def settled_experiment(study: StudyFile, given: Experiment | None, data: str | N
     return replace(loaded.experiment, **stored, space=study.settled_space(like=declared))
 
 
-def trial_number(results: Results, trial: int | None) -> int:
-    """The trial that is named, else the best one. Raises StudyError where none has a value."""
+def trial_number(results: StudyTables, trial: int | None) -> int:
+    """The trial that is meant: the best one where none is named."""
     if trial is not None:
         return trial
-    if results.best is None:
+    if results.best_row is None:
         raise StudyError(
             f"no trial of {results.path} has a value to choose it by",
             field="trial",
             way_out="name one",
         )
-    return int(results.best["trial"])
+    return int(results.best_row["trial"])
 
 
 def point_of(
-    results: Results, number: int, changed: Mapping[str, Any], epochs: int | None
+    results: StudyTables, number: int, changed: Mapping[str, Any], epochs: int | None
 ) -> dict[str, Any]:
-    """A trial's parameters with those `changed`, and with `epochs` where that is an axis."""
+    """A trial's parameters, some of them changed."""
     point = results.params(number)
     for name in changed:
         if name not in point:
@@ -68,13 +94,13 @@ def point_of(
     return point
 
 
-def seed_of(results: Results, number: int) -> int:
-    """The seed of a trial's first fold."""
+def seed_of(results: StudyTables, number: int) -> int:
+    """The seed that a trial was trained with."""
     row = results.trials[results.trials["trial"] == number].iloc[0]
     return int(row["seed"])
 
 
-def trained_epochs(results: Results, number: int, limit: int | None) -> int | None:
+def trained_epochs(results: StudyTables, number: int, limit: int | None) -> int | None:
     """The epoch after which to stop: that of the trial's value, where it is before its last.
 
     None for a trial that has no value, or was stopped and counts by its last one: it trains all.
@@ -98,3 +124,26 @@ def trained_epochs(results: Results, number: int, limit: int | None) -> int | No
         chosen = last
     end = round(chosen.mean())
     return None if end >= (limit or last.max()) else end
+
+
+def dataset_of(results: StudyTables, settled: Experiment) -> Dataset:
+    """The study's data, which must be those that it ran on."""
+    if settled.dataset is None:
+        raise StudyError(f"{settled.name} has none, so it has no model to refit", field="dataset")
+    dataset = load_dataset(settled.dataset)
+    check_dataset(results.study, dataset)
+    return dataset
+
+
+def all_training_data(dataset: Dataset, settled: Experiment) -> Data:
+    """Everything but the test part to train on, with the study's validation part."""
+    splits = Splits(
+        mode=settled.mode,
+        validation=settled.validation,
+        folds=settled.folds,
+        repeats=settled.repeats,
+        shuffle=settled.shuffle,
+        seed=settled.seed,
+    )
+    part = cell_data(dataset, splits)
+    return replace(part, train=Part(dataset.x_train, dataset.y_train))

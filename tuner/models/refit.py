@@ -10,20 +10,21 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.data.datasets import Dataset
-from tuner.data.datasets import load as load_dataset
-from tuner.data.splits import SEED_LIMIT, Data, Part, Splits, cell_data
-from tuner.errors import SearchSpaceError, StudyError, TunerError
+from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.settle import last_epoch
 from tuner.experiment.trust import Ask, check_trust
 from tuner.files import put_bytes
 from tuner.models.chosen import (
+    all_training_data,
+    check_number,
+    dataset_of,
     point_of,
     seed_of,
     settled_experiment,
@@ -32,11 +33,9 @@ from tuner.models.chosen import (
 )
 from tuner.models.model_files import MODEL_FILE, import_quietly, save_model
 from tuner.models.scores import test_metrics
-from tuner.results.results import Results
-from tuner.results.results import load as load_results
 from tuner.store.layout import FILES_FOLDER
-from tuner.store.resume_checks import check_dataset
 from tuner.store.study_json import StudyFile, stored_dataset
+from tuner.store.study_tables import read_study
 from tuner.tracebacks import failure_text
 from tuner.trial.cells import Cell, Decision
 from tuner.trial.trial import Trial, TrialStopped
@@ -90,15 +89,15 @@ def refit(
     Raises StudyError where there is nothing to refit, the training gives no model, raises or
     diverges.
     """
-    _check("epochs", epochs, 1)
-    _check("seed", seed, 0)
-    results = load_results(path)
+    check_number("epochs", epochs, 1)
+    check_number("seed", seed, 0)
+    results = read_study(path)
     if experiment is None:
         check_trust(results.study.source, results.path, trust=trust, ask=ask)
     settled = settled_experiment(results.study, experiment, data)
     number = trial_number(results, trial)
     point = point_of(results, number, params or {}, epochs)
-    dataset = _dataset(results, settled)
+    dataset = dataset_of(results, settled)
     cell = Cell(
         trial=number,
         attempt=1,
@@ -116,7 +115,7 @@ def refit(
     work = Trial(
         cell,
         lambda epoch, metrics, time_s: Decision.STOP if epoch == end else Decision.CONTINUE,
-        lambda: _all_training_data(dataset, settled),
+        lambda: all_training_data(dataset, settled),
         results.path.resolve() / FILES_FOLDER / "refit",
     )
     model = _trained(settled, work)
@@ -138,48 +137,7 @@ def refit(
     return done
 
 
-def read_params(text: str) -> dict[str, Any]:
-    """Parameters from a JSON object's text. Raises SearchSpaceError for anything else."""
-    try:
-        given = json.loads(text)
-    except ValueError:
-        given = None
-    if not isinstance(given, dict):
-        raise SearchSpaceError(
-            f"{text!r} is not a JSON object", field="params", way_out="such as '{\"x\": 1}'"
-        )
-    return given
-
-
-def _check(name: str, value: int | None, least: int) -> None:
-    if value is not None and not least <= value < SEED_LIMIT:
-        raise StudyError(
-            f"{value} must be a whole number of at least {least}, below 2**32", field=name
-        )
-
-
 # --------------------------------------------------------------------------- the training
-
-
-def _dataset(results: Results, settled: Experiment) -> Dataset:
-    if settled.dataset is None:
-        raise StudyError(f"{settled.name} has none, so it has no model to refit", field="dataset")
-    dataset = load_dataset(settled.dataset)
-    check_dataset(results.study, dataset)
-    return dataset
-
-
-def _all_training_data(dataset: Dataset, settled: Experiment) -> Data:
-    splits = Splits(
-        mode=settled.mode,
-        validation=settled.validation,
-        folds=settled.folds,
-        repeats=settled.repeats,
-        shuffle=settled.shuffle,
-        seed=settled.seed,
-    )
-    part = cell_data(dataset, splits)
-    return replace(part, train=Part(dataset.x_train, dataset.y_train))
 
 
 def _trained(settled: Experiment, trial: Trial) -> keras.Model:

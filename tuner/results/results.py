@@ -1,110 +1,133 @@
-"""Results as users read them: the tables of a study's folder, and its best trial."""
+"""The object that a user gets back: a study's tables, its best trial and model, plots, a report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from tuner.errors import ResultsError
-from tuner.search_space.space import SearchSpace
+from tuner.results.shown_html import html_of
+from tuner.shown import shown
 from tuner.store.damage import reading
-from tuner.store.layout import PARAM_PREFIX, REPORTS_FOLDER, TRIALS_FILE
-from tuner.store.ranking import may_be_best
-from tuner.store.study_json import StudyFile
-from tuner.store.uris import is_uri
+from tuner.store.study_tables import StudyTables, read_study
+
+if TYPE_CHECKING:
+    import keras
+    import plotly.graph_objects as go
+
+    from tuner.experiment.experiment import Experiment
+    from tuner.models.refit import Refit
 
 
 @dataclass(frozen=True)
-class Results:
+class Best:
+    """The best trial: its value, at which epoch it had it, its parameters, and what became of it.
+
+    `epoch` is None where the folds' values are of several epochs.
+    """
+
+    trial: int
+    value: float
+    params: dict[str, Any]
+    state: str
+    epoch: int | None
+
+
+@dataclass(frozen=True)
+class Results(StudyTables):
     """A study's results.
 
     `study` is study.json, field by field; `trials` has one row a trial and `reports` one row a
-    report, with the columns of `tuner.store.layout` (times in seconds, memory in MB).
+    report, with the columns of `tuner.store.layout` (times in seconds, memory in MB). `experiment`
+    is the one that ran, where it was made in memory.
     """
 
-    path: Path
-    study: StudyFile
-    trials: pd.DataFrame
-    reports: pd.DataFrame
+    experiment: Experiment | None = None
 
     @cached_property
-    def best(self) -> pd.Series | None:
-        """The row of the best trial (the earliest of equals); None if there is none.
-
-        As a run itself says it: the best of all that have a value on all of their folds, stopped
-        ones too.
-        """
-        with reading(self.path):
-            of = self.ranked()
-            return of.iloc[0] if of["ranks"].any() else None
-
-    def ranked(self) -> pd.DataFrame:
-        """The trials, the best first; behind those that rank (bool `ranks`) the others."""
-        experiment = self.study.experiment
-        cells = pd.Series(experiment.cells, index=self.trials.index)
-        ranks = may_be_best(self.trials, self.reports, cells)
-        return self.trials.assign(ranks=ranks).sort_values(
-            ["ranks", "value", "trial"],
-            ascending=[False, experiment.direction == "minimize", True],
-            na_position="last",
+    def best(self) -> Best | None:
+        """The best trial, the earliest of equals, as a run itself says it: the best of all that
+        have a value on all of their folds, stopped ones too. None if there is none."""
+        row = self.best_row
+        if row is None:
+            return None
+        epoch = row.get("best_epoch")
+        known = epoch is not None and epoch == epoch  # else null
+        return Best(
+            trial=int(row["trial"]),
+            value=float(row["value"]),
+            params=self.best_params,
+            state=str(row["state"]),
+            epoch=int(epoch) if known else None,
         )
 
-    @property
-    def best_params(self) -> dict[str, Any]:
-        """The best trial's parameters, those it has; empty if there is no best trial."""
+    def best_model(self) -> keras.Model:
+        """The best trial's network as its best epoch left it, without training again.
+
+        It is not compiled. Raises StudyError where no weights were kept: of what is no Keras model,
+        say, or with `keep_models=0`.
+        """
+        from tuner.models.kept import kept_model
+
+        return kept_model(self.path)
+
+    def refit(self, **options: Any) -> Refit:
+        """Train the best trial, or another, on all training data, and test it.
+
+        The options are those of `tuner.models.refit.refit`: trial, params, epochs, seed, data ...
+        """
+        from tuner.models.refit import refit
+
+        return refit(self.path, **{"experiment": self.experiment, **options})
+
+    def test_score(self, *, data: str | None = None, trust: bool = False) -> dict[str, float]:
+        """What `best_model` scores on the test part, which the search has not seen.
+
+        The names are those of a refit's metrics: `loss` and the declared metrics, `accuracy` for
+        classes, and `r2`.
+        """
+        from tuner.models.kept import kept_scores
+
+        return kept_scores(self.path, experiment=self.experiment, data=data, trust=trust)
+
+    def plot(self, kind: str = "history", **options: Any) -> go.Figure:
+        """A figure of the study (Plotly's): "history", "curves", "importance", "parallel", ...
+
+        Raises ResultsError for an unknown kind, with those that there are.
+        """
+        from tuner.results.plot import plot
+
+        return plot(self.path, kind, **options)
+
+    def report(self, out: str | Path | None = None) -> Path:
+        """Write the report, one HTML file; its path. It lies in the study's folder, or at `out`."""
+        from analysis.report import write_report
+
+        return write_report([self.path], None if out is None else Path(out))
+
+    def __repr__(self) -> str:
+        states = self.trials["state"].value_counts()
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        name, best = self.study.name, self.best
+        if best is None:
+            return shown(f"Results({name!r}, {counts or 'no trial yet'}, no best trial)", keep="")
+        metric = self.study.experiment.metric
+        found = f"best {metric} {best.value:.4g} (trial {best.trial})"
+        return shown(f"Results({name!r}, {counts}, {found})", keep="")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the answer, the five best trials, the search's course."""
         with reading(self.path):
-            return {} if self.best is None else self.params(int(self.best["trial"]))
-
-    def params(self, trial: int) -> dict[str, Any]:
-        """A trial's parameters as the training function saw them."""
-        with reading(self.path):
-            rows = self.trials[self.trials["trial"] == trial]
-            if rows.empty:
-                raise ResultsError(
-                    f"{self.path} has no trial {trial}; it has 0 to {len(self.trials) - 1}"
-                )
-            return row_params(self.study.settled_space(), rows.iloc[0])
+            return html_of(self)
 
 
-def load(path: str | Path) -> Results:
+def load(path: str | Path, experiment: Experiment | None = None) -> Results:
     """Load a study's folder, or its URI (fetched to this machine's cache).
 
-    Raises ResultsError where it is not a study's, or a table is broken.
+    `experiment` is the one that ran, where it was made in memory and is to be refitted. Raises
+    ResultsError where it is not a study's, or a table is broken.
     """
-    folder = Path(path)
-    if is_uri(str(path)):
-        from tuner.store.copying import local_copy
-
-        folder = local_copy(str(path))
-    with reading(folder):
-        study = StudyFile.read(folder)
-        return Results(
-            path=folder,
-            study=study,
-            trials=_read(folder / TRIALS_FILE),
-            reports=_read(folder / REPORTS_FOLDER),
-        )
-
-
-def row_params(space: SearchSpace, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a row of the trials table as the training function saw them."""
-
-    labels = {name: row[PARAM_PREFIX + name] for name in space}
-    return space.decode({name: None if pd.isna(v) else v for name, v in labels.items()})
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise ResultsError(f"{path} is missing; run the study again with `resume`") from None
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ResultsError(
-            f"{path} cannot be read ({reason}); `resume` writes it anew from the ledger"
-        ) from None
+    tables = read_study(path)
+    known = {field.name: getattr(tables, field.name) for field in fields(tables)}
+    return Results(**known, experiment=experiment)

@@ -16,8 +16,6 @@ import pandas as pd
 from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.trust import Ask, check_trust
-from tuner.results.results import Results
-from tuner.results.results import load as load_results
 from tuner.runner.display import Display
 from tuner.runner.request import Request
 from tuner.runner.resolve import load_asked
@@ -25,6 +23,7 @@ from tuner.runner.run import run_study
 from tuner.search_space.axes import Constant, Int
 from tuner.search_space.space import SearchSpace
 from tuner.store.study_json import FUNCTION
+from tuner.store.study_tables import StudyTables, read_study
 
 SUFFIX = "confirmed"
 SURE = 0.95
@@ -87,7 +86,7 @@ def confirm(
             raise ExperimentError(
                 f"{given!r} must be a whole number of {least} or more", field=name
             )
-    results = load_results(path)
+    results = read_study(path)
     leaders = results.ranked().query("ranks").head(top)
     if len(leaders) < top:
         raise StudyError(
@@ -117,11 +116,11 @@ def confirm(
     parent = str(results.path.parent)
     request = Request(reference, results=parent, study=name, overrides=overrides)
     finished = run_study(request, display or Display(None))
-    table = _compared(leaders, load_results(finished.path))
+    table = _compared(leaders, read_study(finished.path))
     return Confirmed(finished.path, results.study.experiment.metric, table)
 
 
-def _reference(results: Results) -> str:
+def _reference(results: StudyTables) -> str:
     """The experiment of a study, as the command line takes it."""
     source = results.study.source
     if source.kind == "object":
@@ -133,7 +132,7 @@ def _reference(results: Results) -> str:
     return source.where if source.kind == "file" else f"{source.where}:{source.attribute}"
 
 
-def _kept_options(results: Results) -> dict[str, Any]:
+def _kept_options(results: StudyTables) -> dict[str, Any]:
     """The options that the study ran with; data that a function made are its file's again."""
     options = results.study.experiment.without_code()
     if options["dataset"] == FUNCTION:
@@ -141,7 +140,7 @@ def _kept_options(results: Results) -> dict[str, Any]:
     return options
 
 
-def _space(results: Results, declared: Experiment) -> SearchSpace:
+def _space(results: StudyTables, declared: Experiment) -> SearchSpace:
     """The space that was searched, with epochs of each leader's own and no default to try."""
     own = SearchSpace(declared.space)
     space = results.study.settled_space(like=own)
@@ -151,7 +150,7 @@ def _space(results: Results, declared: Experiment) -> SearchSpace:
     return space.without_defaults()
 
 
-def _point(results: Results, trial: int, space: SearchSpace) -> dict[str, Any]:
+def _point(results: StudyTables, trial: int, space: SearchSpace) -> dict[str, Any]:
     """A leader's parameters, and the epochs of its best where the space has them."""
     point = results.params(trial)
     axis = space.get("epochs")
@@ -161,7 +160,7 @@ def _point(results: Results, trial: int, space: SearchSpace) -> dict[str, Any]:
     return {name: value for name, value in point.items() if not isinstance(space[name], Constant)}
 
 
-def _compared(leaders: pd.DataFrame, again: Results) -> pd.DataFrame:
+def _compared(leaders: pd.DataFrame, again: StudyTables) -> pd.DataFrame:
     """The table of a Confirmed; the trials of the new study are the leaders in their order."""
     metric, minimize = again.study.experiment.metric, again.study.experiment.direction == "minimize"
     last = again.reports.sort_values("epoch").groupby(["trial", "fold"])[metric].last().unstack()

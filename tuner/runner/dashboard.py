@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
-import secrets
-import socket
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
 from tuner.errors import StudyError
-from tuner.runner.guarded import guarded
+from tuner.runner.serving import serve_app
 from tuner.store.damage import reading
 from tuner.store.layout import JOURNAL_FILE
 from tuner.store.ledger import shown_url, unreachable
@@ -77,46 +72,4 @@ def serve(
     ledger = watched_storage(study_dir, storage, ask)
     from optuna_dashboard import wsgi
 
-    token = None if _is_loopback(host) else secrets.token_urlsafe(24)
-    hosts = [f"{name}:{port}" for name in _names(host)]
-    app = guarded(wsgi(ledger), hosts, token)
-    try:
-        with make_server(host, port, app, server_class=_Server, handler_class=_Quiet) as server:
-            link = f"http://{hosts[0]}/dashboard" + (f"?token={token}" if token else "")
-            say(f"{study_dir} on {link}, until Ctrl-C")
-            server.serve_forever()
-    except OSError as error:
-        raise StudyError(
-            f"{host}:{port} cannot be served: {error.strerror}",
-            field="port",
-            way_out="give another",
-        ) from None
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing of a request: its line may hold the token."""
-
-
-def _names(host: str) -> list[str]:
-    """What readers may call a host: every interface has the machine's names and addresses."""
-    if host in ("0.0.0.0", "::", ""):
-        name = socket.gethostname()
-        found = {str(info[4][0]) for info in socket.getaddrinfo(name, None)}
-        return [name, *sorted(_bracketed(address) for address in found), "localhost", "127.0.0.1"]
-    return [_bracketed(host), *(["localhost", "127.0.0.1"] if _is_loopback(host) else [])]
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    serve_app(wsgi(ledger), host, port, "/dashboard", lambda link: say(f"{study_dir} on {link}"))

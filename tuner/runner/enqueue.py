@@ -116,9 +116,9 @@ def _read(path: Path, space: SearchSpace) -> tuple[list[Mapping[str, Any]], bool
 
 
 def _best_of(path: Path, space: SearchSpace) -> Mapping[str, Any]:
-    from tuner.results.results import load
+    from tuner.store.study_tables import read_study
 
-    best = load(path).best_params
+    best = read_study(path).best_params
     if not best:
         raise SearchSpaceError(f"{path}: no trial of the study has a value", field="enqueue")
     return {name: value for name, value in best.items() if name in space}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.experiment.settle import last_epoch
 from tuner.registry import said
-from tuner.runner.display import Display, params_text
-from tuner.store.layout import REPORTS_FOLDER, TRIALS_FILE
+from tuner.runner.board import params_text
+from tuner.runner.display import Display
 from tuner.study.record import Record
 from tuner.study.study import Study
 from tuner.trial.cells import State
@@ -19,12 +19,24 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+NEXT = {
+    "all of it on a page": "report",
+    "the best on all data, tested": "refit",
+    "in Optuna's dashboard": "dashboard",
+}
+"""What to do with a finished study, and the command that does it."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during a run: what is kept, and how to go on with it."""
 
     def __init__(self, kept: int, path: Path) -> None:
         self.kept, self.path, self.study = kept, path, path.name
         super().__init__(self.said(f"study={path.name!r}, resume=True"))
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows of it: the line, since where it came says nothing."""
+        return [str(self)]
 
     def said(self, again: str) -> str:
         """The line that says so; `again` is what goes on with the study."""
@@ -45,11 +57,10 @@ class Finished:
 
     @property
     def exit_code(self) -> int:
-        """1 where no trial completed or reported, or a point of a grid or CV failed; else 0."""
+        """1 where no trial came to a value, or a point of a grid or CV failed; else 0."""
         every_point = self.study.experiment.mode != "search"
         failed = every_point and self.study.counts()[State.FAILED] > 0
-        useful = any(r.state is State.COMPLETE or r.epochs for r in self.study.records)
-        return int(failed or not useful)
+        return int(failed or self.study.best() is None)
 
     @property
     def epochs(self) -> tuple[int, int]:
@@ -133,9 +144,8 @@ class Finished:
             display.line(f"trial {failed.trial} failed: {''.join(last)}")
             display.line(f"  its traceback: {why}; {again} runs it again")
         display.line(f"results: {self.place}")
-        display.line("\n  import pandas as pd")
-        display.line(f'  trials = pd.read_parquet("{self.place}/{TRIALS_FILE}")')
-        display.line(f'  reports = pd.read_parquet("{self.place}/{REPORTS_FOLDER}")')
+        for what, command in NEXT.items():
+            display.line(f"  {what}: python -m tuner {command} {self.place}")
 
 
 def _when(best: Record) -> str:

@@ -19,8 +19,11 @@ App = Callable[[Environ, Start], Iterable[bytes]]
 COOKIE = "tuner_dashboard"
 
 
-def guarded(app: App, hosts: Iterable[str], token: str | None) -> App:
-    """`app` for readers who ask for one of `hosts` (NAME:PORT) and, if given, have the token."""
+def guarded(app: App, hosts: Iterable[str], token: str | None, home: str = "/dashboard") -> App:
+    """`app` for readers who ask for one of `hosts` (NAME:PORT) and, if given, have the token.
+
+    Who brings the token is sent to the path `home`, so that it stays in no address bar.
+    """
     known = {host.lower() for host in hosts}
 
     def answer(environ: Environ, start: Start) -> Iterable[bytes]:
@@ -33,7 +36,7 @@ def guarded(app: App, hosts: Iterable[str], token: str | None) -> App:
         if not _same(parse_qs(environ.get("QUERY_STRING", "")).get("token", [""])[0], token):
             return _refuse(start, "401 Unauthorized", "open the link that the command printed")
         cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
-        start("303 See Other", [("Location", "/dashboard"), ("Set-Cookie", cookie)])
+        start("303 See Other", [("Location", home), ("Set-Cookie", cookie)])
         return []
 
     return answer

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.experiment.experiment import Experiment
 from tuner.runner.enqueue import Given
+from tuner.store.loggers import Logger
 from tuner.store.passwords import Ask
 
 
@@ -18,7 +19,8 @@ class Request:
     `overrides` are fields of the Experiment; a sampler or scheduler there counts as typed. `sets`
     narrow axes (`name=low..high`). `resume` goes on with `study`, or with the newest one.
     `enqueue` is a file, a study's folder, points or a DataFrame, which a new study tries first.
-    `ask` asks on the terminal for the password that `***` stands for in `storage`.
+    `loggers` hear of the study, by name or as objects. `ask` asks on the terminal for the password
+    that `***` stands for in `storage`.
     """
 
     experiment: str | Experiment
@@ -30,4 +32,5 @@ class Request:
     ask: Ask | None = None
     sets: tuple[str, ...] = ()
     enqueue: Given = None
+    loggers: Sequence[str | Logger] = ()
     overrides: Mapping[str, Any] = field(default_factory=dict)

@@ -1,26 +1,26 @@
-"""The main job, from an experiment's name to its results: what `tuner run` and `tuner.run` do."""
+"""The main job, from a request to a finished study: what `tuner run` and `tuner.run` do."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tuner.cluster.fetch import moved_from
 from tuner.cluster.session import Runtime, connect
 from tuner.data.datasets import Dataset
 from tuner.data.datasets import load as load_dataset
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.functions import experiment_of
 from tuner.experiment.loading import Loaded, digest
 from tuner.experiment.settle import cells_per_trial
 from tuner.registry import said
 from tuner.runner import share
+from tuner.runner.best_weights import keep_best
 from tuner.runner.display import Display
-from tuner.runner.enqueue import Given
 from tuner.runner.finished import Finished, Interrupted
 from tuner.runner.lost_reports import lost_reports
 from tuner.runner.place import Place, find_place
@@ -44,61 +44,16 @@ from tuner.store.folder import locked
 from tuner.store.layout import FILES_FOLDER, JOURNAL_FILE, REPORT_LOG_FILE
 from tuner.store.ledger import Ledger, journal_storage, shown_url, url_storage
 from tuner.store.log import cut_unfinished
+from tuner.store.loggers import Logger, loggers_of
 from tuner.store.resume_checks import check_dataset, file_change
 from tuner.store.study_json import StoredExperiment, StudyFile, describe
 from tuner.store.tables import Recorder
-from tuner.store.tensorboard import EventFiles
 from tuner.store.write_errors import writing
 from tuner.study.restore import restore
 from tuner.study.study import Study
 
 if TYPE_CHECKING:
     from tuner.engines.choice import Chosen
-    from tuner.results.results import Results
-
-
-def run(
-    experiment: str | Experiment | Callable[..., Any],
-    *,
-    results: str | Path = "results",
-    study: str | None = None,
-    resume: bool = False,
-    address: str | None = None,
-    storage: str | None = None,
-    enqueue: Given = None,
-    quiet: bool = True,
-    **fields: Any,
-) -> Results:
-    """Run an experiment and return its results, as `python -m tuner run` does.
-
-    `experiment` is an Experiment, what the command line takes, or the function to search itself:
-    `space=` says its axes, or its arguments' annotations do. `enqueue` is a file, a study's
-    folder, a list of points or a DataFrame. `fields` override fields of the Experiment
-    (`trials=50`, `seed=7`, ...); sampler and scheduler given here count as typed. Raises a
-    TunerError for whatever the command line would refuse.
-    """
-    from rich.console import Console
-
-    from tuner.results.results import load
-
-    if callable(experiment):
-        known = {name: fields[name] for name in ("metric", "direction") if name in fields}
-        experiment = experiment_of(experiment, fields.pop("space", None), **known)
-    request = Request(
-        experiment,
-        results=str(results),
-        study=study,
-        resume=resume,
-        address=address,
-        storage=storage,
-        enqueue=enqueue,
-        overrides=fields,
-    )
-    console = None if quiet else Console()
-    finished = run_study(request, Display(console))
-    if console is not None:
-        finished.show(console)
-    return load(finished.path)
 
 
 def run_study(request: Request, display: Display) -> Finished:
@@ -121,6 +76,7 @@ class Opened:
     dataset: Dataset | None
     display: Display
     address: str | None = None
+    loggers: Sequence[str | Logger] = ()
     study: Study | None = None
 
     @property
@@ -134,15 +90,22 @@ class Opened:
 
         from tuner.engines.choice import choose
         from tuner.engines.contract import Job
+        from tuner.engines.shipping import needs_keras
 
-        self.runtime.ready()
+        with self.display.phase("starting Ray"):
+            self.runtime.ready()
         if self.address is not None:
             path = self.place.path
             share.join(self.settled, path, self.runtime, self.address, self.display.line)
         files = self.place.path.resolve() / FILES_FOLDER
         splits = splits_of(self.settled)
         job = Job(self.settled, self.loaded.source, splits, self.dataset, files)
-        engine = choose(job, self.runtime)
+        waiting = "starting workers"
+        if needs_keras(self.settled.objective):
+            waiting = "importing TensorFlow in the workers"
+        self.display.waiting = waiting
+        with self.display.phase(waiting):
+            engine = choose(job, self.runtime)
         kept = self.place.kept
         return replace(engine, why=kept.engine_because) if kept and kept.engine_because else engine
 
@@ -159,7 +122,7 @@ class Opened:
                 self.display.line(f"{path / name}: cut {cut} bytes that the last run left")
         with writing(path):
             described.write(path)
-            self.study = open_study(self.settled, self.place)
+            self.study = open_study(self.settled, self.place, self.loggers, self.display.line)
             if (store := self.study.recorder.store) is not None:
                 for line in lost_reports(self.study.records, store):
                     self.display.line(line)
@@ -202,6 +165,11 @@ class Opened:
         finally:
             with writing(self.place.path):
                 study.close()
+                if line := keep_best(study, self.place.path, self._fetch):
+                    self.display.line(line)
+
+    def _fetch(self, host: str, file: Path) -> bytes | None:
+        return None if self.runtime.local else moved_from(host, file)
 
     def finished(self, study: Study, engine: Chosen) -> Finished:
         """What the run leaves behind."""
@@ -251,7 +219,9 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
             if place.kept is not None:
                 check_dataset(place.kept, dataset)
             check_data(settled, dataset)
-            job = Opened(place, loaded, settled, runtime, dataset, display, request.address)
+            job = Opened(
+                place, loaded, settled, runtime, dataset, display, request.address, request.loggers
+            )
             try:
                 yield job
             except BaseException:
@@ -269,17 +239,25 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
         raise job.study.abort
 
 
-def open_study(settled: Experiment, place: Place) -> Study:
-    """The study at a place, restored from what it kept."""
+def open_study(
+    settled: Experiment,
+    place: Place,
+    loggers: Sequence[str | Logger] = (),
+    say: Callable[[str], None] = lambda line: None,
+) -> Study:
+    """The study at a place, restored from what it kept; `say` is told of a logger that fails."""
     path, storage = place.path, place.storage
     with reading(path, writes=True):
         backend = journal_storage(path) if storage is None else url_storage(storage)
-        ledger = Ledger(place.name, settled.direction, backend, new=place.new)
+        ledger = Ledger(
+            place.name, settled.direction, backend, new=place.new, metric=settled.metric
+        )
         try:
-            events = None
-            if settled.tensorboard:
-                events = EventFiles(path, metric=settled.metric, cells=cells_per_trial(settled))
-            recorder = Recorder(path, SearchSpace(settled.space), said(settled.engine), events)
+            named = [settled.log] if settled.log else []
+            given = [*named, *(["tensorboard"] if settled.tensorboard else []), *loggers]
+            cells = cells_per_trial(settled)
+            told = loggers_of(given, path, metric=settled.metric, cells=cells, say=say)
+            recorder = Recorder(path, SearchSpace(settled.space), said(settled.engine), told)
             study = Study(settled, ledger, recorder=recorder, enqueued=place.enqueued)
             restore(study)
             study.save()

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tuner.results.results import Results, load
 from tuner.shown import shown
 from tuner.store.damage import reading
 from tuner.store.layout import PARAM_PREFIX
+from tuner.store.study_tables import StudyTables, read_study
 
 TRAINED = ("trained_by", "trained_why")
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -24,10 +24,10 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 def show_study(path: str | Path, top: int, console: Console) -> None:
     """Print the leaderboard, the states, the time spent and the epochs saved."""
     with reading(path):
-        _show_study(load(path), top, console)
+        _show_study(read_study(path), top, console)
 
 
-def _show_study(results: Results, top: int, console: Console) -> None:
+def _show_study(results: StudyTables, top: int, console: Console) -> None:
     experiment = results.study.experiment
     _print(
         console,
@@ -57,10 +57,10 @@ def _show_study(results: Results, top: int, console: Console) -> None:
 def show_trial(path: str | Path, trial: int, console: Console) -> None:
     """Print one trial: its state, parameters, curve and error."""
     with reading(path):
-        _show_trial(load(path), trial, console)
+        _show_trial(read_study(path), trial, console)
 
 
-def _show_trial(results: Results, trial: int, console: Console) -> None:
+def _show_trial(results: StudyTables, trial: int, console: Console) -> None:
     params = results.params(trial)
     row = results.trials[results.trials["trial"] == trial].iloc[0]
     metric = results.study.experiment.metric
@@ -117,14 +117,14 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
 def show_csv(path: str | Path) -> str:
     """The trials table as CSV."""
     with reading(path):
-        return shown(load(path).trials.to_csv(index=False), keep="\r\n\t")
+        return shown(read_study(path).trials.to_csv(index=False), keep="\r\n\t")
 
 
 def _print(console: Console, text: str) -> None:
     console.print(Text(shown(text)), highlight=False, soft_wrap=True)
 
 
-def saved_epochs(results: Results) -> int:
+def saved_epochs(results: StudyTables) -> int:
     """Epochs that STOPPED and DIVERGED trials did not train, of those their budget allowed."""
     trials, experiment = results.trials, results.study.experiment
     own = trials["state"].isin(["STOPPED", "DIVERGED"]) & trials["shared_with"].isna()
@@ -133,7 +133,7 @@ def saved_epochs(results: Results) -> int:
     return int((limit.astype("float64") * experiment.cells - ended["epochs"]).sum())
 
 
-def _leaderboard(results: Results, top: int) -> Table:
+def _leaderboard(results: StudyTables, top: int) -> Table:
     shown = results.ranked().head(top)
     params = [name for name in shown.columns if name.startswith(PARAM_PREFIX)]
     table = Table(box=None, pad_edge=False)

@@ -159,7 +159,7 @@ class KerasRegressor(RegressorMixin, _KerasEstimator):  # type: ignore[misc]
         return shown
 
     def predict(self, X: Any) -> Any:
-        """The prediction for each sample, in the shape of the `y` that was learned."""
-        outputs = self._outputs(X)
+        """The prediction for each sample, in the shape of the `y` that was learned: float64."""
+        outputs = self._outputs(X).astype(np.float64)
         fits = outputs.size == len(outputs) * math.prod(self._shape)
         return outputs.reshape(len(outputs), *self._shape) if fits else outputs

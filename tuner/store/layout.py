@@ -9,6 +9,7 @@ results/<study>/
     lock                held by the driver that writes
     files/              what training functions write, each into its `trial.folder`; checkpoints
     logs/               what each trial's workers printed, and the errors it ended in
+    models/             the weights of the best trials, with the network, one file a trial
     tensorboard/        event files, one run a trial, with --tensorboard
 """
 
@@ -25,6 +26,7 @@ LOCK_FILE = "lock"
 MARK_FILE = "mirror.json"
 FILES_FOLDER = "files"
 LOGS_FOLDER = "logs"
+MODELS_FOLDER = "models"
 TENSORBOARD_FOLDER = "tensorboard"
 FORMAT = 3
 """The version of this layout, `format` in study.json."""

@@ -6,6 +6,7 @@ number) and `attempt`, and, for each finished cell, `fold:<i>`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -103,13 +104,30 @@ def broken_ledger(why: str) -> ResultsError:
     )
 
 
+def _name_objective(study: optuna.Study, metric: str) -> None:
+    """Say what a study's values are, once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if study.metric_names != [metric]:
+            study.set_metric_names([metric])
+
+
 class Ledger:
     """The attempts of one study. Safe to use from several threads, as Optuna's storages are."""
 
     def __init__(
-        self, name: str, direction: str, storage: BaseStorage | None = None, *, new: bool = False
+        self,
+        name: str,
+        direction: str,
+        storage: BaseStorage | None = None,
+        *,
+        new: bool = False,
+        metric: str | None = None,
     ) -> None:
-        """Open the study `name` of a storage; with `new`, raises StudyError if it is there."""
+        """Open the study `name` of a storage; with `new`, raises StudyError if it is there.
+
+        `metric` is what its objective is called, in Optuna's dashboard say.
+        """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
             with _whole():
@@ -125,6 +143,8 @@ class Ledger:
                 field="study",
                 way_out="give another name",
             ) from None
+        if metric is not None:
+            _name_objective(self._study, metric)
         self._storage = storage_of(self._study)
         # Making a Trial object asks the study's sampler: closing goes by one that costs nothing.
         self._closing = optuna.load_study(

@@ -66,6 +66,7 @@ class StoredExperiment(_Record, strict=True):
     epochs: int | None
     eta: int
     min_epochs: int
+    keep_models: int
     description: str
 
     @model_validator(mode="before")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.search_space.space import SearchSpace
 from tuner.store.layout import TRIALS_FILE
+from tuner.store.loggers import Logger
 from tuner.store.parquet import put_parquet
 from tuner.store.report import Report
 from tuner.store.reports_table import ReportStore
-from tuner.store.tensorboard import EventFiles
 from tuner.store.trial_logs import keep_log
 from tuner.store.trials_table import trials_table
 from tuner.trial.cells import Cell, CellKey, Outcome
@@ -22,41 +22,41 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Writes the tables into `folder`; with None it writes nothing. `events` gets them too."""
+    """Writes the tables into `folder`; with None it writes nothing. `loggers` get them too."""
 
     def __init__(
         self,
         folder: Path | None,
         space: SearchSpace,
         engine: str,
-        events: EventFiles | None = None,
+        loggers: Sequence[Logger] = (),
     ) -> None:
         self.store = None if folder is None else ReportStore(folder)
         self._folder = folder
         self._space = space
         self._engine = engine
-        self._events = events
+        self._loggers = loggers
         self._next_write = 0.0
 
     def append(self, report: Report) -> None:
         """Keep a report: a kill can't take it any more, and a power cut only within a second."""
         if self.store is not None:
             self.store.append(report)
-        if self._events is not None:
-            self._events.append(report)
+        for logger in self._loggers:
+            logger.append(report)
 
     def sync(self) -> None:
         """Put the reports on the disk: the ledger may promise them from then on."""
         if self.store is not None:
             self.store.sync()
 
-    def finish(self, trial: int, folds: Iterable[int]) -> None:
+    def finish(self, record: Record) -> None:
         """A trial has ended for good: its reports go to the table."""
-        for fold in folds:
-            if self.store is not None:
-                self.store.finish(CellKey(trial, fold))
-            if self._events is not None:
-                self._events.finish(CellKey(trial, fold))
+        if self.store is not None:
+            for fold in record.cells:
+                self.store.finish(CellKey(record.trial, fold))
+        for logger in self._loggers:
+            logger.ended(record)
 
     def log(self, cell: Cell, outcome: Outcome) -> None:
         """Keep what a cell printed, and its error."""
@@ -67,8 +67,8 @@ class Recorder:
         """Forget a cell's reports after an epoch, of attempts up to this one."""
         if self.store is not None:
             self.store.drop(cell, attempt, after)
-        if self._events is not None and not after:
-            self._events.drop(cell)
+        for logger in self._loggers if not after else ():
+            logger.drop(cell)
 
     def write(self, records: Iterable[Record], *, now: bool = False) -> None:
         """Write what is due; `now` writes all."""
@@ -89,5 +89,5 @@ class Recorder:
         self.write(records, now=True)
         if self.store is not None:
             self.store.close()
-        if self._events is not None:
-            self._events.close(records)
+        for logger in self._loggers:
+            logger.close(records)

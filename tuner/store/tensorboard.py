@@ -68,6 +68,11 @@ class EventFiles:
         if file is not None:
             file.close()
 
+    def ended(self, record: Record) -> None:
+        """A trial has ended for good."""
+        for fold in record.cells:
+            self.finish(CellKey(record.trial, fold))
+
     def drop(self, cell: CellKey) -> None:
         """A cell starts over: its run is removed."""
         self.finish(cell)

@@ -80,7 +80,7 @@ def lay_aside(study: Study) -> None:
             open_cell = study.open[CellKey(record.trial, fold)]
             result = result_of(study, open_cell, _as_it_waits(open_cell))
             study.apply(Told(open_cell.cell.key, result))
-        study.recorder.finish(record.trial, record.cells)
+        study.recorder.finish(record)
 
 
 def result_of(study: Study, open_cell: OpenCell, outcome: Outcome) -> CellResult:
@@ -124,7 +124,7 @@ def wind_up(study: Study) -> None:
 
 def conclude(study: Study, record: Record) -> None:
     """A trial has ended for good."""
-    study.recorder.finish(record.trial, record.cells)
+    study.recorder.finish(record)
     study.on_change(record)
     check_first_failures(study)
     tell_ledger(study)

@@ -223,14 +223,14 @@ class Record:
         return _mean([curve[epoch] for curve in curves], epoch)
 
 
-def best_of(records: Iterable[Record], cells: int) -> Record | None:
-    """The best of the trials that have a value on all of their cells, the earliest of equals.
+def ranked(records: Iterable[Record], cells: int) -> list[Record]:
+    """The trials that have a value on all of their cells, the best first, the earliest of equals.
 
-    Stopped and paused trials count too. None if there is none.
+    Stopped and paused trials count too.
     """
     whole = [(r.value, r) for r in records if sum(map(bool, r.curves.values())) == cells]
     known = [(r.sign * value, r.trial, r) for value, r in whole if value is not None]
-    return min(known, default=(0.0, 0, None))[2]
+    return [record for _, _, record in sorted(known, key=lambda one: one[:2])]
 
 
 def best_epoch(curve: Mapping[int, float], sign: float) -> int:

@@ -107,7 +107,7 @@ def _go_on(study: Study, record: Record) -> None:
     if record.state is State.FAILED:
         attempts.start_over(study, record)
     elif record.state is not State.RUNNING:
-        study.recorder.finish(record.trial, record.cells)
+        study.recorder.finish(record)
     elif leader is not None:
         attempts.share_with(study, leader, record)
     elif record.shared_with is None and record.ended_early:

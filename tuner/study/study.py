@@ -16,7 +16,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tuner.clock import steady_time
@@ -33,7 +34,7 @@ from tuner.study import attempts
 from tuner.study.entries import Asked, Closed, Entry, Opened, Promoted
 from tuner.study.judging import promotable, verdict_on
 from tuner.study.points import Proposals
-from tuner.study.record import Record, best_of
+from tuner.study.record import Record, ranked
 from tuner.study.running_cell import OpenCell
 from tuner.study.shared_training import Followers, leaders
 from tuner.study.state import StudyState
@@ -280,8 +281,18 @@ class Study(StudyState):
 
     def best(self) -> Record | None:
         """The best trial so far; None if there is none."""
+        return next(iter(self.ranked()), None)
+
+    def ranked(self) -> list[Record]:
+        """The trials that could be the best, the best first."""
         with self._lock:
-            return best_of(self.records, self.cells)
+            return ranked(self.records, self.cells)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While it holds, nothing of the study changes."""
+        with self._lock:
+            yield
 
     def close(self) -> None:
         """The run is over: write both tables, and let go of the log and the ledger.

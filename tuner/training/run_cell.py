@@ -19,6 +19,7 @@ from tuner.programs.fit import FIT, PLAIN, Trained, plain, warm
 from tuner.tracebacks import failure_text
 from tuner.training.checkpoint import CheckpointFile
 from tuner.training.fit import train_model
+from tuner.training.kept_models import Keeper
 from tuner.training.process import seed_worker
 from tuner.trial.cells import Cell, Decision, Ending, Outcome
 from tuner.trial.checks import checked_metrics
@@ -39,6 +40,7 @@ def run_cell(
     *,
     fit: str = "auto",
     exact: bool = False,
+    keeper: Keeper | None = None,
 ) -> Outcome:
     """Carry out one cell and say how it ended; the user's exceptions end here.
 
@@ -49,8 +51,10 @@ def run_cell(
     worker it never falls. `host` is left to the engine. `folder` becomes `trial.folder`; a declared
     model goes on from the checkpoint in it, and writes one every `checkpoint_every` epochs. `fit`
     "plain" leaves every `model.fit` to Keras, `exact` lets equal graphs alone share a program.
+    `keeper` keeps the weights of the best trials.
     """
     trial = Trial(cell, send, load_data, folder, metric)
+    trial.keeper = keeper
     checkpoint = CheckpointFile(folder, cell, "fit", checkpoint_every)
     ending, error, returned = Ending.FINISHED, None, None
     hopeless = False
@@ -71,6 +75,8 @@ def run_cell(
         told = _explained(trial, raised)
         ending, error = Ending.RAISED, failure_text(told)
         hopeless = isinstance(told, EveryTrialError)
+    if ending is not Ending.FINISHED and keeper is not None:
+        keeper.forget(cell.trial)
     if trained.by == FIT and fit != PLAIN:  # into the trial's log
         print(f"trained by plain fit, not by a program: {trained.why}", flush=True)
     checkpoint.remove()

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tuner.trial.cells import Cell
 from tuner.trial.tf_internals import global_seed
 
 if TYPE_CHECKING:
     import keras
 
 
+class Keeps(Protocol):
+    """What keeps the weights of the best trials."""
+
+    def consider(
+        self,
+        cell: Cell,
+        epoch: int,
+        metrics: Mapping[str, Any],
+        model: Callable[[], keras.Model],
+        *,
+        ended: bool,
+    ) -> None: ...
+
+
 class Reporting(Protocol):
     """What the callback needs of a trial."""
 
     last_epoch: int
+    cell: Cell
+    keeper: Keeps | None
 
     @property
     def seed(self) -> int: ...
@@ -46,8 +63,15 @@ def report_callback(trial: Reporting) -> keras.callbacks.Callback:
             optimizer = getattr(self.model, "optimizer", None)
             if optimizer is not None:
                 metrics["learning_rate"] = float(optimizer.learning_rate)
-            if trial.report(max(trial.last_epoch, epoch) + 1, metrics):
+            number = max(trial.last_epoch, epoch) + 1
+            self.keep(number, metrics, ended=number == trial.cell.epochs)  # a report may pause it
+            if trial.report(number, metrics):
                 self.model.stop_training = True
+                self.keep(number, metrics, ended=True)
+
+        def keep(self, epoch: int, metrics: Mapping[str, Any], *, ended: bool) -> None:
+            if trial.keeper is not None:
+                trial.keeper.consider(trial.cell, epoch, metrics, lambda: self.model, ended=ended)
 
     return ReportCallback()
 

@@ -19,6 +19,7 @@ from tuner.trial.checks import check_searched, checked_epoch, checked_metrics
 
 if TYPE_CHECKING:
     from tuner.data.splits import Data
+    from tuner.trial.keras_callback import Keeps
 
 
 class TrialStopped(BaseException):
@@ -40,7 +41,8 @@ class Trial(Mapping[str, Any]):
     `send(epoch, metrics, time_s)` carries a report to the study and says whether to stop;
     `load_data()` loads this cell's data when it is first asked for. `read_epochs` says whether
     anything asked for the number of epochs: if nothing did, a longer training begins like this one.
-    `metric` is the name that the study searches: the first report must have it.
+    `metric` is the name that the study searches: the first report must have it. `keeper` keeps
+    the weights of a Keras model that reports by the callback.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Trial(Mapping[str, Any]):
         self.last_epoch = 0
         self.should_stop = False
         self.read_epochs = False
+        self.keeper: Keeps | None = None
 
     def __getitem__(self, name: str) -> Any:
         self.read_epochs |= name == "epochs"

@@ -22,6 +22,7 @@ from tuner.errors import EveryTrialError
 from tuner.experiment.experiment import KerasModel
 from tuner.tracebacks import failure_text
 from tuner.training.checkpoint import Checkpoint
+from tuner.training.kept_models import Keeper
 from tuner.training.output import Captured, captured
 from tuner.training.process import kept_type_policy
 from tuner.training.run_cell import run_cell
@@ -30,6 +31,8 @@ from tuner.trial.checks import check_searched
 from tuner.trial.trial import Trial
 
 if TYPE_CHECKING:
+    import keras
+
     from tuner.data.datasets import Dataset
     from tuner.lanes.lane import Lane
     from tuner.lanes.lanes import Lanes
@@ -74,6 +77,7 @@ class LaneWorker:
         self.said: dict[CellKey, Captured] = {}
         self.unfit: set[Any] = set()
         self.built = 0
+        self.keeper = Keeper(shipped.keeping)
         self.group: Any = None
         self.seconds: dict[str, float] = defaultdict(float)
 
@@ -229,6 +233,7 @@ class LaneWorker:
             self.shipped.checkpoint_every,
             fit=self.shipped.fit,
             exact=self.shipped.exact,
+            keeper=self.keeper,
         )
 
     @contextmanager
@@ -322,17 +327,40 @@ class LaneWorker:
                 check_searched(self.shipped.metric, list(metrics))
             except EveryTrialError as error:
                 return [self._ended(key, failure_text(error), hopeless=True)]
+        with self._timed("keep"):
+            self.keeper.consider(
+                lane.trial.cell,
+                lane.epochs,
+                metrics,
+                lambda: self._model(key),
+                ended=lane.epochs >= (lane.trial.cell.epochs or 0),
+            )
         lane.trial.reports.append((lane.epochs, metrics, seconds))
         messages: list[Message] = [Trained(key, lane.epochs, metrics, seconds, self.by)]
         if lane.epochs >= (lane.trial.cell.epochs or 0):
             messages.append(self._ended(key))
         return messages
 
+    def _model(self, key: CellKey) -> keras.Model:
+        """The network of a lane, as it is now."""
+        from tuner.training.declared import build_model
+
+        lane, _ = self.busy[key]
+        model = build_model(self.declaration, self._held(lane).trial)
+        self.built += 1
+        variables = [*model.trainable_variables, *model.non_trainable_variables]
+        weights, others = self._lanes.program.weights(lane)
+        for variable, value in zip(variables, [*weights, *others], strict=True):
+            variable.assign(value)
+        return model
+
     def _ended(self, key: CellKey, error: str | None = None, *, hopeless: bool = False) -> Message:
         lane, began = self.busy.pop(key)
         lanes = self._lanes
         held = lanes.lanes[lane]
         ending = Ending.FINISHED if error is None else Ending.RAISED
+        if error is not None:
+            self.keeper.forget(key.trial)
         outcome = self._outcome(ending, error, time.monotonic() - began)
         outcome = replace(outcome, hopeless=hopeless)
         if held is not None:

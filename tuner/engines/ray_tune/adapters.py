@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
-from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.progress_reporter import ProgressReporter, TrialProgressCallback
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -116,6 +116,19 @@ class Reports(TrialScheduler):
 
     def debug_string(self) -> str:
         return ""
+
+
+class Silent(ProgressReporter):
+    """Stands in for Tune's own reporter, which in a notebook erases its cell's output."""
+
+    def setup(self, *what: Any, **more: Any) -> None:
+        """Nothing: it reports nothing."""
+
+    def should_report(self, trials: list[Any], done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: list[Any], done: bool, *sys_info: Any) -> None:
+        """Nothing: the study's own display shows it."""
 
 
 class Sweep(TrialProgressCallback):

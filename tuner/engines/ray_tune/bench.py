@@ -13,6 +13,7 @@ import ray
 
 from tuner.engines.shipping import Shipment
 from tuner.errors import DatasetError
+from tuner.training.kept_models import Keeper
 from tuner.trial.cells import Cell, Outcome
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class Bench:
         self._set_type_policy = process.kept_type_policy()
         gc.freeze()  # what lives as long as the worker need not be looked at after each trial
         return objective
+
+    @cached_property
+    def keeper(self) -> Keeper:
+        """Keeps the weights of the best of this worker's trials."""
+        return Keeper(self.shipped.keeping)
 
     def warm_up(self) -> None:
         """Load the objective ahead of the first cell, so that its time can begin after that.
@@ -99,4 +105,5 @@ class Bench:
             every,
             fit=shipped.fit,
             exact=shipped.exact,
+            keeper=self.keeper,
         )

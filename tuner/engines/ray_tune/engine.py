@@ -18,7 +18,7 @@ from ray import tune
 from tuner.cluster import ray_internals
 from tuner.engines.ask_ahead import Proposals, asks_ahead
 from tuner.engines.contract import Job, Study
-from tuner.engines.ray_tune.adapters import AskTell, Landed, Reports, Sweep
+from tuner.engines.ray_tune.adapters import AskTell, Landed, Reports, Silent, Sweep
 from tuner.engines.ray_tune.flights import Flights
 from tuner.engines.ray_tune.worker import CellWorker
 from tuner.engines.shipping import Shipment, shipment
@@ -91,6 +91,7 @@ class RayTune:
                 storage_path=folder,
                 trial_dirname_creator=lambda trial: trial.trial_id,
                 verbose=0,
+                progress_reporter=Silent(),
             )
 
     def _resources(self) -> tune.PlacementGroupFactory:

@@ -50,7 +50,9 @@ def test_a_loop_of_ones_own_fills_the_tables_of_any_study(tmp_path: Path) -> Non
     assert set(results.trials["engine"]) == {"own loop"}
     best = results.best
     assert best is not None
-    assert best["value"] == pytest.approx((best["param_rate"] - 0.3) ** 2 + 1 / best["epochs"])
+    row = results.best_row
+    assert row is not None
+    assert best.value == pytest.approx((row["param_rate"] - 0.3) ** 2 + 1 / row["epochs"])
     assert results.trials["epochs"].sum() == len(results.reports)
 
 
