@@ -1,8 +1,8 @@
 """Programs: whom a trial shares with, and that its numbers are those of plain `fit`.
 
 Each case is a list of points with what must become of it: "new" (another graph), "same" (shared,
-equal to the bit), "lift" (other numbers in the same graph, equal up to rounding), or a part of the
-reason why Keras trains.
+equal to the bit), "lift" (other numbers in the same graph, equal up to rounding; "recall" without a
+full trace, "trace" by one), or a part of the reason why Keras trains.
 """
 
 from __future__ import annotations
@@ -32,6 +32,23 @@ def dropout_and_norm(point: Point) -> Any:
 
     model = dense(point, keras.layers.BatchNormalization(), keras.layers.Dropout(point["drop"]))
     model.compile(keras.optimizers.Adam(0.003), model.loss, metrics=["accuracy"])
+    return model
+
+
+def two_numbers(point: Point) -> Any:
+    import keras
+
+    l2 = keras.regularizers.L2(point.get("l2", 0.02))
+    return dense(
+        point, keras.layers.Dropout(point["drop"]), keras.layers.Dense(9, kernel_regularizer=l2)
+    )
+
+
+def compiled_by_adam(point: Point) -> Any:
+    import keras
+
+    model = dense(point)
+    model.compile(keras.optimizers.Adam(0.003, beta_1=point["beta"]), model.loss)
     return model
 
 
@@ -228,6 +245,22 @@ CASES: dict[str, tuple[Any, list[tuple[str, Point]]]] = {
         dropout_and_norm,
         [("new", {"drop": 0.2}), ("lift", {"drop": 0.3}), ("lift", {"drop": 0.1})],
     ),
+    "family": (
+        two_numbers,
+        [
+            ("new", {"drop": 0.2, "m": 0.7}), ("lift", {"drop": 0.3, "m": 0.5}),
+            ("trace", {"drop": 0.5, "m": 0.4}), ("recall", {"drop": 0.1, "m": 0.6}),
+            ("recall", {"drop": 0.5, "m": 0.9}), ("new", {"drop": 0.5, "m": 0.0}),
+            ("lift", {"drop": 0.1, "m": 0.6, "l2": 0.01}),
+        ],
+    ),
+    "derived": (
+        compiled_by_adam,
+        [
+            ("new", {"beta": 0.9}), ("lift", {"beta": 0.8}), ("trace", {"beta": 0.7}),
+            ("trace", {"beta": 0.6}),
+        ],
+    ),
     "closure": (
         closure,
         [
@@ -285,8 +318,10 @@ def check(points: list[tuple[str, Point]], make: Any, programs: Programs, **opti
             assert (warm.how, warm.lifted) == ("new", False), (point, warm.how)
         elif wanted == "same":
             assert warm.how in ("traced", "recalled"), (point, warm.how)
-        elif wanted == "lift":
+        elif wanted in ("lift", "recall", "trace"):
             assert warm.lifted, (point, warm.how)
+            assert wanted != "recall" or warm.how == "recalled", (point, warm.how)
+            assert wanted != "trace" or warm.how == "traced", (point, warm.how)
         else:
             assert wanted in warm.how
         assert distance(plain, warm) <= (ROUNDING if warm.lifted else 0.0), point

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from tuner.lanes.optimizer import form_of
 from tuner.programs import keras_internals
 from tuner.programs.graph_hash import NotShareable
-from tuner.programs.identity import bits, forward_trace, hides_gradients
-from tuner.programs.program import numbers_of
+from tuner.programs.identity import forward_trace, hides_gradients
+from tuner.programs.program import bits, numbers_of
 from tuner.training.declared import loss_of, metrics_of, optimizer_of, targets_of
 
 if TYPE_CHECKING:

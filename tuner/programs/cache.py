@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from tuner.programs.family import Family
+from tuner.programs.identity import Identity
 from tuner.programs.program import Numbers, Program, same
 
 NODES_KEPT = 60_000
@@ -32,6 +34,7 @@ class Programs:
         self._programs: OrderedDict[Program, Hashable] = OrderedDict()  # the last used is last
         self._of_structure: dict[Hashable, list[Program]] = {}
         self._known: dict[Hashable, Known] = {}
+        self._families: dict[Hashable, tuple[Family, Known]] = {}
 
     def __len__(self) -> int:
         return len(self._programs)
@@ -46,6 +49,7 @@ class Programs:
         self._programs.clear()
         self._of_structure.clear()
         self._known.clear()
+        self._families.clear()
 
     def find(
         self,
@@ -76,17 +80,32 @@ class Programs:
         self._make_room()
         return program, False
 
-    def recall(self, identity: Hashable, *, lift: bool) -> Known | None:
-        """What a cheap identity leads to, if it was met before."""
-        known = self._known.get(identity)
-        if known is None or (known.program.lifted and not lift):
+    def recall(self, identity: Identity, *, lift: bool) -> Known | None:
+        """What a cheap identity leads to: it was met before, or follows, with `lift`, from others
+        of its family."""
+        known = self._known.get(identity.key) or (self._inferred(identity) if lift else None)
+        if known is None or known.names != identity.names or (known.program.lifted and not lift):
             return None
         self._programs.move_to_end(known.program)
         return known
 
-    def remember(self, identity: Hashable, known: Known) -> None:
-        """Let a cheap identity lead to a program."""
-        self._known[identity] = known
+    def remember(self, identity: Identity, structure: str, known: Known) -> None:
+        """Let a cheap identity lead to what a full trace, of this structure, found."""
+        self._known[identity.key] = known
+        family, _ = self._families.setdefault(identity.family, (Family(structure), known))
+        family.join(structure, identity.numbers, known.numbers)
+        self._families[identity.family] = family, known
+
+    def _inferred(self, identity: Identity) -> Known | None:
+        if identity.family not in self._families:
+            return None
+        family, last = self._families[identity.family]
+        numbers = family.whole_of(identity.numbers)
+        if numbers is None or not last.program.takes(numbers):
+            return None
+        known = replace(last, numbers=numbers)
+        self._known[identity.key] = known
+        return known
 
     def _make_room(self) -> None:
         while self.nodes > self.nodes_kept and len(self._programs) > 1:
@@ -95,3 +114,6 @@ class Programs:
             if not self._of_structure[structure]:
                 del self._of_structure[structure]
             self._known = {key: k for key, k in self._known.items() if k.program is not program}
+            self._families = {
+                key: kept for key, kept in self._families.items() if kept[1].program is not program
+            }

@@ -242,7 +242,7 @@ def _functions_of(model: Any, holder: _Holder) -> Iterator[_Used]:
     those that it has already."""
     for name, training in (("train_function", True), ("test_function", False)):
         if getattr(model, name) is None:
-            programs, lift = holder.programs or PROGRAMS, holder.lift
+            programs, lift = PROGRAMS if holder.programs is None else holder.programs, holder.lift
             function = StepFunction(model, training=training, programs=programs, lift=lift)
             setattr(model, name, function)
     used = _Used(model.train_function, model.test_function)

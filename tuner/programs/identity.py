@@ -12,9 +12,11 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tuner.programs import keras_internals
 from tuner.programs.graph_hash import NotShareable
-from tuner.programs.program import Numbers, numbers_of
+from tuner.programs.program import Numbers, bits, numbers_of
 from tuner.programs.rows import Rows
 from tuner.programs.trace import Trace, trace
 
@@ -27,6 +29,12 @@ OPTIMIZERS = frozenset(
 """Those that are what they hold. Muon chooses by variables' names, LossScaleOptimizer has another
 optimizer within."""
 
+NUMBERS = (
+    "momentum", "rho", "beta_1", "beta_2", "epsilon", "weight_decay", "clipnorm", "clipvalue",
+    "global_clipnorm",
+)  # fmt: skip
+"""What of an optimizer may be a number of its step: Keras asks no more of them than the sign."""
+
 CALLS = ("PartitionedCall-", "StatefulPartitionedCall-")
 """Rules of gradients that follow from the called function's body, which is in the graph."""
 
@@ -36,12 +44,21 @@ LISTS = ("builtins", "keras.", "tensorflow.")
 
 @dataclass(frozen=True)
 class Identity:
-    """`key` is equal for steps that compute the same; `tensors` are those from outside that such a
-    step may read, in an order that equal keys share; `names` are those of its logs."""
+    """`family` is equal for steps that differ in `numbers` alone: the forward pass's constants, and
+    the optimizer's. `state` has the optimizer's as they are, where `numbers` have them rounded as
+    a step does. `tensors` are those from outside that a step may read, in an order that a family
+    shares; `names` are those of its logs."""
 
-    key: Hashable
+    family: Hashable
+    numbers: Numbers
+    state: Hashable
     tensors: tuple[Any, ...]
     names: tuple[str, ...]
+
+    @property
+    def key(self) -> Hashable:
+        """What is equal for steps that compute the same."""
+        return self.family, bits(self.numbers), self.state
 
 
 def identity_of(model: Any, rows: Rows, *, training: bool) -> Identity | None:
@@ -75,24 +92,24 @@ def identity_of(model: Any, rows: Rows, *, training: bool) -> Identity | None:
     held = list(optimizer.variables) if training else []
     places = {id(v): f"variable {i}" for i, v in enumerate([*trained, *held])}
     try:
-        state = _optimizer_key(optimizer, trained, places) if training else None
+        state = _optimizer_state(optimizer, trained, places) if training else _State()
     except NotShareable:
         return None
     handles = [v.value.handle for v in [*trained, *held, *keras_internals.loss_variables(model)]]
     tensors = [*traced.outside, *handles]
     first = {id(tensor): index for index, tensor in reversed(list(enumerate(tensors)))}
-    key = (
+    family = (
         traced.structure,
-        bits(numbers_of(traced)),
         tuple(first[id(tensor)] for tensor in tensors),  # which of them are the same
         tuple((v.shape, v.dtype, bool(v.value.trainable)) for v in [*trained, *held]),
-        state,
+        state.form,
         training,
         traced.names,
         rows.specs,
         keras.config.floatx(),
     )
-    return Identity(key, tuple(tensors), traced.names)
+    numbers = (*numbers_of(traced), *state.numbers)
+    return Identity(family, numbers, state.values, tuple(tensors), traced.names)
 
 
 def forward_trace(
@@ -119,22 +136,43 @@ def hides_gradients(traced: Trace) -> bool:
     return any(not rule.startswith(CALLS) for rule in traced.gradients)
 
 
-def bits(numbers: Numbers) -> Hashable:
-    """Numbers as a key: equal where they are, to the bit."""
-    return tuple((number.dtype.str, number.tobytes()) for number in numbers)
+@dataclass(frozen=True)
+class _State:
+    """All of an optimizer that decides its updates: its `form`, and the `numbers` beside it, as
+    they are (`values`) and as a step has them."""
+
+    form: Hashable = None
+    values: tuple[tuple[str, float], ...] = ()
+    numbers: Numbers = ()
 
 
-def _optimizer_key(optimizer: Any, trained: list[Any], places: dict[int, str]) -> Hashable:
-    """All of an optimizer that decides its updates. Raises NotShareable for what is not plain."""
-    state = keras_internals.optimizer_state(optimizer)
-    return (
+def _optimizer_state(optimizer: Any, trained: list[Any], places: dict[int, str]) -> _State:
+    """What an optimizer holds. Raises NotShareable for what is not plain."""
+    import tensorflow as tf
+
+    held = keras_internals.optimizer_state(optimizer)
+    values = tuple(
+        (name, held[name])
+        for name in NUMBERS
+        if isinstance(held.get(name), float) and held[name] > 0
+    )
+    named = {name for name, _ in values}
+    form = (
         type(optimizer),
-        tuple((name, _plain(state[name], places)) for name in sorted(state)),
+        tuple(
+            (name, "a number" if name in named else _plain(held[name], places))
+            for name in sorted(held)
+        ),
         tuple(
             (keras_internals.trained_index(optimizer, v), keras_internals.decays(optimizer, v))
             for v in trained
         ),
     )
+    # A Python number becomes float32, or what it is computed with: whichever a step has.
+    kinds = ("float32", *({v.dtype for v in trained} - {"float32"}))
+    types = [tf.dtypes.as_dtype(kind).as_numpy_dtype for kind in sorted(kinds)]
+    numbers = tuple(np.asarray(value, kind) for _, value in values for kind in types)
+    return _State(form, values, numbers)
 
 
 def _plain(value: Any, places: dict[int, str]) -> Hashable:

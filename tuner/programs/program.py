@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,11 @@ class Program:
 def numbers_of(step: Trace) -> Numbers:
     """A step's scalar float constants."""
     return tuple(step.numbers.values())
+
+
+def bits(numbers: Numbers) -> tuple[Hashable, ...]:
+    """Numbers as keys: equal where they are, to the bit."""
+    return tuple((number.dtype.str, number.tobytes()) for number in numbers)
 
 
 def same(one: Any, other: Any) -> bool:

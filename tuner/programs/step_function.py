@@ -101,8 +101,8 @@ class StepFunction:
         if self._count() > count:  # what is made in a trace counts from the next one on
             identity = identity_of(self.model, rows, training=self.training)
         if identity is not None:
-            known = self.programs.recall(identity.key, lift=self.lift)
-            if known is not None and known.names == identity.names:
+            known = self.programs.recall(identity, lift=self.lift)
+            if known is not None:
                 outside = [identity.tensors[place] for place in known.places]
                 return Prepared(known.program, known.numbers, outside, known.names, "recalled")
             random.setstate(generators[0])  # the step's Python runs once more
@@ -137,7 +137,7 @@ class StepFunction:
         known = [place for place in found if place is not None]
         if len(known) == len(found) and traced.names == identity.names:
             self.programs.remember(
-                identity.key, Known(program, numbers, traced.names, tuple(known))
+                identity, traced.structure, Known(program, numbers, traced.names, tuple(known))
             )
 
     def _create_variables(self, rows: Rows) -> None:
