@@ -22,8 +22,12 @@ FILES = sorted(path for room in ("tuner", "analysis") for path in (ROOT / room).
 INTERNALS = [path for path in FILES if path.stem.endswith("_internals")]
 
 
+PUBLIC = ("_replace", "_asdict", "_fields")
+"""What a NamedTuple promises."""
+
+
 def is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")
+    return name.startswith("_") and not name.startswith("__") and name not in PUBLIC
 
 
 def private_imports(tree: ast.AST) -> Iterator[str]:

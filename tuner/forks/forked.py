@@ -94,6 +94,7 @@ def serve(pipe: Connection) -> None:
 def named(function: str) -> Callable[..., Any]:
     """A function by its name, "module:name"."""
     module, _, name = function.partition(":")
+    # runs code: ours, which the actor that asked for the process names
     found: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return found
 

@@ -141,6 +141,7 @@ def run(modules: Sequence[str], path: str, listening: int, owner: int) -> None:
     look_for_prctl()
     gc.disable()  # collections take a fifth of the import's time, and find nothing
     for module in modules:
+        # runs code: ours and libraries', which the driver or an actor names
         importlib.import_module(module)
     sys.argv[1:] = []
     gc.collect()
