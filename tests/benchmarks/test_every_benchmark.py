@@ -21,8 +21,8 @@ SMALL = {
     "scale": "--trials 40 --who brain",
 }
 """The smallest forms of those that take a second or two."""
-TALK = ("cut_nodes",)
-"""Those that a benchmark starts, and that read what it says to them."""
+TALK = ("cut_nodes", "shared_driver")
+"""Those that another benchmark starts and talks to."""
 
 
 def run(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,9 +27,7 @@ GPU_TRIALS = 2.0
 
 
 def train(trial: Any) -> None:
-    import ray
-
-    node = ray.get_runtime_context().get_node_id()
+    node = os.environ["RAY_RAYLET_PID"]  # each node of this machine has one of its own
     if trial["x"] == GPU_TRIALS:
         with LOG.with_name("gpu.txt").open("a") as log:
             print(os.environ.get("CUDA_VISIBLE_DEVICES"), node, file=log)
@@ -56,8 +54,15 @@ def wait_for(condition: Any) -> None:
         time.sleep(0.05)
 
 
-def epochs_on(node: str) -> int:
-    return LOG.read_text().count(node) if LOG.exists() else 0
+def name_of(node: Any) -> str:
+    """A node as its trials write it down."""
+    return str(node.all_processes["raylet"][0].process.pid)
+
+
+def epochs_on(node: Any) -> int:
+    if not LOG.exists():
+        return 0
+    return sum(line.split()[-1] == name_of(node) for line in LOG.read_text().splitlines())
 
 
 PROBE = """
@@ -90,10 +95,11 @@ def main() -> None:
         (FOLDER / "refused.txt").write_text(refusal(cluster.address))
         run = threading.Thread(target=tuner.run, args=(EXPERIMENT,), kwargs={**place, "seed": 1})
         run.start()
-        wait_for(lambda: all(epochs_on(node.node_id) > 1 for node in (first, second)))
+        wait_for(lambda: all(epochs_on(node) > 1 for node in (first, second)))
         third = cluster.add_node(num_cpus=1, **own)
         (FOLDER / "joined").touch()
-        wait_for(lambda: epochs_on(third.node_id) > 0)
+        wait_for(lambda: epochs_on(third) > 0)
+        ids = {"first": name_of(first)}
         cluster.remove_node(first, allow_graceful=False)
         (FOLDER / "removed").touch()
         run.join()
@@ -104,8 +110,8 @@ def main() -> None:
         halves = {**cpus, "gpus_per_trial": 0.5, "cpus_per_trial": 0.5}
         for name, fields in {"cpus": cpus, "halves": halves}.items():
             tuner.run(EXPERIMENT, study=name, **place, **fields)
-        nodes = {"first": first, "second": second, "third": third, "gpu": gpu}
-        ids = {name: node.node_id for name, node in nodes.items()}
+        nodes = {"second": second, "third": third, "gpu": gpu}
+        ids |= {name: name_of(node) for name, node in nodes.items()}
         (FOLDER / "nodes.json").write_text(json.dumps(ids))
     finally:
         cluster.shutdown()

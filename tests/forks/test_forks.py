@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -131,6 +132,27 @@ def test_a_process_says_how_it_died_and_leaves_nothing(folder: Path) -> None:
     process.wait(ENDED_S)
 
 
+def test_a_process_and_its_client_that_end_at_once_cost_no_other(folder: Path) -> None:
+    """The server hears of both in one look: it was busy, and so is any that has many clients."""
+    killed, asking, left = probe(folder), probe(folder), probe(folder)
+    server = psutil.Process(left.call("look")["parent"])
+    server.suspend()
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.end()
+    asking.end()
+    late, gone = start.connected(folder, KIND), start.connected(folder, KIND)
+    ours, theirs = socket.socketpair()
+    for client in (late, gone):
+        socket.send_fds(client, [b"f"], [theirs.fileno(), 1, 2])
+    gone.close()  # before it is answered
+    server.resume()
+    assert late.recv(6) == b"forked"
+    for one in (late, ours, theirs):
+        one.close()
+    assert left.call("look")["parent"] == server.pid
+    assert probe(folder).call("look")["parent"] == server.pid
+
+
 def test_it_writes_where_its_client_does(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     probe(folder).call("say", "here")
     assert capfd.readouterr().out == "here\n"
@@ -168,7 +190,7 @@ def test_a_server_with_another_thread_must_not_fork(
         "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(CannotFork, match="the fork server has other threads"):
+    with pytest.raises(CannotFork, match="the fork server refuses: it has other threads"):
         probe(folder, Kind(("threads_on_import",)))
 
 

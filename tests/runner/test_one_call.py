@@ -50,7 +50,9 @@ def test_a_process_may_use_ray_before_beside_and_after_a_search(
     again = search(tmp_path)
     import ray
 
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    quiet: Any = {"include_dashboard": False, "log_to_driver": False}
+    # "local": without it Ray would join a cluster that another test has started on this machine.
+    ray.init(address="local", num_cpus=1, logging_level=logging.ERROR, **quiet)
     beside = search(tmp_path, concurrency=2)
     assert ray.get(ray.remote(lambda: 5).remote()) == 5  # it is left as it was
     names = [results.path.name for results in (*found, again, beside)]

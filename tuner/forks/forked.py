@@ -19,10 +19,14 @@ from typing import Any, NoReturn
 
 from tuner.tracebacks import failure_text
 
-FORKED, REFUSED = "forked", "threads:"
+FORKED, REFUSED = "forked", "refused:"
 """How a server's answer begins."""
 PR_SET_NAME, PR_SET_PDEATHSIG = 15, 1
 OOM_SCORE = Path("/proc/self/oom_score_adj")
+
+NO_OTHER_RAY = "RAY_ENABLE_AUTO_CONNECT"
+"""At "0", a function that asks Ray for something here, where it is not connected, gets an error: it
+would start a cluster of its own."""
 
 _libc: list[ctypes.CDLL] = []
 
@@ -47,6 +51,7 @@ class Birth:
         """Let this process be as the client is."""
         os.environ.clear()
         os.environ.update(self.environment)
+        os.environ[NO_OTHER_RAY] = "0"
         os.chdir(self.folder)
         sys.path[:] = self.paths
         with suppress(OSError):  # it has what its server had

@@ -22,7 +22,7 @@ LAST_WORDS_S = 5.0
 
 
 class CannotFork(EngineError):
-    """A server has another thread, and must not fork."""
+    """A server has another thread, and must not fork, or has no room for it."""
 
 
 class ProcessDied(EngineError):
@@ -113,7 +113,7 @@ def _forked(folder: Path, kind: Kind) -> tuple[Connection, socket.socket, int]:
         server.close()
         ours.close()
         if answer:
-            raise CannotFork(f"the fork server has other threads ({rest})")
+            raise CannotFork(f"the fork server refuses: {rest}")
         if attempt == TRIES - 1:
             log = next(iter(sorted(folder.glob("*.log"), key=os.path.getmtime, reverse=True)), None)
             said = log.read_text(errors="replace").strip().splitlines() if log else []

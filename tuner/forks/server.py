@@ -85,6 +85,8 @@ class Server:
 
     def _hear(self, client: socket.socket) -> None:
         """A client asks for its process, or is gone."""
+        if client not in self._clients:
+            return  # its process has ended, of which the same look has told already
         try:
             _, descriptors, _, _ = socket.recv_fds(client, 1, PASSED)
         except OSError:
@@ -103,10 +105,14 @@ class Server:
     def _fork(self, client: socket.socket, descriptors: Sequence[int]) -> None:
         threads = _threads()
         if len(threads) > 1:
-            client.sendall(f"{REFUSED} {', '.join(threads)}\n".encode())
+            _say(client, f"{REFUSED} it has other threads ({', '.join(threads)})")
             return
         server = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # too many processes, or too little memory
+            _say(client, f"{REFUSED} {error}")
+            return
         if pid == 0:
             others = [key.fd for key in self._selector.get_map().values()]
             be_forked(server, descriptors, [*others, self._selector.fileno()])
@@ -114,7 +120,7 @@ class Server:
         self._clients[client] = pid
         self._pids[pidfd] = pid, client
         self._selector.register(pidfd, selectors.EVENT_READ, self._ended)
-        client.sendall(f"{FORKED} {pid}\n".encode())
+        _say(client, f"{FORKED} {pid}")
 
     def _ended(self, pidfd: int) -> None:
         """A process has ended: say how, and leave nothing of what it had started."""
@@ -124,8 +130,7 @@ class Server:
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
-        with suppress(OSError):
-            client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        _say(client, str(os.waitstatus_to_exitcode(status)))
         self._forget(client)
 
     def _forget(self, client: socket.socket) -> None:
@@ -147,6 +152,11 @@ def run(modules: Sequence[str], path: str, listening: int, owner: int) -> None:
     gc.collect()
     gc.freeze()  # nor does a collection write to pages that are shared
     Server(Path(path), socket.socket(fileno=listening), owner).serve()
+
+
+def _say(client: socket.socket, line: str) -> None:
+    with suppress(OSError):  # it is gone, of which the next look tells
+        client.sendall(line.encode() + b"\n")
 
 
 def _threads() -> list[str]:
