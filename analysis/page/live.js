@@ -22,6 +22,7 @@ function watch() {
     drawEverything();
     box.value = words;
     document.body.dataset.version = String(page.version);
-    if (message.ended) { source.close(); byId("live").textContent = "ended"; }
+    // No trial runs: it may be the end, or the moment between two trials. Who listens on finds out.
+    byId("live").textContent = message.ended ? "no trial is running" : "live";
   };
 }
