@@ -13,9 +13,9 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray import tune
 
 from tuner.cluster import ray_internals
+from tuner.cluster.light_tune import tune
 from tuner.engines.ask_ahead import Proposals, asks_ahead
 from tuner.engines.contract import Job, Study
 from tuner.engines.ray_tune.adapters import AskTell, Landed, Reports, Silent, Sweep

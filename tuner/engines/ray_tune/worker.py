@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray import tune
 
+from tuner.cluster.light_tune import tune
 from tuner.engines.process import HEAR_S, Processes, Trains
 from tuner.engines.ray_tune.isolated import Isolated
 from tuner.engines.shipping import Shipment
