@@ -86,7 +86,7 @@ def some_cells(experiment: Experiment, count: int) -> list[Cell]:
     def low(name: str, axis: Any) -> Any:
         if isinstance(axis, Constant):
             return axis.value
-        return axis.choices[0] if isinstance(axis, Categorical) else axis.low
+        return axis.choices[0] if isinstance(axis, Categorical) else axis.find(axis.low)
 
     def anywhere(name: str, axis: Any) -> Any:
         if isinstance(axis, Categorical):
