@@ -224,7 +224,8 @@ search("lr, initializer seeded", hidden(sixty_four, relu, kernel_initializer=he)
 search("lr, recurrent initializer seeded", orthogonal)
 search("lr, a layer taking a function", lambda t: dense(t, Taking(keras.ops.relu)))
 search("lr, a schedule without get_config", optimizer=constant_schedule)
-search("lr, cv 3 folds", mode="cv")
+GRID = {"lr": Float(1e-3, 1.0, log=True, grid=[0.01, 0.1])}
+search("lr, cv 3 folds", mode="cv", space=GRID)
 search(
     "units, layers, dropout, activation, optimizer, batch",
     everything,

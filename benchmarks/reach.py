@@ -57,7 +57,7 @@ def trained_by(experiment: Experiment) -> tuple[str, str]:
     why = why or no_lanes(declared, trial, build_model(declared, trial))
     if why is None:
         return "lanes", ""
-    outcome = run_cell(declared, "val_accuracy", Cell(**vars(cell)), send, lambda: data)
+    outcome = run_cell(declared, "loss", Cell(**vars(cell)), send, lambda: data)
     clear_worker()
     if outcome.error:
         return "fit", outcome.error.strip().splitlines()[-1]

@@ -145,6 +145,21 @@ def test_a_declaration_that_breaks_a_rule_is_one_line(changes: Any, message: str
     assert reports.epochs == []
 
 
+def test_a_schedule_that_cannot_be_written_down_trains_as_by_keras() -> None:
+    import keras
+
+    class Falling(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step: Any) -> Any:
+            return 0.1 / (1.0 + 0.1 * keras.ops.cast(step, "float32"))
+
+    declared = replace(MODEL, optimizer=lambda trial: keras.optimizers.SGD(Falling()))
+    outcome, reports = run(declared)
+    assert (outcome.ending, outcome.error) == (Ending.FINISHED, None)
+    assert reports.epochs
+    outcome, _ = run(replace(declared, callbacks=plateau))
+    assert "ReduceLROnPlateau cannot set the learning rate" in str(outcome.error)
+
+
 def test_epochs_must_be_said() -> None:
     outcome, _ = run(MODEL, epochs=None)
     assert str(outcome.error).startswith("ExperimentError: epochs: nothing says how many epochs")
