@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tuner.data.splits import Splits
 from tuner.errors import ExperimentError
 from tuner.experiment.direction import AUTO, direction_of
 from tuner.experiment.experiment import Experiment, KerasModel
@@ -95,6 +96,18 @@ def epochs_are_budget(experiment: Experiment) -> bool:
 def cells_per_trial(experiment: Experiment) -> int:
     """How many cells a trial has: one a repeat; in a cross-validation one a repeat and fold."""
     return experiment.repeats * (experiment.folds if experiment.mode == "cv" else 1)
+
+
+def splits_of(settled: Experiment) -> Splits:
+    """How the study splits its data."""
+    return Splits(
+        mode=settled.mode,
+        validation=settled.validation,
+        folds=settled.folds,
+        repeats=settled.repeats,
+        shuffle=settled.shuffle,
+        seed=settled.seed,
+    )
 
 
 def last_epoch(experiment: Experiment, params: Mapping[str, Any]) -> int | None:

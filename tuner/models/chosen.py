@@ -9,11 +9,12 @@ from typing import Any
 
 from tuner.data.datasets import Dataset
 from tuner.data.datasets import load as load_dataset
-from tuner.data.splits import SEED_LIMIT, Data, Part, Splits, cell_data
+from tuner.data.splits import SEED_LIMIT, Data, Part, cell_data
 from tuner.errors import ExperimentError, SearchSpaceError, StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded
 from tuner.experiment.loading import load as load_experiment
+from tuner.experiment.settle import splits_of
 from tuner.search_space.space import SearchSpace
 from tuner.store.resume_checks import check_dataset
 from tuner.store.study_json import FUNCTION, StudyFile
@@ -137,13 +138,5 @@ def dataset_of(results: StudyTables, settled: Experiment) -> Dataset:
 
 def all_training_data(dataset: Dataset, settled: Experiment) -> Data:
     """Everything but the test part to train on, with the study's validation part."""
-    splits = Splits(
-        mode=settled.mode,
-        validation=settled.validation,
-        folds=settled.folds,
-        repeats=settled.repeats,
-        shuffle=settled.shuffle,
-        seed=settled.seed,
-    )
-    part = cell_data(dataset, splits)
+    part = cell_data(dataset, splits_of(settled))
     return replace(part, train=Part(dataset.x_train, dataset.y_train))

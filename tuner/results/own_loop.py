@@ -28,16 +28,13 @@ from tuner.experiment.loading import Loaded, Source
 from tuner.runner.enqueue import Given
 from tuner.runner.place import find_place
 from tuner.runner.request import Request
-from tuner.runner.run import open_study
+from tuner.runner.run import cut_logs, described, open_study
 from tuner.samplers.registry import check_sampler
 from tuner.search_space.space import SearchSpace
 from tuner.store.copying import mirrored
 from tuner.store.database_lock import ledger_locked
 from tuner.store.folder import locked
-from tuner.store.layout import FILES_FOLDER, JOURNAL_FILE, REPORT_LOG_FILE
-from tuner.store.ledger import shown_url
-from tuner.store.log import cut_unfinished
-from tuner.store.study_json import StoredExperiment, describe
+from tuner.store.layout import FILES_FOLDER
 from tuner.store.write_errors import writing
 from tuner.study.study import Study as Brain
 from tuner.tracebacks import failure_text
@@ -182,7 +179,7 @@ class Study:
 
     def __enter__(self) -> Self:
         request = self._request
-        place = find_place(request, self._loaded, dict(request.overrides), lambda line: None)
+        place = find_place(request, self._loaded, dict(request.overrides), _unsaid)
         settled = place.settled
         check_sampler(settled.sampler, SearchSpace(settled.space))
         made = place.make()
@@ -196,23 +193,10 @@ class Study:
             undo.enter_context(locked(place.path))
             undo.enter_context(mirrored(place.mirror, place.path, self._give_up))
             undo.enter_context(ledger_locked(place.storage, place.name, self._give_up))
-            for name in (JOURNAL_FILE, REPORT_LOG_FILE):
-                cut_unfinished(place.path / name)
+            said = described(place, self._loaded, settled, None, "", _unsaid)
+            cut_logs(place.path, _unsaid)
             with writing(place.path):
-                if place.kept is None:
-                    described = describe(
-                        self._loaded,
-                        settled,
-                        None,
-                        name=place.name,
-                        enqueued=place.enqueued,
-                        storage=None if place.storage is None else shown_url(place.storage),
-                    )
-                else:
-                    changed = StoredExperiment.of(settled).model_dump()
-                    kept = place.kept.experiment.model_copy(update=changed)
-                    described = place.kept.model_copy(update={"experiment": kept})
-                described.write(place.path)
+                said.write(place.path)
                 self._brain = open_study(settled, place)
             self._path = place.path
             undo.callback(self._close)
@@ -276,3 +260,7 @@ class Study:
 
         folder = self._folder / FILES_FOLDER / str(cell.trial)
         return Trial(cell, send, no_data, folder, self._loaded.experiment.metric)
+
+
+def _unsaid(line: str) -> None:
+    """A loop of the caller's has no display."""

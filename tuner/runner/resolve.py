@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.data.datasets import Dataset, check_source
-from tuner.data.splits import Splits, cell_rows
+from tuner.data.splits import cell_rows
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded, Source
@@ -20,6 +20,7 @@ from tuner.experiment.settle import (
     last_epoch,
     scheduler_of,
     settle,
+    splits_of,
 )
 from tuner.registry import ENGINES, said
 from tuner.samplers.registry import GRID
@@ -119,18 +120,6 @@ def resources_of(settled: Experiment) -> tuple[int | None, float, float, float |
         settled.cpus_per_trial,
         settled.gpus_per_trial,
         settled.memory_per_trial,
-    )
-
-
-def splits_of(settled: Experiment) -> Splits:
-    """How the study splits its data."""
-    return Splits(
-        mode=settled.mode,
-        validation=settled.validation,
-        folds=settled.folds,
-        repeats=settled.repeats,
-        shuffle=settled.shuffle,
-        seed=settled.seed,
     )
 
 

@@ -17,7 +17,7 @@ from tuner.engines.process import start_ahead
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded, digest
-from tuner.experiment.settle import cells_per_trial
+from tuner.experiment.settle import cells_per_trial, splits_of
 from tuner.registry import said
 from tuner.runner import share
 from tuner.runner.best_weights import keep_best
@@ -33,7 +33,6 @@ from tuner.runner.resolve import (
     load_asked,
     notes,
     resources_of,
-    splits_of,
 )
 from tuner.samplers.registry import check_sampler
 from tuner.search_space.set_option import set_axes
@@ -117,12 +116,12 @@ class Opened:
         if self.settled.engine == "auto":
             self.settled = replace(self.settled, engine=engine.name)
         self.settled = replace(self.settled, lanes=engine.lanes)
-        described = self._described(engine.why)
-        for name in (JOURNAL_FILE, REPORT_LOG_FILE):
-            if cut := cut_unfinished(path / name):
-                self.display.line(f"{path / name}: cut {cut} bytes that the last run left")
+        said = described(
+            self.place, self.loaded, self.settled, self.dataset, engine.why, self.display.line
+        )
+        cut_logs(path, self.display.line)
         with writing(path):
-            described.write(path)
+            said.write(path)
             self.study = open_study(self.settled, self.place, self.loggers, self.display.line)
             if (store := self.study.recorder.store) is not None:
                 for line in lost_reports(self.study.records, store):
@@ -131,26 +130,6 @@ class Opened:
             share.follow(self.runtime.lease, self.study)
             self.display.beside = self.runtime.lease.said
         return self.study
-
-    def _described(self, why: str) -> StudyFile:
-        """What study.json says from now on: a resume changes its experiment alone."""
-        place, kept = self.place, self.place.kept
-        if kept is not None:
-            changed = StoredExperiment.of(self.settled).model_dump()
-            experiment = kept.experiment.model_copy(update=changed)
-            if changed_file := file_change(kept, self.loaded.source):
-                self.display.line(changed_file)
-            now = {"source_sha256": digest(self.loaded.source)}
-            return kept.model_copy(update={"experiment": experiment, **now})
-        return describe(
-            self.loaded,
-            self.settled,
-            self.dataset,
-            name=place.name,
-            enqueued=place.enqueued,
-            storage=None if place.storage is None else shown_url(place.storage),
-            engine_because=why,
-        )
 
     def drive(self, study: Study, engine: Chosen) -> None:
         """Run the study on its engine, and leave its tables whole however that ends."""
@@ -240,6 +219,42 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
         raise
     if job.study is not None and job.study.abort is not None:
         raise job.study.abort
+
+
+def described(
+    place: Place,
+    loaded: Loaded,
+    settled: Experiment,
+    dataset: Dataset | None,
+    why: str,
+    say: Callable[[str], None],
+) -> StudyFile:
+    """What study.json says from now on: a resume changes its experiment alone. `why` is the
+    engine's reason."""
+    kept = place.kept
+    if kept is not None:
+        changed = StoredExperiment.of(settled).model_dump()
+        experiment = kept.experiment.model_copy(update=changed)
+        if changed_file := file_change(kept, loaded.source):
+            say(changed_file)
+        now = {"source_sha256": digest(loaded.source)}
+        return kept.model_copy(update={"experiment": experiment, **now})
+    return describe(
+        loaded,
+        settled,
+        dataset,
+        name=place.name,
+        enqueued=place.enqueued,
+        storage=None if place.storage is None else shown_url(place.storage),
+        engine_because=why,
+    )
+
+
+def cut_logs(path: Path, say: Callable[[str], None]) -> None:
+    """Cut what a run that ended amid a line has left, before anything is appended."""
+    for name in (JOURNAL_FILE, REPORT_LOG_FILE):
+        if cut := cut_unfinished(path / name):
+            say(f"{path / name}: cut {cut} bytes that the last run left")
 
 
 def open_study(
