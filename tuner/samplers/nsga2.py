@@ -22,8 +22,9 @@ class RungNSGAIISampler(RungViewSampler):
     """Crosses two of the best trials, and draws an axis anew now and then.
 
     The parents are the elite of all trials told, not of a generation: nothing has to be kept
-    between asks, and no generation waited for. An axis that a parent lacks is drawn. Deb et al.,
-    "A fast and elitist multiobjective genetic algorithm: NSGA-II", 2002, by Optuna's parts.
+    between asks, and no generation waited for. An axis that a trial lacks, or had with another
+    range, is drawn. Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II",
+    2002, by Optuna's parts.
     """
 
     several_goals: ClassVar[bool] = True
@@ -45,7 +46,11 @@ class RungNSGAIISampler(RungViewSampler):
         if shown is None:
             return drawn
         told = shown.get_trials(states=(TrialState.COMPLETE,))
-        shared = {n: axis for n, axis in space.items() if all(n in one.params for one in told)}
+        shared = {
+            name: axis
+            for name, axis in space.items()
+            if all(one.distributions.get(name) == axis for one in told)
+        }
         if len(told) < 2 or not shared:
             return drawn
         population = min(POPULATION, max(LEAST, len(told) // SHARE))
