@@ -25,8 +25,7 @@ autodoc_preserve_defaults = True
 html_theme = "pydata_sphinx_theme"
 html_title = "tuner"
 html_theme_options = {
-    "header_links_before_dropdown": 6,
-    "show_prev_next": True,
+    "show_nav_level": 2,
     "secondary_sidebar_items": ["page-toc"],
     "navbar_persistent": ["search-button"],
 }

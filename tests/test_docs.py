@@ -20,7 +20,7 @@ PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "CONTRIBUTING.md"])
 BLOCK = re.compile(r"<!-- (run|suite) -->\n```python\n(.*?)```", re.DOTALL)
 RUNNING = [page for page in PAGES if BLOCK.search(page.read_text())]
 FILE = re.compile(r"<!-- file: (.*?) -->\n```python\n(.*?)```", re.DOTALL)
-COMING_FROM = sorted((ROOT / "docs" / "from").glob("*.md"))
+COMING_FROM = sorted({*(ROOT / "docs" / "from").glob("*.md")} - {ROOT / "docs/from/index.md"})
 SIDES = {name: text for page in COMING_FROM for name, text in FILE.findall(page.read_text())}
 PATH = re.compile(r"(?<![/-])\b(?:tuner|tests|docs|analysis|benchmarks)/[\w/.-]*\w/?")
 
