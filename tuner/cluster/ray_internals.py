@@ -37,7 +37,13 @@ TUNE: dict[str, tuple[str, ...]] = {
     "ray.tune.execution.tune_controller:TrialRunnerWrapper": ("_tune_controller",),
     "ray.tune.experiment.trial:_TemporaryTrialState": ("ray_actor",),
     "ray.tune.utils.object_cache:_ObjectCache": ("_cached_objects", "increase_max"),
-    _MANAGER: ("_actor_task_failed", "_live_actors_to_ray_actors_resources", "_try_kill_actor"),
+    _MANAGER: (
+        "add_actor",
+        "schedule_actor_task",
+        "_actor_task_failed",
+        "_live_actors_to_ray_actors_resources",
+        "_try_kill_actor",
+    ),
     _CONTROLLER: (
         "checkpoint",
         "cleanup",
@@ -45,6 +51,7 @@ TUNE: dict[str, tuple[str, ...]] = {
         "_actor_cache",
         "_actor_manager",
         "_actor_to_trial",
+        "_class_cache",
         "_failed_trials",
         "_live_trials",
         "_maybe_cache_trial_actor",
@@ -111,11 +118,13 @@ def id_of(actor: Any) -> str:
 def prepare(
     controller: Any,
     tune_trial: Any,
+    worker: type,
     workers: int,
     full: Container[str] = (),
     reluctance: Callable[[str, str], int] = lambda trial_id, worker_id: 0,
 ) -> Any:
-    """Set up Tune's controller at its first trial: keep the workers, keep no state of Tune's own.
+    """Set up Tune's controller at its first trial: start workers of the class `worker`, keep them,
+    and keep no state of Tune's own.
 
     Returns the controller itself, whose `cleanup` frees the workers and their places. Tune keeps
     one idle actor, and with one thrown away TensorFlow's import is lost. Its state, which nothing
@@ -129,6 +138,7 @@ def prepare(
         inner.checkpoint  # noqa: B018  it must exist to be replaced
         _take_every_death_for_one(inner._actor_manager)
         _prefer(inner, reluctance)
+        _employ_instead(inner, worker)
         keep = inner._maybe_cache_trial_actor
         forget_ended(inner)
         let_start(inner, tune_trial, undisturbed=True)
@@ -156,6 +166,27 @@ def _take_every_death_for_one(manager: Any) -> None:
         failed(tracked_actor_task, exception)
 
     manager._actor_task_failed = task_failed
+
+
+def _employ_instead(inner: Any, worker: type) -> None:
+    """Let the controller start actors of the class `worker` for its trials, and tell them nothing
+    that is of Tune's own types: a worker that reads those imports Tune and more of Ray."""
+    manager = inner._actor_manager
+    add_actor, schedule = manager.add_actor, manager.schedule_actor_task
+
+    def own(config: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in config.items() if not name.startswith("__")}
+
+    def add_ours(*, cls: Any, kwargs: dict[str, Any], **more: Any) -> Any:
+        ours = {"config": own(kwargs["config"])}
+        return add_actor(cls=inner._class_cache.get(worker), kwargs=ours, **more)
+
+    def schedule_ours(tracked_actor: Any, method_name: str, **more: Any) -> Any:
+        if method_name == "reset":
+            more |= {"args": (own(more["args"][0]),), "kwargs": {}}
+        return schedule(tracked_actor, method_name, **more)
+
+    manager.add_actor, manager.schedule_actor_task = add_ours, schedule_ours
 
 
 def _prefer(inner: Any, reluctance: Callable[[str, str], int]) -> None:

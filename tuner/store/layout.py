@@ -10,6 +10,7 @@ results/<study>/
     files/              what training functions write, each into its `trial.folder`; checkpoints
     logs/               what each trial's workers printed, and the errors it ended in
     models/             the weights of the best trials, with the network, one file a trial
+    importance.json     what a report worked out of the tables, with their SHA-256
     tensorboard/        event files, one run a trial, with --tensorboard
 """
 
@@ -28,6 +29,7 @@ FILES_FOLDER = "files"
 LOGS_FOLDER = "logs"
 MODELS_FOLDER = "models"
 TENSORBOARD_FOLDER = "tensorboard"
+IMPORTANCE_FILE = "importance.json"
 FORMAT = 3
 """The version of this layout, `format` in study.json."""
 
@@ -46,6 +48,7 @@ TRIAL_COLUMNS = {
     "seed": "string",
     "engine": "string",
     "host": "string",
+    "worker": "string",
     "started_at": "timestamp[us, tz=UTC]",
     "duration_s": "float64",
     "peak_rss_mb": "float64",
@@ -57,6 +60,7 @@ TRIAL_COLUMNS = {
 """Columns of trials.parquet but for the parameters, with their Arrow types, in order.
 
 `best_epoch` is the epoch that `value` was reported at, the last one with `--value last`.
+`worker` is the process that trained it, by its number on `host`.
 `trained_by` is program, lanes or fit, `trained_why` why it was fit.
 `value_0`, `value_1`, ... stand behind `value` where there are several goals, and `feasible` (bool)
 there and with constraints.
@@ -90,8 +94,9 @@ ADDED_COLUMNS = {
     "trained_by": "string",
     "trained_why": "string",
     "why": "string",
+    "worker": "string",
 }
-"""Columns that studies of format 1 lack, with their types: they are read as null there."""
+"""Columns that older studies lack, with their types: they are read as null there."""
 
 
 def cell_folder(root: Path, trial: int, fold: int | None) -> Path:

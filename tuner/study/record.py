@@ -34,6 +34,7 @@ class CellResult:
     falls_behind: bool = False
     trained_by: str = ""
     trained_why: str = ""
+    worker: str = ""
     scores: tuple[float, ...] = ()
     violation: float = 0.0
 
@@ -175,6 +176,11 @@ class Record:
     def host(self) -> str:
         """The hosts that ran its cells."""
         return ", ".join(sorted({cell.host for cell in self.cells.values() if cell.host}))
+
+    @property
+    def worker(self) -> str:
+        """The processes that trained its cells, by their numbers on their hosts."""
+        return ", ".join(sorted({cell.worker for cell in self.cells.values() if cell.worker}))
 
     @property
     def trained_by(self) -> str:

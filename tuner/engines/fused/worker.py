@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
@@ -60,7 +61,7 @@ class LaneWorker:
         self.declaration, self.shipped, self.count = declaration, shipped, lanes
         self.dataset = dataset
         self.host = host
-        self.by = By(host, "lanes")
+        self.by = By(host, "lanes", worker=str(os.getpid()))
         x, y = dataset.x_train, dataset.y_train
         if judged_on_test(shipped.splits):
             x, y = np.concatenate([x, dataset.x_test]), np.concatenate([y, dataset.y_test])

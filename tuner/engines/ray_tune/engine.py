@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
 
 
+class Worker(tune.Trainable):
+    """What Tune is told to run: a CellWorker is started in its place."""
+
+
 class RayTune:
     """One Ray Tune trial a cell, `cluster.concurrency` of them at a time, any training function."""
 
@@ -76,13 +80,13 @@ class RayTune:
         worker = self._worker_class(shipped)
         with (
             tempfile.TemporaryDirectory(prefix="tuner-tune-") as folder,
-            ray_internals.one_trainable(worker),
+            ray_internals.one_trainable(Worker),
         ):
             tune.run(
-                worker,
+                Worker,
                 name="run",
                 search_alg=AskTell(flights),
-                scheduler=Reports(flights),
+                scheduler=Reports(flights, worker),
                 callbacks=[Sweep(flights)],
                 num_samples=-1,
                 reuse_actors=True,
@@ -103,7 +107,7 @@ class RayTune:
         return tune.PlacementGroupFactory([self._cluster.bundle], **where)
 
     def _worker_class(self, shipped: Shipment) -> type[CellWorker]:
-        """A worker class that knows its job, as Tune gives its trainables no other arguments."""
+        """A worker class that knows its job, as Tune gives its workers no other arguments."""
         dataset = None if self._job.dataset is None else ray.put(self._job.dataset)
         content = {"shipped": ray.put(shipped), "dataset": dataset, "__module__": "__main__"}
         return type("Worker", (CellWorker,), content)

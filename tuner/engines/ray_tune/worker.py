@@ -1,10 +1,11 @@
 """The worker's side of the Ray Tune engine: an actor that has one cell after another trained.
 
-A Tune trial is a cell until it ends or is paused. Tune calls `step` for each of its reports; the
-training itself waits at each report, in a process of its own, for the next call, which brings the
-study's decision. That process lives on from cell to cell, so what it has imported and built stays
-warm. A paused cell's Tune trial ends, while its training stays there; the Tune trial that carries
-the cell on finds it by the cell. A trainer that dies is replaced, and the actor lives on.
+It imports Ray and not Ray Tune, which would take more than half of a worker's start. A Tune trial
+is a cell until it ends or is paused. Tune calls `train` for each of its reports; the training
+itself waits at each report, in a process of its own, for the next call, which brings the study's
+decision. That process lives on from cell to cell, so what it has imported and built stays warm. A
+paused cell's Tune trial ends, while its training stays there; the Tune trial that carries the cell
+on finds it by the cell. A trainer that dies is replaced, and the actor lives on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from tuner.cluster.light_tune import tune
 from tuner.engines.process import HEAR_S, Processes, Trains
 from tuner.engines.ray_tune.isolated import Isolated
 from tuner.engines.shipping import Shipment
@@ -42,13 +42,16 @@ class Said(StrEnum):
     KEPT = "kept"
 
 
-class CellWorker(tune.Trainable):
-    """Runs cells. `shipped` and `dataset` lie in the object store: read there, not copied."""
+class CellWorker:
+    """Runs cells. `shipped` and `dataset` lie in the object store: read there, not copied.
+
+    What Tune calls of its Trainables is `get_auto_filled_metrics`, `train`, `reset` and `stop`.
+    """
 
     shipped: ray.ObjectRef[Shipment]
     dataset: ray.ObjectRef[Dataset] | None
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any]) -> None:
         self._cell: Cell = config[CELL]
         self._new = True
         self._warm = False
@@ -60,8 +63,13 @@ class CellWorker(tune.Trainable):
         self._trainer: Trains = self._processes.new()
         self._own = Isolated(self._shipped.memory_mb) if self._shipped.isolate else None
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._cell = new_config[CELL]
+    def get_auto_filled_metrics(self, debug_metrics_only: bool = False) -> dict[str, Any]:
+        """What Tune would know of a worker before its first result: nothing."""
+        return {}
+
+    def reset(self, config: dict[str, Any]) -> bool:
+        """Take the next cell; that it can."""
+        self._cell = config[CELL]
         self._new = True
         return True
 
@@ -78,7 +86,7 @@ class CellWorker(tune.Trainable):
         if self._asked and self._cell.key == key:
             self._trainer.end()
 
-    def step(self) -> dict[str, Any]:
+    def train(self) -> dict[str, Any]:
         """The next report, (epoch, metrics, time_s), that the worker is warm or busy, or what Tune
         is done with: the Outcome, or that the cell is set aside."""
         if not self._asked:
@@ -107,11 +115,7 @@ class CellWorker(tune.Trainable):
             self._renew()
         return {KEY: said, RENEWED: full, "done": True}
 
-    def train(self) -> dict[str, Any]:
-        """A step as it is, without the dozen values that Tune adds, analyses and keeps."""
-        return self.step()
-
-    def cleanup(self) -> None:
+    def stop(self) -> None:
         """Tune is done with this worker."""
         self._trainer.end()
 
