@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from tuner.cluster import ray_internals
 from tuner.cluster.light_tune import tune
 from tuner.engines.ask_ahead import Proposals, asks_ahead
 from tuner.engines.contract import Job, Study
+from tuner.engines.ray_tune import tune_internals
 from tuner.engines.ray_tune.adapters import AskTell, Landed, Reports, Silent, Sweep
 from tuner.engines.ray_tune.flights import Flights
 from tuner.engines.ray_tune.worker import CellWorker
@@ -46,7 +46,7 @@ class RayTune:
         Raises EngineError when Ray cannot start, and whatever the study raised. After Ctrl-C, and
         when the study is finished by a limit, the cells in flight are ended and not told.
         """
-        ray_internals.check(tune=True)
+        tune_internals.check()
         cluster = self._cluster
         concurrency = cluster.concurrency
         shipped = shipment(self._job, cluster)
@@ -76,7 +76,7 @@ class RayTune:
         worker = self._worker_class(shipped)
         with (
             tempfile.TemporaryDirectory(prefix="tuner-tune-") as folder,
-            ray_internals.one_trainable(worker),
+            tune_internals.one_trainable(worker),
         ):
             tune.run(
                 worker,
