@@ -310,4 +310,6 @@ def test_a_ray_without_them_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_controller_without_an_actor_cache_is_refused() -> None:
     with pytest.raises(EngineError, match="_actor_cache"):
-        tune_internals.prepare(type("Wrapped", (), {"_tune_controller": object()})(), None, 2)
+        tune_internals.prepare(
+            type("Wrapped", (), {"_tune_controller": object()})(), None, 2, object
+        )

@@ -71,17 +71,18 @@ class Reports(TrialScheduler):
 
     _supports_buffered_results = False
 
-    def __init__(self, flights: Flights) -> None:
+    def __init__(self, flights: Flights, worker: type) -> None:
         super().__init__()
         self._flights = flights
+        self._worker = worker
 
     def on_trial_add(self, controller: Any, trial: Any) -> None:
-        if self._flights.controller is None:
-            workers = self._flights.employed
-            self._flights.controller = tune_internals.prepare(
-                controller, trial, workers, self._flights.full, self._flights.reluctance
+        flights = self._flights
+        if flights.controller is None:
+            flights.controller = tune_internals.prepare(
+                controller, trial, flights.employed, self._worker, flights.full, flights.reluctance
             )
-        self._flights.open[trial.trial_id].tune_trial = self._flights.any_trial = trial
+        flights.open[trial.trial_id].tune_trial = flights.any_trial = trial
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
         flight = self._flights.open[trial.trial_id]

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
 
 
+class StandIn(tune.Trainable):
+    """What Tune takes for a trial's trainable, and never starts: `tune_internals.prepare` lets it
+    start a CellWorker."""
+
+
 class RayTune:
     """One Ray Tune trial a cell, `cluster.concurrency` of them at a time, any training function."""
 
@@ -76,13 +81,13 @@ class RayTune:
         worker = self._worker_class(shipped)
         with (
             tempfile.TemporaryDirectory(prefix="tuner-tune-") as folder,
-            tune_internals.one_trainable(worker),
+            tune_internals.one_trainable(StandIn),
         ):
             tune.run(
-                worker,
+                StandIn,
                 name="run",
                 search_alg=AskTell(flights),
-                scheduler=Reports(flights),
+                scheduler=Reports(flights, worker),
                 callbacks=[Sweep(flights)],
                 num_samples=-1,
                 reuse_actors=True,

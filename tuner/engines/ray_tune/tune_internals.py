@@ -20,7 +20,13 @@ TUNE: dict[str, tuple[str, ...]] = {
     "ray.tune.execution.tune_controller:TrialRunnerWrapper": ("_tune_controller",),
     "ray.tune.experiment.trial:_TemporaryTrialState": ("ray_actor",),
     "ray.tune.utils.object_cache:_ObjectCache": ("_cached_objects", "increase_max"),
-    _MANAGER: ("_actor_task_failed", "_live_actors_to_ray_actors_resources", "_try_kill_actor"),
+    _MANAGER: (
+        "_actor_task_failed",
+        "_live_actors_to_ray_actors_resources",
+        "_try_kill_actor",
+        "add_actor",
+        "schedule_actor_task",
+    ),
     _CONTROLLER: (
         "checkpoint",
         "cleanup",
@@ -60,10 +66,12 @@ def prepare(
     controller: Any,
     tune_trial: Any,
     workers: int,
+    worker: type,
     full: Container[str] = (),
     reluctance: Callable[[str, str], int] = lambda trial_id, worker_id: 0,
 ) -> Any:
-    """Set up Tune's controller at its first trial: keep the workers, keep no state of Tune's own.
+    """Set up Tune's controller at its first trial: start `worker` for its trainable, keep the
+    workers, keep no state of Tune's own.
 
     Returns the controller itself, whose `cleanup` frees the workers and their places. Tune keeps
     one idle actor, and with one thrown away TensorFlow's import is lost. Its state, which nothing
@@ -76,6 +84,7 @@ def prepare(
         inner._actor_cache.increase_max(tune_trial.placement_group_factory, by=workers)
         inner.checkpoint  # noqa: B018  it must exist to be replaced
         _take_every_death_for_one(inner._actor_manager)
+        _start(inner._actor_manager, worker)
         _prefer(inner, reluctance)
         keep = inner._maybe_cache_trial_actor
         forget_ended(inner)
@@ -104,6 +113,35 @@ def _take_every_death_for_one(manager: Any) -> None:
         failed(tracked_actor_task, exception)
 
     manager._actor_task_failed = task_failed
+
+
+def _start(manager: Any, worker: type) -> None:
+    """Let the actors be of a class that knows nothing of Tune, and send them nothing of Tune's.
+
+    By itself Tune starts its trainable with a record of its own for the trial, for which every
+    worker imports Ray Tune: 1.4 s of CPU and 115 MB each.
+    """
+    import ray
+
+    add, schedule = manager.add_actor, manager.schedule_actor_task
+    actor_class: Any = ray.remote(worker)
+
+    def add_actor(cls: Any, kwargs: dict[str, Any], **options: Any) -> Any:
+        return add(cls=actor_class, kwargs={"config": _ours(kwargs["config"])}, **options)
+
+    def schedule_actor_task(
+        actor: Any, method_name: str, args: Any = (), kwargs: Any = None, **options: Any
+    ) -> Any:
+        if method_name == "reset":
+            args, kwargs = (_ours(args[0]),), {}
+        return schedule(actor, method_name, args, kwargs, **options)
+
+    manager.add_actor, manager.schedule_actor_task = add_actor, schedule_actor_task
+
+
+def _ours(config: dict[str, Any]) -> dict[str, Any]:
+    """A trial's config without what Tune adds to it, whose names begin like this."""
+    return {name: value for name, value in config.items() if not name.startswith("__")}
 
 
 def _prefer(inner: Any, reluctance: Callable[[str, str], int]) -> None:

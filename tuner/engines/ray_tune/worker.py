@@ -1,6 +1,6 @@
 """The worker's side of the Ray Tune engine: an actor that has one cell after another trained.
 
-A Tune trial is a cell until it ends or is paused. Tune calls `step` for each of its reports; the
+A Tune trial is a cell until it ends or is paused. Tune calls `train` for each of its reports; the
 training itself waits at each report, in a process of its own, for the next call, which brings the
 study's decision. That process lives on from cell to cell, so what it has imported and built stays
 warm. A paused cell's Tune trial ends, while its training stays there; the Tune trial that carries
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from tuner.cluster.light_tune import tune
 from tuner.engines.process import HEAR_S, Processes, Trains
 from tuner.engines.ray_tune.isolated import Isolated
 from tuner.engines.shipping import Shipment
@@ -42,13 +41,16 @@ class Said(StrEnum):
     KEPT = "kept"
 
 
-class CellWorker(tune.Trainable):
-    """Runs cells. `shipped` and `dataset` lie in the object store: read there, not copied."""
+class CellWorker:
+    """Runs cells. `shipped` and `dataset` lie in the object store: read there, not copied.
+
+    It has the methods that Tune calls on a trainable, and imports nothing of Tune.
+    """
 
     shipped: ray.ObjectRef[Shipment]
     dataset: ray.ObjectRef[Dataset] | None
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any]) -> None:
         self._cell: Cell = config[CELL]
         self._new = True
         self._warm = False
@@ -60,8 +62,9 @@ class CellWorker(tune.Trainable):
         self._trainer: Trains = self._processes.new()
         self._own = Isolated(self._shipped.memory_mb) if self._shipped.isolate else None
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._cell = new_config[CELL]
+    def reset(self, config: dict[str, Any]) -> bool:
+        """Go on with another cell; whether it can."""
+        self._cell = config[CELL]
         self._new = True
         return True
 
@@ -78,7 +81,7 @@ class CellWorker(tune.Trainable):
         if self._asked and self._cell.key == key:
             self._trainer.end()
 
-    def step(self) -> dict[str, Any]:
+    def train(self) -> dict[str, Any]:
         """The next report, (epoch, metrics, time_s), that the worker is warm or busy, or what Tune
         is done with: the Outcome, or that the cell is set aside."""
         if not self._asked:
@@ -107,11 +110,7 @@ class CellWorker(tune.Trainable):
             self._renew()
         return {KEY: said, RENEWED: full, "done": True}
 
-    def train(self) -> dict[str, Any]:
-        """A step as it is, without the dozen values that Tune adds, analyses and keeps."""
-        return self.step()
-
-    def cleanup(self) -> None:
+    def stop(self) -> None:
         """Tune is done with this worker."""
         self._trainer.end()
 
