@@ -40,7 +40,7 @@ def tree_of(path: Path) -> ast.AST:
 @pytest.mark.parametrize(
     ("path", "every", "least"),
     [
-        (CORE, ray_internals.CORE | ray_internals.JOBS, 5),
+        (CORE, ray_internals.CORE | ray_internals.JOBS, 4),
         (TUNE, ray_internals.CORE | tune_internals.TUNE, 12),
     ],
 )

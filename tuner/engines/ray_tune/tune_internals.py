@@ -130,11 +130,11 @@ def _start(manager: Any, worker: type) -> None:
         return add(cls=actor_class, kwargs={"config": _ours(kwargs["config"])}, **options)
 
     def schedule_actor_task(
-        actor: Any, method_name: str, args: Any = (), kwargs: Any = None, **options: Any
+        tracked_actor: Any, method_name: str, args: Any = (), kwargs: Any = None, **options: Any
     ) -> Any:
         if method_name == "reset":
             args, kwargs = (_ours(args[0]),), {}
-        return schedule(actor, method_name, args, kwargs, **options)
+        return schedule(tracked_actor, method_name, args, kwargs, **options)
 
     manager.add_actor, manager.schedule_actor_task = add_actor, schedule_actor_task
 

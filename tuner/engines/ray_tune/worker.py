@@ -68,6 +68,10 @@ class CellWorker:
         self._new = True
         return True
 
+    def get_auto_filled_metrics(self, debug_metrics_only: bool = False) -> dict[str, Any]:
+        """Nothing: Tune would keep what it is told here as a trial's first result."""
+        return {}
+
     def stop_cell(self) -> None:
         """The study stops this cell: its report, which is waiting now, will say so."""
         self._decision = Decision.STOP
