@@ -7,6 +7,7 @@ taken from Ray Tune stands in `engines/ray_tune/tune_internals.py`.
 from __future__ import annotations
 
 import importlib
+import shlex
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,9 +26,10 @@ CORE: dict[str, tuple[str, ...]] = {
     "ray._private.ray_constants": ("ENABLE_RAY_CLUSTER",),
     "ray._private.parameter": ("RayParams",),
     "ray._private.node:Node": ("start_api_server",),
-    "ray._private.services": ("get_node", "_get_gcs_client_options"),
+    "ray._private.services": ("get_node", "start_ray_process", "_get_gcs_client_options"),
     "ray._private.state:GlobalState": ("_initialize_global_state", "node_table"),
     "ray.actor:ActorHandle": ("_actor_id",),
+    "ray._raylet": ("persist_port",),
     "ray._raylet:AuthenticationTokenLoader": ("instance", "reset_cache"),
 }
 JOBS: dict[str, tuple[str, ...]] = {
@@ -108,22 +110,28 @@ def local_start() -> Iterator[None]:
 
     Ray turns "127.0.0.1" into the machine's address, and then listens everywhere, unless it is
     told that this machine takes part in no cluster, as it is on macOS and Windows. Its autoscaler,
-    log monitor and API server cost 1.4 s of CPU at the start, 250 MB, and 1 s at the end. And it
-    asks for its new node once a second, where that is there after half of one.
+    log monitor and API server cost 1.4 s of CPU at the start, 250 MB, and 1 s at the end, and the
+    two agents beside its raylet 2 s and 200 MB. And it asks for its new node once a second, where
+    that is there after half of one.
     """
     from ray._private import node, parameter, ray_constants, services
 
     cluster = ray_constants.ENABLE_RAY_CLUSTER
     params: Any = parameter.RayParams
     server, get_node = node.Node.start_api_server, services.get_node
+    start_process: Any = services.start_ray_process
 
     def get_soon(gcs_address: str, node_id: str) -> Any:
         _wait_for_node(gcs_address, node_id)
         return get_node(gcs_address, node_id)
 
+    def start_alone(command: list[str], *args: Any, **options: Any) -> Any:
+        return start_process([_without_agent(word) for word in command], *args, **options)
+
     forget_token()
     ray_constants.ENABLE_RAY_CLUSTER = False
     services.get_node = get_soon
+    vars(services)["start_ray_process"] = start_alone
     vars(parameter)["RayParams"] = partial(params, no_monitor=True, include_log_monitor=False)
     setattr(node.Node, "start_api_server", lambda self, **options: None)  # noqa: B010
     try:
@@ -133,7 +141,37 @@ def local_start() -> Iterator[None]:
         vars(parameter)["RayParams"] = params
         setattr(node.Node, "start_api_server", server)  # noqa: B010
         services.get_node = get_node
+        vars(services)["start_ray_process"] = start_process
         forget_token()
+
+
+AGENTS = {
+    "--dashboard_agent_command": (
+        "metrics_agent_port",
+        "metrics_export_port",
+        "dashboard_agent_listen_port",
+    ),
+    "--runtime_env_agent_command": ("runtime_env_agent_port",),
+}
+"""The words that start the agents of a raylet, and the ports that it waits for each to tell."""
+
+
+def _without_agent(word: str) -> str:
+    """A word of the raylet's command line; where it starts an agent, `cat` in the agent's place.
+
+    The raylet insists on a process beside it, which ends with it as its stdin does. A port of -1
+    says, as Ray's minimal installation does, that nobody is there.
+    """
+    from ray import _raylet
+
+    raylet: Any = _raylet  # compiled: its stubs lack this
+    flag, _, command = word.partition("=")
+    if flag not in AGENTS:
+        return word
+    options = dict(option.split("=", 1) for option in shlex.split(command) if "=" in option)
+    for name in AGENTS[flag]:
+        raylet.persist_port(options["--session-dir"], options["--node-id"], name, -1)
+    return f"{flag}=cat"
 
 
 def forget_token() -> None:
