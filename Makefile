@@ -4,6 +4,7 @@
 # make test-gp  the tests that need torch (4 GB, kept in TORCH for the next time)
 # make fuzz   random trainings by programs and by fit, 300 pairs: make fuzz ARGS="--pairs 50"
 # make check  lint, format, types, and who imports whom
+# make docs   the site, into build/docs; make docs/lab.ipynb executes its notebook anew
 # make audit  look the versions in requirements.lock up among known faults (pip-audit)
 # make lock   write requirements.lock anew: the newest of everything that pyproject.toml allows
 # make clean  remove whatever these made
@@ -29,7 +30,7 @@ import fcntl; fcntl.flock(3, fcntl.LOCK_EX)' 3>&9; \
 if [ -e $@ ] && [ -z "$$(find $^ -newer $@)" ]; then exit 0; fi
 endef
 
-.PHONY: setup run test test-gp fuzz check audit lock clean docs/cli.md
+.PHONY: setup run test test-gp fuzz check audit lock clean docs docs/cli.md docs/lab.ipynb
 
 setup: $(READY)
 
@@ -77,6 +78,16 @@ check: setup
 docs/cli.md: setup
 	$(VENV_PYTHON) -m typer tuner.cli.app utils docs --name "python -m tuner" > $@
 
+# A warning is an error, a link between pages that leads nowhere among them.
+docs: setup
+	$(VENV_PYTHON) -m sphinx -q --fail-on-warning --keep-going docs build/docs
+
+# A few minutes; with an .npz of MNIST that TUNER_MNIST names, else on digits.
+docs/lab.ipynb: setup
+	@rm -rf build/lab; mkdir -p build/lab; cp $@ build/lab/
+	cd build/lab && PATH="$(abspath $(VENV)/bin):$$PATH" jupyter execute --inplace --timeout=600 lab.ipynb
+	mv build/lab/lab.ipynb $@
+
 # In an environment of its own: what pip-audit needs is nothing that tuner has.
 audit:
 	$(PYTHON) -m venv $(VENV)-audit
@@ -88,7 +99,7 @@ lock:
 	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("make lock needs Python \
 	3.11: make lock PYTHON=python3.11")'
 	$(PYTHON) -m venv --clear $(VENV)-lock
-	$(VENV)-lock/bin/python $(PIP_INSTALL) ".[test]" setuptools wheel
+	$(VENV)-lock/bin/python $(PIP_INSTALL) ".[test,docs]" setuptools wheel
 	$(VENV)-lock/bin/python -m pip freeze --all --exclude pip --exclude tuner > $(VENV)-lock/new
 	mv $(VENV)-lock/new requirements.lock
 	rm -rf $(VENV)-lock

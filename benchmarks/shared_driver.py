@@ -45,6 +45,7 @@ def main(conf: dict[str, Any]) -> None:
     """Run the study to its end."""
     from tuner.runner import share
     from tuner.runner.display import Display
+    from tuner.runner.finished import Interrupted
     from tuner.runner.request import Request
     from tuner.runner.run import run_study
 
@@ -55,6 +56,7 @@ def main(conf: dict[str, Any]) -> None:
         note(what="connected", study=name)
         if conf["broker"]:
             join(*given)
+        note(what="joined", study=name)
 
     vars(share)["join"] = joins
     experiment = tuner.Experiment(
@@ -79,9 +81,12 @@ def main(conf: dict[str, Any]) -> None:
     os.environ[share.USER] = conf["user"]
     note(what="launched", study=name)
     place = {"results": conf["results"], "study": name, "address": conf["address"]}
-    finished = run_study(Request(experiment, **place), Said(None))
+    try:
+        finished = run_study(Request(experiment, **place), Said(None))
+    except Interrupted:  # the run has seen what it was to see
+        return
     states = {str(state): count for state, count in finished.study.counts().items()}
-    note(what="done", study=name, states=states)
+    note(what="done", study=name, states=states, cpu_s=time.process_time())
 
 
 if __name__ == "__main__":

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import tuner
 import tuner.extend
+from tuner.store import layout
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "CONTRIBUTING.md"])
 BLOCK = re.compile(r"<!-- (run|suite) -->\n```python\n(.*?)```", re.DOTALL)
 RUNNING = [page for page in PAGES if BLOCK.search(page.read_text())]
-PATH = re.compile(r"\b(?:tuner|tests|docs|analysis|benchmarks)/[\w/.-]*\w/?")
+FILE = re.compile(r"<!-- file: (.*?) -->\n```python\n(.*?)```", re.DOTALL)
+COMING_FROM = sorted({*(ROOT / "docs" / "from").glob("*.md")} - {ROOT / "docs/from/index.md"})
+SIDES = {name: text for page in COMING_FROM for name, text in FILE.findall(page.read_text())}
+PATH = re.compile(r"(?<![/-])\b(?:tuner|tests|docs|analysis|benchmarks)/[\w/.-]*\w/?")
 
 
 @pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.stem)
@@ -30,6 +36,52 @@ def test_the_code_of_a_page_runs_and_passes_its_suite(page: Path, tmp_path: Path
         [*command, str(file)], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", SIDES)
+def test_both_sides_of_a_page_for_users_of_another_tool_run(name: str, tmp_path: Path) -> None:
+    """The peer's example and ours, of two trials each; what two pages share runs once."""
+    if name == "with_keras_tuner.py" and not find_spec("tensorboard"):  # KerasTuner imports it
+        pytest.skip("it is run where KerasTuner is")
+    file = tmp_path / name
+    file.write_text(re.sub(r"(n_trials|trials|num_samples)=\d+", r"\1=2", SIDES[name]))
+    done = subprocess.run(
+        [sys.executable, str(file)], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_page_for_users_of_another_tool_has_their_side_and_ours() -> None:
+    for page in COMING_FROM:
+        files = FILE.findall(page.read_text())
+        assert page.read_text().count("```python") == len(files) == 2, page.name
+        assert all(SIDES[name] == text for name, text in files), page.name
+
+
+def test_the_notebook_was_executed_in_order_and_without_errors() -> None:
+    """`make docs/lab.ipynb` executes it anew."""
+    book = json.loads((ROOT / "docs" / "lab.ipynb").read_text())
+    cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    kinds = {output["output_type"] for cell in cells for output in cell["outputs"]}
+    assert kinds <= {"execute_result", "display_data", "stream"}
+    assert (ROOT / "docs" / "lab.ipynb").stat().st_size < 500_000
+
+
+def test_the_page_of_the_tables_names_their_columns_with_their_types() -> None:
+    text = (ROOT / "docs" / "files.md").read_text()
+    trials, reports = text.split("## trials.parquet")[1].split("## reports.parquet")
+    rows = re.findall(r"^\| `([\w`, ]+)` \| ([^|]*) \|", reports, re.MULTILINE)
+    said = {name: kind for names, kind in rows for name in names.split("`, `")}
+    columns = {**layout.REPORT_COLUMNS_FIRST, **layout.REPORT_COLUMNS_LAST}
+    assert said == {name: shown_type(kind) for name, kind in columns.items()}
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", trials, re.MULTILINE)
+    assert rows == [(name, shown_type(kind)) for name, kind in layout.TRIAL_COLUMNS.items()]
+
+
+def shown_type(kind: str) -> str:
+    """A column's type as the page says it."""
+    return "timestamp, UTC" if kind.startswith("timestamp") else kind
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

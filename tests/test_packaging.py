@@ -154,7 +154,8 @@ def test_the_lock_holds_all_that_tuner_and_its_tests_require(version: str) -> No
         for name, pin in (line.split("==", 1) for line in LOCK)
     }
     todo = [(text, "") for text in PROJECT["dependencies"]]
-    todo += [(text, "") for text in PROJECT["optional-dependencies"]["test"]]
+    for extra in ("test", "docs"):
+        todo += [(text, "") for text in PROJECT["optional-dependencies"][extra]]
     seen = set()
     while todo:
         text, extra = todo.pop()

@@ -20,7 +20,7 @@ import typer.main
 from tuner.cli.app import app
 
 ROOT = Path(__file__).parent.parent
-USERS = ("experiments", "results", "searching", "engines", "cluster", "faults")
+USERS = ("start", "experiments", "results", "searching", "engines", "cluster", "faults")
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in USERS)]
 TEXT = "\n".join(page.read_text() for page in PAGES)
 README = PAGES[0].read_text()
@@ -62,9 +62,10 @@ def test_a_file_runs(folder: Path, name: str) -> None:
         assert run(folder, sys.executable, name).startswith("{'")
 
 
-@pytest.mark.parametrize("text", [text for kind, _, text in BLOCKS if kind == "after"])
-def test_a_block_after_a_command_runs(folder: Path, text: str) -> None:
-    assert run(folder, sys.executable, "-c", text)
+@pytest.mark.parametrize("command", {what: None for kind, what, _ in BLOCKS if kind == "after"})
+def test_the_blocks_after_a_command_run(folder: Path, command: str) -> None:
+    blocks = [text for kind, what, text in BLOCKS if (kind, what) == ("after", command)]
+    assert run(folder, sys.executable, "-c", "\n".join(blocks))
 
 
 def test_a_users_file_is_short() -> None:

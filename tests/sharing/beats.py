@@ -12,8 +12,7 @@ def beat(study: str, number: int = 1, **more: Any) -> Beat:
     said: Any = {
         "boot": study, "number": number, "study": study, "user": study, "host": "here", "pid": 1,
         "version": "0", "address": "", "results": "", "since": 0.0, "weight": 1.0, "least": 1,
-        "slot": {"CPU": 1.0}, "held": 0, "allowed": 0, "grant": 0, "wanted": 50, "asks": 0,
-        "ends_s": None,
-        "done": 0, "total": 50, "best": "",
+        "slot": {"CPU": 1.0}, "held": 0, "allowed": 0, "grant": 0, "wanted": 50,
+        "ends_s": None, "done": 0, "total": 50, "best": "",
     }  # fmt: skip
     return cast("Beat", {**said, **more})

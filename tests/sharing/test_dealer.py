@@ -135,12 +135,23 @@ def test_who_has_left_is_not_called_back_by_a_late_beat(dealer: Dealer) -> None:
     assert dealer.rows() == []
 
 
-def test_an_autoscaler_is_asked_for_what_was_said_and_no_longer(dealer: Dealer) -> None:
-    says(dealer, beat("a", asks=2, slot={"CPU": 4.0}))
-    says(dealer, beat("b"))
-    assert dealer.demand() == [{"CPU": 4.0}] * 2
+def test_an_autoscaler_is_asked_for_all_that_all_studies_want_and_no_longer(
+    dealer: Dealer,
+) -> None:
+    says(dealer, beat("a", wanted=2, held=1, slot={"CPU": 4.0}))
+    says(dealer, beat("b", wanted=1))
+    says(dealer, beat("idle", wanted=0))
+    assert dealer.demand(9) == [{"CPU": 4.0}, {"CPU": 1.0}, {"CPU": 4.0}]
     dealer.leave("a")
-    assert dealer.demand() == []
+    assert dealer.demand(9) == [{"CPU": 1.0}]
+    dealer.leave("b")
+    assert dealer.demand(9) == []
+
+
+def test_what_is_asked_for_has_a_limit_and_each_study_has_its_part_of_it(dealer: Dealer) -> None:
+    says(dealer, beat("a", wanted=1000))
+    says(dealer, beat("b", wanted=1000, slot={"GPU": 1.0}))
+    assert dealer.demand(4) == [{"CPU": 1.0}, {"GPU": 1.0}] * 2
 
 
 # ------------------------------------------------------------- any order of messages

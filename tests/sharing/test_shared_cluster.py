@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import ray
+from ray._private.ray_constants import AUTOSCALER_RESOURCE_REQUEST_CHANNEL
+from ray.experimental import internal_kv
 
 from tests.sharing.local_ray import local_ray, until
 from tuner.sharing.broker import find_broker, other_protocols
@@ -56,6 +59,23 @@ def test_slots_come_go_and_come_back(lease: Callable[..., Lease]) -> None:
     until(lambda: first.said() == "holds 2 of 4 slots, its fair share is 2.0; ann's b holds 2")
     second.close()
     until(lambda: first.allowed == CPUS)
+
+
+def asked_of_the_autoscaler() -> Any:
+    """What Ray has recorded: an autoscaler would read it here."""
+    said = internal_kv._internal_kv_get(AUTOSCALER_RESOURCE_REQUEST_CHANNEL)
+    return json.loads(said) if said else []
+
+
+def test_an_autoscaler_is_asked_for_the_sum_of_what_all_studies_want(
+    lease: Callable[..., Lease],
+) -> None:
+    first, second = lease("a", 3), lease("b", 50, most=2)
+    until(lambda: asked_of_the_autoscaler() == [{"CPU": 1.0}] * 5)
+    first.close()
+    until(lambda: asked_of_the_autoscaler() == [{"CPU": 1.0}] * 2)
+    second.close()
+    until(lambda: asked_of_the_autoscaler() == [])
 
 
 def test_a_minimum_waits_for_all_of_it_and_most_is_never_exceeded(

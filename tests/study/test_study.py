@@ -526,8 +526,8 @@ def test_a_trial_that_ends_paused_names_who_trained_it() -> None:
     study = open_study(experiment(trials=1))
     cell = study.ask()
     assert cell is not None
-    by = By("10.0.0.1", "fit", "it runs eagerly")
+    by = By("10.0.0.1", "fit", "it runs eagerly", "41")
     assert study.report(cell, 1, {"val_accuracy": 0.5}, 1.0, by) is Decision.PAUSE
     (record,) = study.records
     assert record.state is State.STOPPED
-    assert (record.host, record.trained_by, record.trained_why) == by
+    assert (record.host, record.trained_by, record.trained_why, record.worker) == by

@@ -1,7 +1,7 @@
 """Ray Tune, imported without the trackers that it would import where they are installed.
 
-Weights & Biases and MLflow take more than a second each, in the driver and in every worker, and
-whoever logs there does it by tuner's own loggers. `from tuner.cluster.light_tune import tune`.
+Weights & Biases and MLflow take more than a second each, and whoever logs there does it by tuner's
+own loggers. `from tuner.cluster.light_tune import tune`.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ all that it has built. One trains at a time.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -130,7 +131,7 @@ class Trainer:
     def _send(self, epoch: int, metrics: dict[str, float], time_s: float) -> Decision:
         """The decision on a report; PAUSE where the training was set aside and goes on now."""
         who = who_trains()
-        by = By(self._host(), who.by, who.why)
+        by = By(self._host(), who.by, who.why, str(os.getpid()))
         self._outbox.put(Epoch(epoch, metrics, time_s, by))
         answer = self._inbox.get()
         if answer is Decision.PAUSE:

@@ -68,7 +68,9 @@ def _show_trial(results: StudyTables, trial: int, console: Console) -> None:
     _print(
         console, f"  {metric} {_number(row['value'])}, attempt {row['attempt']}, seed {row['seed']}"
     )
-    _print(console, f"  {row['epochs']} epochs in {row['duration_s']:.1f} s on {row['host']}")
+    known = isinstance(worker := row.get("worker"), str) and worker
+    where = f"{row['host']}, process {worker}" if known else row["host"]
+    _print(console, f"  {row['epochs']} epochs in {row['duration_s']:.1f} s on {where}")
     if reason := trained(row):
         _print(console, f"  {reason}")
     for name, value in params.items():

@@ -23,7 +23,8 @@ TURN_S = 0.2
 LOOK_S = 1.0
 """How often the cluster's nodes are looked at."""
 MOST_ASKED = 1000
-"""Slots that an autoscaler is asked for at most; it has a limit of its own."""
+"""Slots that an autoscaler is asked for at most, of all studies together; its own limit, as
+`max_workers` of `cluster.yaml`, is another."""
 COUNTED = ("CPU", "GPU", "memory")
 
 
@@ -94,7 +95,7 @@ class Broker:
         ]
         self._dealer.look(nodes, ray.available_resources())
         self._looked = True
-        asked = self._dealer.demand()[:MOST_ASKED]
+        asked = self._dealer.demand(MOST_ASKED)
         if asked != self._asked:
             request_resources(bundles=asked)
             self._asked = asked

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
 
 from tuner.sharing.dealing import QUANTUM_S, Claim, Standing, deal, grant
 from tuner.sharing.messages import Answer, Beat, Other, Row
@@ -177,9 +178,12 @@ class Dealer:
         ]
         return max(0.0, min(ends)) if ends else None
 
-    def demand(self) -> list[dict[str, float]]:
-        """A slot for each one that an autoscaler is to make place for."""
-        return [s.beat["slot"] for s in self._seats.values() for _ in range(s.beat["asks"])]
+    def demand(self, most: int) -> list[dict[str, float]]:
+        """What an autoscaler is to make place for: all slots that are wanted, of all studies, and
+        of each in turn where they are more than `most`."""
+        wanted = [[s.beat["slot"]] * min(s.beat["wanted"], most) for s in self._seats.values()]
+        in_turn = chain.from_iterable(zip_longest(*wanted))
+        return list(islice((slot for slot in in_turn if slot is not None), most))
 
     def rows(self) -> list[Row]:
         """The studies, for those who look."""

@@ -133,7 +133,6 @@ class Lease:
             host=os.uname().nodename, pid=os.getpid(), version=wish.version, address=wish.address,
             results=wish.results, since=self._since, weight=wish.weight, least=wish.least,
             slot=wish.slot, held=self.held, allowed=self.allowed, grant=self._grant, wanted=wanted,
-            asks=0 if wish.most is None else wanted,
             ends_s=self._ends_s, done=progress.done, total=progress.total, best=progress.best,
         )  # fmt: skip
 

@@ -14,9 +14,8 @@ class Beat(TypedDict):
 
     `boot` names the driver, `number` counts its beats. `held` is how many slots its workers take or
     wait for, `allowed` how many it has been told that it may hold, by the answer `grant`; `wanted`
-    how many it could use, `asks` for how many of them an autoscaler is to make place. `ends_s` is
-    in how many seconds one of its cells ends, as far as it knows. `done`, `total` and `best` are
-    for those who look: trials, and a value in words.
+    how many it could use. `ends_s` is in how many seconds one of its cells ends, as far as it
+    knows. `done`, `total` and `best` are for those who look: trials, and a value in words.
     """
 
     boot: str
@@ -36,7 +35,6 @@ class Beat(TypedDict):
     allowed: int
     grant: int
     wanted: int
-    asks: int
     ends_s: float | None
     done: int
     total: int

@@ -46,6 +46,7 @@ TRIAL_COLUMNS = {
     "seed": "string",
     "engine": "string",
     "host": "string",
+    "worker": "string",
     "started_at": "timestamp[us, tz=UTC]",
     "duration_s": "float64",
     "peak_rss_mb": "float64",
@@ -57,6 +58,7 @@ TRIAL_COLUMNS = {
 """Columns of trials.parquet but for the parameters, with their Arrow types, in order.
 
 `best_epoch` is the epoch that `value` was reported at, the last one with `--value last`.
+`worker` is the process that trained it, by its number on `host`.
 `trained_by` is program, lanes or fit, `trained_why` why it was fit.
 `shared_with` is the trial whose training this one shares (its epochs count there), else null.
 """
@@ -88,8 +90,9 @@ ADDED_COLUMNS = {
     "trained_by": "string",
     "trained_why": "string",
     "why": "string",
+    "worker": "string",
 }
-"""Columns that studies of format 1 lack, with their types: they are read as null there."""
+"""Columns that older studies lack, with their types: they are read as null there."""
 
 
 def cell_folder(root: Path, trial: int, fold: int | None) -> Path:

@@ -171,8 +171,8 @@ def share_with(study: Study, leader: Record, record: Record) -> None:
         if cell.epochs == study.cell(leader, fold).epochs:
             study.open[cell.key].end = None if theirs.state is State.COMPLETE else theirs.state
     for fold in reports:
-        host = leader.cells[fold].host
-        ended = Outcome(Ending.FINISHED, host=host, read_epochs=False)
+        led = leader.cells[fold]
+        ended = Outcome(Ending.FINISHED, host=led.host, worker=led.worker, read_epochs=False)
         end_cell(study, CellKey(record.trial, fold), ended)
 
 

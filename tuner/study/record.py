@@ -32,6 +32,7 @@ class CellResult:
     falls_behind: bool = False
     trained_by: str = ""
     trained_why: str = ""
+    worker: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """A form that Optuna's storages keep."""
@@ -146,6 +147,11 @@ class Record:
     def host(self) -> str:
         """The hosts that ran its cells."""
         return ", ".join(sorted({cell.host for cell in self.cells.values() if cell.host}))
+
+    @property
+    def worker(self) -> str:
+        """The processes that trained its cells, by their numbers on their hosts."""
+        return ", ".join(sorted({cell.worker for cell in self.cells.values() if cell.worker}))
 
     @property
     def trained_by(self) -> str:

@@ -70,6 +70,7 @@ class OpenCell:
             duration_s=duration,
             peak_rss_mb=None if math.isnan(outcome.peak_rss_mb) else outcome.peak_rss_mb,
             host=outcome.host,
+            worker=outcome.worker,
             error=error,
             started_at=began,
             best_epoch=epoch,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 import resource
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -85,6 +86,7 @@ def run_cell(
         error,
         trial.seconds,
         _peak_rss_mb(),
+        worker=str(os.getpid()),
         returned=returned,
         read_epochs=trial.read_epochs,
         trained_by=trained.by,

@@ -82,9 +82,10 @@ class Ending(StrEnum):
 class Outcome:
     """The end of a cell. `error` is the text kept for the user (a traceback where it raised).
 
-    `returned` holds the metrics that a function returned which had reported nothing; `read_epochs`
-    is the trial's. `log` is what the cell printed. `trained_by` is "program", "lanes" or "fit",
-    empty where no Keras model was fitted; `trained_why` says why it was Keras' own fit.
+    `worker` is the number, on its host, of the process that trained it. `returned` holds the
+    metrics that a function returned which had reported nothing; `read_epochs` is the trial's.
+    `log` is what the cell printed. `trained_by` is "program", "lanes" or "fit", empty where no
+    Keras model was fitted; `trained_why` says why it was Keras' own fit.
     `hopeless` says that it raised what every trial of the study would.
     """
 
@@ -93,6 +94,7 @@ class Outcome:
     duration_s: float = 0.0
     peak_rss_mb: float = math.nan
     host: str = ""
+    worker: str = ""
     returned: Mapping[str, float] | None = None
     read_epochs: bool = True
     log: str = ""
@@ -102,12 +104,13 @@ class Outcome:
 
 
 class By(NamedTuple):
-    """Who trains a cell, as far as is known: at which host, and an Outcome's `trained_by` and
-    `trained_why`."""
+    """Who trains a cell, as far as is known: at which host, and an Outcome's `trained_by`,
+    `trained_why` and `worker`."""
 
     host: str = ""
     trained_by: str = ""
     trained_why: str = ""
+    worker: str = ""
 
     def named(self) -> dict[str, Any]:
         """What an Outcome says of it, by name."""

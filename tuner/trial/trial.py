@@ -32,6 +32,8 @@ class TrialStopped(BaseException):
 class Trial(Mapping[str, Any]):
     """What a training function is given: parameters, data, seed, and the way to report.
 
+    For example::
+
         def train(trial):
             model = build(trial["learning_rate"])
             data = trial.data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
@@ -53,7 +54,7 @@ class LaneWorker:
         assert isinstance(declaration, KerasModel)  # the driver saw to it
         self.declaration, self.shipped, self.count = declaration, shipped, lanes
         self.host = host
-        self.by = By(host, "lanes")
+        self.by = By(host, "lanes", worker=str(os.getpid()))
         self.data = WorkerData(declaration, shipped, dataset)
         self.programs: dict[Any, Lanes] = {}
         self.waiting: dict[CellKey, Waiting] = {}

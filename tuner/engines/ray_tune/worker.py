@@ -1,10 +1,11 @@
 """The worker's side of the Ray Tune engine: an actor that has one cell after another trained.
 
-A Tune trial is a cell until it ends or is paused. Tune calls `train` for each of its reports; the
-training itself waits at each report, in a process of its own, for the next call, which brings the
-study's decision. That process lives on from cell to cell, so what it has imported and built stays
-warm. A paused cell's Tune trial ends, while its training stays there; the Tune trial that carries
-the cell on finds it by the cell. A trainer that dies is replaced, and the actor lives on.
+It imports Ray and not Ray Tune, which would take more than half of a worker's start. A Tune trial
+is a cell until it ends or is paused. Tune calls `train` for each of its reports; the training
+itself waits at each report, in a process of its own, for the next call, which brings the study's
+decision. That process lives on from cell to cell, so what it has imported and built stays warm. A
+paused cell's Tune trial ends, while its training stays there; the Tune trial that carries the cell
+on finds it by the cell. A trainer that dies is replaced, and the actor lives on.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Said(StrEnum):
 class CellWorker:
     """Runs cells. `shipped` and `dataset` lie in the object store: read there, not copied.
 
-    It has the methods that Tune calls on a trainable, and imports nothing of Tune.
+    What Tune calls of its Trainables is `get_auto_filled_metrics`, `train`, `reset` and `stop`.
     """
 
     shipped: ray.ObjectRef[Shipment]
@@ -62,15 +63,15 @@ class CellWorker:
         self._trainer: Trains = self._processes.new()
         self._own = Isolated(self._shipped.memory_mb) if self._shipped.isolate else None
 
+    def get_auto_filled_metrics(self, debug_metrics_only: bool = False) -> dict[str, Any]:
+        """What Tune would know of a worker before its first result: nothing."""
+        return {}
+
     def reset(self, config: dict[str, Any]) -> bool:
-        """Go on with another cell; whether it can."""
+        """Take the next cell; that it can."""
         self._cell = config[CELL]
         self._new = True
         return True
-
-    def get_auto_filled_metrics(self, debug_metrics_only: bool = False) -> dict[str, Any]:
-        """Nothing: Tune would keep what it is told here as a trial's first result."""
-        return {}
 
     def stop_cell(self) -> None:
         """The study stops this cell: its report, which is waiting now, will say so."""
