@@ -146,12 +146,12 @@ def local_start() -> Iterator[None]:
 
 
 AGENTS = {
-    "--dashboard_agent_command": (
+    "dashboard_agent_command": (
         "metrics_agent_port",
         "metrics_export_port",
         "dashboard_agent_listen_port",
     ),
-    "--runtime_env_agent_command": ("runtime_env_agent_port",),
+    "runtime_env_agent_command": ("runtime_env_agent_port",),
 }
 """The words that start the agents of a raylet, and the ports that it waits for each to tell."""
 
@@ -165,13 +165,15 @@ def _without_agent(word: str) -> str:
     from ray import _raylet
 
     raylet: Any = _raylet  # compiled: its stubs lack this
-    flag, _, command = word.partition("=")
-    if flag not in AGENTS:
+    name, _, command = word.lstrip("-").partition("=")
+    if name not in AGENTS:
         return word
-    options = dict(option.split("=", 1) for option in shlex.split(command) if "=" in option)
-    for name in AGENTS[flag]:
-        raylet.persist_port(options["--session-dir"], options["--node-id"], name, -1)
-    return f"{flag}=cat"
+    options = dict(
+        option.lstrip("-").split("=", 1) for option in shlex.split(command) if "=" in option
+    )
+    for port in AGENTS[name]:
+        raylet.persist_port(options["session-dir"], options["node-id"], port, -1)
+    return word.replace(command, "cat")
 
 
 def forget_token() -> None:
