@@ -95,3 +95,27 @@ def test_a_study_without_a_complete_trial_has_a_report(tmp_path: Path) -> None:
 def test_no_study_no_report(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="names no study"):
         write_report([tmp_path])
+
+
+def test_importance_is_kept_as_long_as_the_tables_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "study"
+    saved(folder, rising_curve, trials=12)
+    first = write_report([folder]).read_text()
+    kept = (folder / "importance.json").read_text()
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("worked out again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("analysis.facts.study.importance_of", never)
+        assert write_report([folder]).read_text() == first
+    for broken in ("[]", kept.replace('"share"', '"sh"')):
+        (folder / "importance.json").write_text(broken)
+        assert write_report([folder]).read_text() == first
+        assert (folder / "importance.json").read_text() == kept
+    trials = pd.read_parquet(folder / "trials.parquet")
+    trials.assign(value=0.5).to_parquet(folder / "trials.parquet")
+    write_report([folder])
+    assert (folder / "importance.json").read_text() != kept

@@ -1,0 +1,48 @@
+"""Importance, kept beside the tables that it was worked out from: importance.json in the folder.
+
+It is most of a report's time at 1,000 trials. What stands there holds as long as the study's files
+have the bytes that it names; anything else in its place is worked out anew and written over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from analysis.shares import Importance
+from tuner.files import put_bytes
+from tuner.store.layout import IMPORTANCE_FILE, REPORTS_FOLDER, STUDY_FILE, TRIALS_FILE
+
+Importances = Mapping[str, Mapping[str, Importance | None]]
+_FORM = TypeAdapter(dict[str, dict[str, Importance | None]])
+
+
+def stamp(folder: Path) -> str:
+    """SHA-256 of the files that importance follows from."""
+    made = hashlib.sha256()
+    parts = sorted((folder / REPORTS_FOLDER).glob("[!.]*"))
+    for path in (folder / STUDY_FILE, folder / TRIALS_FILE, *parts):
+        made.update(hashlib.sha256(path.read_bytes()).digest())
+    return made.hexdigest()
+
+
+def kept_importance(folder: Path, of: str) -> Importances | None:
+    """What was kept of a study whose files have the stamp `of`, else None."""
+    try:
+        content = json.loads((folder / IMPORTANCE_FILE).read_bytes())
+        return _FORM.validate_python(content["importance"]) if content["of"] == of else None
+    except (OSError, LookupError, TypeError, ValueError, RecursionError, ValidationError):
+        return None  # it is derived: what cannot be read is made anew
+
+
+def keep_importance(folder: Path, of: str, importance: Importances) -> None:
+    """Write it. Raises OSError where the folder takes no file."""
+    form = {key: {name: one and asdict(one) for name, one in both.items()}
+            for key, both in importance.items()}  # fmt: skip
+    text = json.dumps({"of": of, "importance": form}, indent=1)
+    put_bytes(folder / IMPORTANCE_FILE, text.encode())
