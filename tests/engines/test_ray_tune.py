@@ -17,12 +17,12 @@ import pytest
 
 from tests.engines.jobs import job
 from tests.engines.small_network import plain_sgd, small_network
-from tuner.cluster import ray_internals
 from tuner.cluster.session import Runtime, connect
 from tuner.data.datasets import Dataset
 from tuner.data.splits import Splits, cell_data
 from tuner.engines.ask_ahead import Proposals
 from tuner.engines.choice import Chosen
+from tuner.engines.ray_tune import tune_internals
 from tuner.engines.ray_tune.adapters import AskTell
 from tuner.engines.ray_tune.engine import RayTune
 from tuner.engines.ray_tune.flights import Flights
@@ -297,7 +297,7 @@ def test_keras_is_warmed_up_only_where_it_is_imported() -> None:
 
 
 def test_rays_private_parts_are_where_tuner_looks_for_them() -> None:
-    ray_internals.check(tune=True)
+    tune_internals.check()
 
 
 def test_a_ray_without_them_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,9 +305,11 @@ def test_a_ray_without_them_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.delattr(worker, "_worker_logs_enabled")
     with pytest.raises(EngineError, match=r"it lacks ray\._private\.worker\._worker_logs_enabled"):
-        ray_internals.check()
+        tune_internals.check()
 
 
 def test_a_controller_without_an_actor_cache_is_refused() -> None:
     with pytest.raises(EngineError, match="_actor_cache"):
-        ray_internals.prepare(type("Wrapped", (), {"_tune_controller": object()})(), None, int, 2)
+        tune_internals.prepare(
+            type("Wrapped", (), {"_tune_controller": object()})(), None, 2, object
+        )

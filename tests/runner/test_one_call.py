@@ -35,7 +35,10 @@ def no_ray() -> Iterator[None]:
     yield
     import ray
 
+    from tuner.cluster.ray_internals import forget_token
+
     ray.shutdown()
+    forget_token()  # else the next Ray of this process keeps the one that HOME had here
 
 
 @pytest.mark.usefixtures("no_ray")

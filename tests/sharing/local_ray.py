@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 
+from tuner.cluster.ray_internals import forget_token
 from tuner.cluster.session import LOCAL_ENVIRONMENT
 
 
@@ -19,6 +20,7 @@ def local_ray(cpus: int) -> Iterator[None]:
     """Connects this process to a Ray of its own, of so many logical CPUs, and ends it."""
     before = dict(os.environ)
     os.environ.update({**LOCAL_ENVIRONMENT, "RAY_USAGE_STATS_ENABLED": "0"})
+    forget_token()
     folder = tempfile.mkdtemp(prefix="shr", dir="/tmp")
     ray.init(
         address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False,
@@ -28,6 +30,7 @@ def local_ray(cpus: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+        forget_token()
         os.environ.clear()
         os.environ.update(before)
         shutil.rmtree(folder, ignore_errors=True)

@@ -56,8 +56,6 @@ LOCAL_ENVIRONMENT = {
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
     # What a trial's process has started ends with it, whatever ended that.
     "RAY_process_group_cleanup_enabled": "1",
-    # Workers of the empty runtime environment, which Tune's never are.
-    "RAY_prestart_worker_first_driver": "0",
     # The raylet and its store start at once, and if one is the first by a hair, it waits so long.
     "RAY_raylet_client_connect_timeout_milliseconds": "20",
     "RAY_raylet_client_num_connect_attempts": "500",

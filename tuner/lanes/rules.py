@@ -5,7 +5,7 @@ No stopwatch decides: a result must not depend on a machine's mood.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -15,7 +15,7 @@ from tuner.lanes.keras_internals import layers_of
 from tuner.programs.eligible import overrides
 from tuner.programs.graph_hash import NotShareable
 from tuner.programs.keras_internals import is_own_value
-from tuner.training.declared import has_one_output, metrics_of, optimizer_of
+from tuner.training.declared import build_model, has_one_output, metrics_of, optimizer_of
 
 if TYPE_CHECKING:
     import keras
@@ -88,6 +88,22 @@ def _identity(declaration: KerasModel, trial: Trial, model: keras.Model) -> Hash
 
 
 _IDENTITIES: WeakKeyDictionary[Any, Hashable | Exception] = WeakKeyDictionary()
+
+
+def looked_at(declaration: KerasModel, trials: Iterable[Trial]) -> tuple[str | None, int]:
+    """Why the first of some trials cannot be trained in lanes, and how many forms they have.
+
+    What raises does not count: it will end its trials, on whatever engine.
+    """
+    reasons, forms = [], set()
+    for trial in trials:
+        try:
+            model = build_model(declaration, trial)
+            reasons.append(why_not(declaration, trial, model))
+            forms.add(form(declaration, trial, model))
+        except Exception:  # noqa: BLE001  # told when a trial meets it
+            continue
+    return next(iter(reasons), None), len(forms)
 
 
 def judges_in_any_batches(model: keras.Model) -> bool:

@@ -10,16 +10,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tuner.data.splits import cell_data, cell_rows, judged_on_test
 from tuner.engines.fused.messages import Began, Finished, Message, Trained, Waiting, checkpoint_of
+from tuner.engines.fused.plain import PlainCells
+from tuner.engines.fused.worker_data import WorkerData
 from tuner.engines.process import loaded
 from tuner.engines.shipping import Shipment
-from tuner.engines.trainer import Send, Trainer
 from tuner.errors import EveryTrialError
 from tuner.experiment.experiment import KerasModel
 from tuner.tracebacks import failure_text
@@ -27,8 +24,7 @@ from tuner.training.checkpoint import Checkpoint
 from tuner.training.kept_models import Keeper
 from tuner.training.output import Captured, captured
 from tuner.training.process import kept_type_policy
-from tuner.training.run_cell import run_cell
-from tuner.trial.cells import By, Cell, CellKey, Decision, Ending, Outcome
+from tuner.trial.cells import By, Cell, CellKey, Ending, Outcome
 from tuner.trial.checks import check_searched
 from tuner.trial.trial import Trial
 
@@ -53,54 +49,30 @@ class LaneWorker:
     """
 
     def __init__(self, shipped: Shipment, dataset: Dataset, lanes: int, host: str = "") -> None:
-        from tuner.lanes.lane import pool_of
-
         declaration = shipped.objective()
         self.set_type_policy = kept_type_policy()
         assert isinstance(declaration, KerasModel)  # the driver saw to it
         self.declaration, self.shipped, self.count = declaration, shipped, lanes
-        self.dataset = dataset
         self.host = host
         self.by = By(host, "lanes", worker=str(os.getpid()))
-        x, y = dataset.x_train, dataset.y_train
-        if judged_on_test(shipped.splits):
-            x, y = np.concatenate([x, dataset.x_test]), np.concatenate([y, dataset.y_test])
-        self.pool = pool_of(declaration, x, y, dataset.n_classes)
-        # A search asks for fold 0 alone; a cross-validation for each again and again.
-        self.data = lru_cache(maxsize=None)(lambda fold: cell_data(dataset, shipped.splits, fold))
-        self.rows = lru_cache(maxsize=None)(self._rows)
+        self.data = WorkerData(declaration, shipped, dataset)
         self.programs: dict[Any, Lanes] = {}
         self.waiting: dict[CellKey, Waiting] = {}
         self.busy: dict[CellKey, tuple[int, float]] = {}
-        self.plain: dict[CellKey, Trainer] = {}
-        self.new_plain: dict[CellKey, Cell] = {}
-        self.aside: dict[CellKey, Trainer] = {}
         self.kept: dict[CellKey, Checkpoint] = {}
         self.said: dict[CellKey, Captured] = {}
         self.unfit: set[Any] = set()
         self.built = 0
         self.keeper = Keeper(shipped.keeping)
+        self.plain = PlainCells(declaration, shipped, self.data, self.keeper, host)
         self.group: Any = None
         self.seconds: dict[str, float] = defaultdict(float)
 
     def look(self, cells: Sequence[Cell]) -> tuple[str | None, int]:
-        """Why the first of some cells cannot be trained in lanes, and how many forms they have.
+        """Why the first of some cells cannot be trained in lanes, and how many forms they have."""
+        from tuner.lanes.rules import looked_at
 
-        What raises does not count: it will end its trials, on whatever engine.
-        """
-        from tuner.lanes.rules import form, why_not
-        from tuner.training.declared import build_model
-
-        reasons, forms = [], set()
-        for cell in cells:
-            trial = self._trial(cell)
-            try:
-                model = build_model(self.declaration, trial)
-                reasons.append(why_not(self.declaration, trial, model))
-                forms.add(form(self.declaration, trial, model))
-            except Exception:  # noqa: BLE001  # told when a trial meets it
-                continue
-        return next(iter(reasons), None), len(forms)
+        return looked_at(self.declaration, map(self.data.trial, cells))
 
     def work(
         self,
@@ -125,7 +97,7 @@ class LaneWorker:
                 checkpoint_of(self.shipped, self._held(lane).trial.cell).remove()
                 self._lanes.free(lane)
             if key in self.plain:
-                self._stop_plain(key)
+                self.plain.stop(key)
         self.kept.update(kept or {})
         self._keep()
         with self._timed("build"):
@@ -138,14 +110,14 @@ class LaneWorker:
         messages += self._lanes_epoch()
         if self.plain:
             with self._timed("fit"):
-                messages.append(self._plain_epoch(next(iter(self.plain))))
+                messages.append(self.plain.epoch())
         return messages, dict(self.seconds)
 
     def set_aside(self, key: CellKey) -> Checkpoint | None:
         """Let go of a cell that is to go on later; what it can go on from, here or elsewhere. None
         where it is parked in this process."""
         if key in self.plain:
-            self.aside[key] = self.plain.pop(key)
+            self.plain.set_aside(key)
             return None
         lane, _ = self.busy.pop(key)
         kept = Checkpoint(list(self._held(lane).trial.reports), self._lanes.state(lane))
@@ -168,7 +140,7 @@ class LaneWorker:
             cells = [w.trial.cell for w in self.waiting.values() if w.form in self.unfit]
             held = [] if program is None else [lane for lane in program.lanes if lane is not None]
             for cell in [*(lane.trial.cell for lane in held), *cells]:
-                self._train_plainly(cell)
+                self.plain.add(cell)
                 self.waiting.pop(cell.key, None)
             self.busy.clear()
             return []
@@ -203,41 +175,6 @@ class LaneWorker:
             return []
         return [Trained(key, *report, self.by) for report in found.reports]
 
-    def _plain_epoch(self, key: CellKey) -> Message:
-        trainer = self.plain[key]
-        cell = self.new_plain.pop(key, None)
-        said = trainer.say(Decision.CONTINUE if cell is None else cell)
-        if isinstance(said, Outcome):
-            self.plain.pop(key).close()
-            return Finished(key, replace(said, host=self.host))
-        trainer.park()  # lanes, and other cells, train before its next epoch
-        return Trained(key, *said)
-
-    def _stop_plain(self, key: CellKey) -> None:
-        trainer = self.plain.pop(key)
-        if self.new_plain.pop(key, None) is None:
-            trainer.say(Decision.STOP)
-        trainer.close()
-
-    def _train_plainly(self, cell: Cell) -> None:
-        self.plain[cell.key] = Trainer(self._fit, lambda: self.host)
-        self.new_plain[cell.key] = cell
-
-    def _fit(self, cell: Cell, send: Send) -> Outcome:
-        self.set_type_policy()
-        return run_cell(
-            self.declaration,
-            self.shipped.metric,
-            cell,
-            send,
-            lambda: self.data(cell.fold),
-            self.shipped.folder(cell),
-            self.shipped.checkpoint_every,
-            fit=self.shipped.fit,
-            exact=self.shipped.exact,
-            keeper=self.keeper,
-        )
-
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
         began = time.monotonic()
@@ -255,36 +192,28 @@ class LaneWorker:
         assert held is not None  # it is busy
         return held
 
-    def _rows(self, fold: int) -> tuple[Any, Any]:
-        train, val = cell_rows(self.dataset, self.shipped.splits, fold)
-        return train.astype(np.int32), val.astype(np.int32)
-
-    def _trial(self, cell: Cell) -> Trial:
-        return Trial(cell, _unasked, lambda: self.data(cell.fold), self.shipped.folder(cell))
-
     def _take(self, cell: Cell) -> Message | None:
         from tuner.lanes.rules import form, why_not
         from tuner.training.declared import batch_size_of, build_model, epochs_of
 
         key = cell.key
-        if key in self.aside:
-            self.plain[key] = self.aside.pop(key)
+        if self.plain.take_back(key):
             return Began(key)
         try:
-            trial = self._trial(cell)
+            trial = self.data.trial(cell)
             with captured() as said:
                 self.said[key] = said
                 model = build_model(self.declaration, trial)
             epochs_of(trial)
             shape = form(self.declaration, trial, model)
             if shape in self.unfit or why_not(self.declaration, trial, model) is not None:
-                self._train_plainly(cell)
+                self.plain.add(cell)
                 return Began(key)
             self.waiting[key] = Waiting(
                 trial=trial,
                 model=model,
                 form=shape,
-                rows=self.rows(cell.fold),
+                rows=self.data.rows(cell.fold),
                 batch_size=batch_size_of(self.declaration, trial),
             )
         except Exception as error:  # noqa: BLE001  # whatever a user's code raises
@@ -306,7 +235,7 @@ class LaneWorker:
                     del self.programs[next(iter(self.programs))]
                 with self._timed("compile"):
                     self.programs[first.form] = Lanes(
-                        self.declaration, first.trial, self.pool, self.count
+                        self.declaration, first.trial, self.data.pool, self.count
                     )
         taken = {lane for lane, _ in self.busy.values()}
         free = [lane for lane in range(self.count) if lane not in taken]
@@ -388,8 +317,3 @@ def lane_worker(shipped: Shipment, dataset: Any, host: str, lanes: int) -> LaneW
     worker = LaneWorker(shipped, loaded(dataset), lanes, host)
     worker.seconds["start"] = time.monotonic() - began
     return worker
-
-
-def _unasked(epoch: int, metrics: dict[str, float], time_s: float) -> Decision:
-    """A declared training reports nothing by itself."""
-    raise RuntimeError("a function of a KerasModel reported; the engine does that")

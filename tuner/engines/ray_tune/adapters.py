@@ -10,7 +10,7 @@ from ray.tune.progress_reporter import ProgressReporter, TrialProgressCallback
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from tuner.cluster import ray_internals
+from tuner.engines.ray_tune import tune_internals
 from tuner.engines.ray_tune.flights import Flights
 from tuner.engines.ray_tune.worker import CELL, HERE, KEY, RENEWED, Said
 from tuner.engines.worker_death import KILLED_FOR_MEMORY, cause_of_death
@@ -77,12 +77,12 @@ class Reports(TrialScheduler):
         self._worker = worker
 
     def on_trial_add(self, controller: Any, trial: Any) -> None:
-        if self._flights.controller is None:
-            flights = self._flights
-            flights.controller = ray_internals.prepare(
-                controller, trial, self._worker, flights.employed, flights.full, flights.reluctance
+        flights = self._flights
+        if flights.controller is None:
+            flights.controller = tune_internals.prepare(
+                controller, trial, flights.employed, self._worker, flights.full, flights.reluctance
             )
-        self._flights.open[trial.trial_id].tune_trial = self._flights.any_trial = trial
+        flights.open[trial.trial_id].tune_trial = flights.any_trial = trial
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
         flight = self._flights.open[trial.trial_id]
@@ -93,10 +93,10 @@ class Reports(TrialScheduler):
             return str(TrialScheduler.CONTINUE)
         decision = self._flights.attempt(self._flights.study.report, flight.cell, *result[KEY])
         if decision is Decision.STOP:
-            ray_internals.actor_of(trial).stop_cell.remote()
+            tune_internals.actor_of(trial).stop_cell.remote()
         elif decision is Decision.PAUSE:
             self._flights.set_aside(flight)
-            ray_internals.actor_of(trial).pause_cell.remote()
+            tune_internals.actor_of(trial).pause_cell.remote()
         return str(TrialScheduler.CONTINUE)
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:
@@ -112,7 +112,7 @@ class Reports(TrialScheduler):
             trial = flight.tune_trial
             if trial is not None and trial.status == PENDING:
                 young = time.monotonic() - flight.started < START_S
-                ray_internals.let_start(self._flights.controller, trial, undisturbed=young)
+                tune_internals.let_start(self._flights.controller, trial, undisturbed=young)
 
     def on_trial_complete(self, controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Nothing: the searcher hears of it."""
@@ -167,7 +167,7 @@ class Sweep(TrialProgressCallback):
                 flights.end_late(flight)
         flights.follow()
         if len(trials) > KEPT_TRIALS + len(flights.open):
-            ray_internals.forget_ended(flights.controller)
+            tune_internals.forget_ended(flights.controller)
         if flights.error is not None or flights.study.finished:
             flights.kill()
             raise Landed

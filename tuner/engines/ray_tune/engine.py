@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from tuner.cluster import ray_internals
 from tuner.cluster.light_tune import tune
 from tuner.engines.ask_ahead import Proposals, asks_ahead
 from tuner.engines.contract import Job, Study
+from tuner.engines.ray_tune import tune_internals
 from tuner.engines.ray_tune.adapters import AskTell, Landed, Reports, Silent, Sweep
 from tuner.engines.ray_tune.flights import Flights
 from tuner.engines.ray_tune.worker import CellWorker
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from tuner.cluster.session import Runtime
 
 
-class Worker(tune.Trainable):
-    """What Tune is told to run: a CellWorker is started in its place."""
+class StandIn(tune.Trainable):
+    """What Tune takes for a trial's trainable, and never starts: `tune_internals.prepare` lets it
+    start a CellWorker."""
 
 
 class RayTune:
@@ -50,7 +51,7 @@ class RayTune:
         Raises EngineError when Ray cannot start, and whatever the study raised. After Ctrl-C, and
         when the study is finished by a limit, the cells in flight are ended and not told.
         """
-        ray_internals.check(tune=True)
+        tune_internals.check()
         cluster = self._cluster
         concurrency = cluster.concurrency
         shipped = shipment(self._job, cluster)
@@ -80,10 +81,10 @@ class RayTune:
         worker = self._worker_class(shipped)
         with (
             tempfile.TemporaryDirectory(prefix="tuner-tune-") as folder,
-            ray_internals.one_trainable(Worker),
+            tune_internals.one_trainable(StandIn),
         ):
             tune.run(
-                Worker,
+                StandIn,
                 name="run",
                 search_alg=AskTell(flights),
                 scheduler=Reports(flights, worker),
@@ -107,7 +108,7 @@ class RayTune:
         return tune.PlacementGroupFactory([self._cluster.bundle], **where)
 
     def _worker_class(self, shipped: Shipment) -> type[CellWorker]:
-        """A worker class that knows its job, as Tune gives its workers no other arguments."""
+        """A worker class that knows its job, as Tune gives its trainables no other arguments."""
         dataset = None if self._job.dataset is None else ray.put(self._job.dataset)
         content = {"shipped": ray.put(shipped), "dataset": dataset, "__module__": "__main__"}
         return type("Worker", (CellWorker,), content)

@@ -14,6 +14,7 @@ from tuner.cluster import ray_internals
 from tuner.engines.ask_ahead import ASK_WAIT_S, Proposals
 from tuner.engines.contract import Study
 from tuner.engines.duties import KILL_S, Deadlines, Places, say_not_forked
+from tuner.engines.ray_tune import tune_internals
 from tuner.engines.ray_tune.homes import Homes
 from tuner.engines.ray_tune.worker import Said
 from tuner.trial.cells import Cell, CellKey, Ending, Outcome
@@ -153,7 +154,7 @@ class Flights:
 
     def worker_of(self, flight: Flight) -> str:
         """The id of the actor that runs a cell; empty while it has none."""
-        actor = flight.tune_trial and ray_internals.actor_of(flight.tune_trial)
+        actor = flight.tune_trial and tune_internals.actor_of(flight.tune_trial)
         if actor is not None:
             flight.worker = ray_internals.id_of(actor)
         return flight.worker
@@ -180,23 +181,23 @@ class Flights:
             return
         more = max(0, self.concurrency - self.employed)
         self.employed += more
-        ray_internals.employ(self.controller, self.any_trial, max(1, self.concurrency), more)
-        surplus = ray_internals.workers_of(self.controller) - allowed
+        tune_internals.employ(self.controller, self.any_trial, max(1, self.concurrency), more)
+        surplus = tune_internals.workers_of(self.controller) - allowed
         for tune_id, flight in list(self.open.items())[::-1] if surplus > 0 else ():
             if surplus > 0 and flight.tune_trial is not None:
                 surplus -= self._recall(tune_id, flight)
         if surplus > 0:
-            ended = ray_internals.end_idle(
+            ended = tune_internals.end_idle(
                 self.controller, self.any_trial, surplus, self.homes.count
             )
             for worker in ended:
                 self.homes.lose(worker)
         seconds = [self.deadlines.seconds(flight.cell) for flight in self.open.values()]
-        self.places.tell(ray_internals.workers_of(self.controller), self.wanted, seconds)
+        self.places.tell(tune_internals.workers_of(self.controller), self.wanted, seconds)
 
     def _recall(self, tune_id: str, flight: Flight) -> bool:
         """Take a cell back whose worker still starts; whether it was so."""
-        if not ray_internals.recall(self.controller, flight.tune_trial):
+        if not tune_internals.recall(self.controller, flight.tune_trial):
             return False
         del self.open[tune_id]
         cell = flight.cell
@@ -231,14 +232,14 @@ class Flights:
         before, self.concurrency = self.concurrency, max(1, places)
         if self.concurrency > before:
             more = self.concurrency - before
-            ray_internals.employ(self.controller, tune_trial, self.concurrency, more)
+            tune_internals.employ(self.controller, tune_trial, self.concurrency, more)
 
     def end_late(self, flight: Flight) -> None:
         """End the worker of a cell that runs longer than the experiment allows."""
         worker = self.worker_of(flight)
         if not worker:
             return
-        actor = ray_internals.actor_of(flight.tune_trial)
+        actor = tune_internals.actor_of(flight.tune_trial)
         if actor is None:  # Tune is done with it
             return
         now = time.monotonic()
@@ -255,7 +256,7 @@ class Flights:
         """End every worker that has a cell, and tell nothing any more."""
         self.over = True
         for flight in self.open.values():
-            actor = flight.tune_trial and ray_internals.actor_of(flight.tune_trial)
+            actor = flight.tune_trial and tune_internals.actor_of(flight.tune_trial)
             if actor is not None:
                 ray.kill(actor)
 
