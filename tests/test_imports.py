@@ -27,6 +27,7 @@ KERAS = (
 )
 SCHEMA = (
     "tuner.store.ranking.",
+    "tuner.store.fronts.",
     "tuner.store.layout.",
     "tuner.store.log.",
     "tuner.store.report.",

@@ -17,6 +17,7 @@ from tuner.shown import shown
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from tuner.cluster.jobs import Jobs
     from tuner.runner.submit import Seen
 
 Address = Annotated[
@@ -38,13 +39,12 @@ def submit(
 ) -> None:
     """Run a study on a cluster, as `run` would here, with all of its flags; prints its name."""
     from tuner.cli.app import app
-    from tuner.cluster.jobs import Jobs
     from tuner.runner import submit as remote
 
     flags = list(context.args)
     commands: Any = typer.main.get_command(app)
     commands.commands["run"].make_context("run", [experiment, *flags])  # a mistake is said here
-    jobs = Jobs(_address(address))
+    jobs = _jobs(address)
     name = remote.submit(
         jobs, experiment, flags, results=results, study=study, command=_run, say=_say
     )
@@ -74,10 +74,10 @@ def stop(
     address: Address = None,
 ) -> None:
     """End a study on a cluster as Ctrl-C does: what is finished is kept."""
-    from tuner.cluster.jobs import STOP_S, Jobs
+    from tuner.cluster.jobs import STOP_S
     from tuner.runner import submit as remote
 
-    job = remote.stop(Jobs(_address(address)), study, STOP_S + 10.0)
+    job = remote.stop(_jobs(address), study, STOP_S + 10.0)
     _say(f"{study}: {job.state}; go on with: tuner resume {study}")
 
 
@@ -87,10 +87,9 @@ def resume(
     follow: Annotated[bool, flag("print what it prints until it ends", "--follow")] = False,
 ) -> None:
     """Go on with a study on a cluster that was stopped, or whose driver was lost."""
-    from tuner.cluster.jobs import Jobs
     from tuner.runner import submit as remote
 
-    jobs = Jobs(_address(address))
+    jobs = _jobs(address)
     remote.resume(jobs, study, command=_run)
     _say(f"{study} goes on")
     if follow:
@@ -99,14 +98,26 @@ def resume(
 
 def submitted_log(study: str, address: str | None, *, follow: bool) -> None:
     """Print what the driver of a submitted study has printed."""
-    from tuner.cluster.jobs import Jobs, job_id
+    from tuner.cluster.jobs import job_id
     from tuner.runner import submit as remote
 
-    jobs = Jobs(_address(address))
+    jobs = _jobs(address)
     if follow:
         _print_log(remote.follow(jobs, study))
     else:
         _print_log(iter([jobs.logs(job_id(remote.found(jobs, study).user, study))]))
+
+
+def _jobs(address: str | None) -> Jobs:
+    """The job server of a cluster, tried first by a process of its own where Ray's client would
+    print what it thinks of the address or the token."""
+    from tuner.cluster.address import check_address
+    from tuner.cluster.jobs import Jobs
+
+    where = _address(address)
+    if "://" not in where:
+        check_address(where)
+    return Jobs(where)
 
 
 def _run(words: Sequence[str], results: str, study: str, again: bool) -> list[str]:

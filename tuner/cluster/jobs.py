@@ -75,8 +75,9 @@ class Jobs:
         with _said(address), _only(address):
             from ray.job_submission import JobSubmissionClient
 
-            logging.getLogger("ray").setLevel(logging.WARNING)  # each upload is a line of its own
             self._client = JobSubmissionClient(address)
+            # After it, which sets another: each upload is a line of its own.
+            logging.getLogger("ray").setLevel(logging.WARNING)
             theirs = ray_internals.ray_version_of(self._client)
         if theirs.rpartition(".")[0] != ray.__version__.rpartition(".")[0]:
             raise EngineError(
