@@ -31,7 +31,13 @@ SPACE: dict[str, Any] = {
     "epochs": EPOCHS,
 }
 STUDIES: dict[str, dict[str, Any]] = {
-    "digits": {"trials": 60, "seed": 3, "sampler": "rung_gp", "scheduler": "rung_gp"},
+    "digits": {
+        "trials": 60,
+        "seed": 3,
+        "sampler": "rung_gp",
+        "scheduler": "rung_gp",
+        "min_epochs": 3,
+    },
     "digits-cv": {"mode": "cv", "folds": 4, "dataset": "digits", "seed": 3},
 }
 PICTURES = {  # file: study, the state of the trial whose panel is open, how the window is
@@ -52,17 +58,20 @@ def learned(cell: Cell) -> Iterator[Step]:
     speed = 0.58 + 0.05 * min(1.0, at["dropout"])
     for epoch in range(1, EPOCHS + 1):
         value = max(0.1, min(0.99, top * (1 - speed**epoch) + chance.gauss(0, 0.004)))
-        lost = epoch == 1 and rate > 2
+        lost = epoch == 3 and rate > 2
         yield Step(epoch, {"val_accuracy": math.nan if lost else value, "val_loss": 1.2 - value})
 
 
 def main() -> None:
     """Draw each picture, once its charts are there."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        root = Path(folder)
+        pages = {}
         for name, fields in STUDIES.items():
-            saved(root / name, learned, space=SPACE, workers=4, **fields)
-        pages = {name: write_report([root / name]).as_uri() for name in STUDIES}
+            path = Path(folder) / "results" / name
+            saved(path, learned, space=SPACE, workers=4, **fields)
+            page = write_report([path])
+            page.write_text(page.read_text().replace(f"{folder}/", ""))  # as if typed beside it
+            pages[name] = page.as_uri()
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for file, (study, state, options) in PICTURES.items():
             window = Window(browser, pages[study], **{"viewport": WIDE, **options})

@@ -96,7 +96,7 @@ function drawPanel() {
   const tones = [INK.best, INK.accent, INK["soft-ink"], STATE_COLOURS[theme()].RUNNING], kinds = ["solid", "dashed", "dotted", "solid"];
   const names = S.data.metrics.slice(0, 4);
   panelChart = new Chart(chart, {
-    option: () => ({ legend: { top: 0, textStyle: { color: INK["soft-ink"] } }, grid: { left: 46, right: 14, top: 34, bottom: 24 }, xAxis: { ...ruled(), type: "value", minInterval: 1, min: 1, max: "dataMax", splitLine: { show: false } }, yAxis: { ...ruled(), type: "value", scale: true }, tooltip: { trigger: "axis", confine: true } }),
+    option: () => ({ legend: { top: 0, textStyle: { color: INK["soft-ink"] } }, grid: { left: 46, right: 14, top: 34, bottom: 24 }, xAxis: { ...ruled(), type: "value", minInterval: 1, min: 1, max: (seen) => Math.max(2, seen.max), splitLine: { show: false } }, yAxis: { ...ruled(), type: "value", scale: true }, tooltip: { trigger: "axis", confine: true } }),
     series: () => names.map((name, at) => { const [epochs, values] = curveOf(row, at); return { type: "line", name, data: epochs.map((epoch, k) => [epoch, values[k]]), showSymbol: epochs.length < 12, lineStyle: { color: tones[at], type: kinds[at], width: at ? 1.4 : 2.4 }, itemStyle: { color: tones[at] } }; }),
   });
 }
