@@ -25,6 +25,7 @@ study:
     command         string, the command line
     description     string
     source, space, versions, data    string, JSON as in study.json
+    goals           string, JSON: each metric that is searched with its direction, the first first
 """
 
 from __future__ import annotations
@@ -153,6 +154,7 @@ _STUDY_COLUMNS = {
     "space": _TEXT,
     "versions": _TEXT,
     "data": _TEXT,
+    "goals": _TEXT,
 }
 
 
@@ -188,6 +190,7 @@ def _row(name: str, study: _Study) -> dict[str, Any]:
             "space": json.dumps(file.space),
             "versions": json.dumps(file.versions),
             "data": json.dumps(data or {}),
+            "goals": json.dumps(experiment.directions),
         }
     except (TypeError, ValueError) as error:
         raise ResultsError(

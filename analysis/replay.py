@@ -139,13 +139,13 @@ def decide_again(results: StudyTables) -> pd.DataFrame:
     experiment = replace(recorded_experiment(results.study), mode="search")
     scheduler = scheduler_of(experiment)
     board = Board()
-    sign = -1.0 if experiment.direction == "maximize" else 1.0
+    metric, sign = experiment.goals[0].metric, experiment.goals[0].sign
     reports = results.reports.sort_values("order", ignore_index=True)
     last = results.trials.set_index("trial").get("param_epochs")
     again = []
     for row in reports.itertuples():
         limit = None if last is None else int(last[row.trial])
-        loss = sign * getattr(row, experiment.metric)
+        loss = sign * getattr(row, metric)
         cell = Cell(row.trial, 1, row.fold, {}, 0, limit)
         verdict = scheduler.judge(cell, row.epoch, loss, board)
         board.note(cell.key, row.epoch, loss, verdict.rung)
@@ -211,7 +211,7 @@ def _one_epoch(recorded: Recorded, seed: int, workers: int, top: int) -> list[tu
     """Every point for one epoch, then the best `top` of them to their end, on `workers`."""
     order = np.random.default_rng(seed).permutation(len(recorded.points))
     curves = [recorded.curves[key_of(recorded.points[i])] for i in order]
-    metric = recorded.experiment.metric
+    metric = recorded.experiment.goals[0].metric
     first = [recorded.sign * steps[0].metrics.get(metric, np.nan) for steps in curves]
     chosen = np.argsort(first)[:top]  # NaN sorts last
     free = [0.0] * workers

@@ -35,11 +35,11 @@ class Recorded:
     @property
     def sign(self) -> float:
         """1 where the metric is minimised, -1 where it is maximised."""
-        return -1.0 if self.experiment.direction == "maximize" else 1.0
+        return self.experiment.goals[0].sign
 
     def loss(self, steps: Sequence[Step]) -> float:
         """The loss at a curve's end, NaN where the metric was not reported."""
-        return self.sign * steps[-1].metrics.get(self.experiment.metric, np.nan)
+        return self.sign * steps[-1].metrics.get(self.experiment.goals[0].metric, np.nan)
 
     @property
     def best_loss(self) -> float:
@@ -66,7 +66,7 @@ def record(results: StudyTables) -> Recorded:
         if int(trial) in by_trial:
             steps = _steps(by_trial[int(trial)], metrics)
             if state == "DIVERGED":  # a table's NaN may also say that nothing was reported
-                steps[-1] = replace(steps[-1], metrics={experiment.metric: math.nan})
+                steps[-1] = replace(steps[-1], metrics={experiment.goals[0].metric: math.nan})
             known = curves.get(key_of(point))
             if known is None:
                 points.append(point)

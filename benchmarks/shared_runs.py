@@ -154,6 +154,9 @@ class Live:
         while not what():
             if time.time() - self._began > LIMIT_S:
                 raise RuntimeError(f"after {LIMIT_S:.0f} s the studies are not so far")
+            for name, driver in self.drivers.items():
+                if driver.poll() not in (None, 0, -signal.SIGKILL):
+                    raise RuntimeError(f"the driver of {name} ended with {driver.returncode}")
             self._start_those_due()
             time.sleep(0.05)
             self._read_lines()

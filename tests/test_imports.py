@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 RAY = ("tuner/cluster/", "tuner/sharing/", "tuner/engines/")
 KERAS = (
     "tuner/trial/keras_callback.py",
+    "tuner/trial/model_stats.py",
     "tuner/trial/tf_internals.py",
     "tuner/programs/",
     "tuner/training/",
@@ -27,6 +28,7 @@ KERAS = (
 )
 SCHEMA = (
     "tuner.store.ranking.",
+    "tuner.store.fronts.",
     "tuner.store.layout.",
     "tuner.store.log.",
     "tuner.store.report.",

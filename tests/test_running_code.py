@@ -32,6 +32,7 @@ LIST = {
     "tuner/models/model_files.py": 1,
     "tuner/registry.py": 1,
     "tuner/sklearn/objective.py": 1,
+    "tuner/study/constraints.py": 1,
     "tuner/training/declared.py": 4,
     "tuner/training/kept_models.py": 1,
     "tuner/training/run_cell.py": 1,

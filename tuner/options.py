@@ -83,7 +83,7 @@ def check_option(one: Field[Any], rule: Option, value: Any) -> None:
     if rule.objects and (not isinstance(value, str) or ":" in value):
         return
     if rule.among is not None:
-        _check_name(one.name, value, names_of(rule) or ())
+        check_name(one.name, value, names_of(rule) or ())
         return
     kind = kind_of(one)
     wanted = int | float if kind is float else kind
@@ -97,7 +97,8 @@ def check_option(one: Field[Any], rule: Option, value: Any) -> None:
         )
 
 
-def _check_name(name: str, value: Any, known: Sequence[str]) -> None:
+def check_name(name: str, value: Any, known: Sequence[str]) -> None:
+    """Raises ExperimentError for a value that is not among the known names of a field."""
     if value in known:
         return
     close = difflib.get_close_matches(str(value), known, n=1)

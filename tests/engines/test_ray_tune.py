@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -298,6 +300,17 @@ def test_keras_is_warmed_up_only_where_it_is_imported() -> None:
 
 def test_rays_private_parts_are_where_tuner_looks_for_them() -> None:
     tune_internals.check()
+
+
+def test_a_run_imports_no_tracker_that_is_installed(tmp_path: Path) -> None:
+    code = (
+        "import sys, tuner; tuner.run('beale', trials=1, concurrency=1, results=sys.argv[1]);"
+        "print(sorted({'mlflow', 'wandb', 'ray.tune'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "['ray.tune']"
 
 
 def test_a_ray_without_them_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,9 @@ from tuner.results.plot import KINDS
 from tuner.results.results import Results
 from tuner.search_space.axes import Categorical, Float, Int
 
+ELSEWHERE = ("folds", "loss", "front", "hypervolume")
+"""Figures of other studies than this one."""
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
@@ -30,7 +33,7 @@ def test_the_best_trial_is_one_thing(results: Results) -> None:
     assert (best.state, best.epoch) == (row["state"], row["best_epoch"])
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("folds", "loss")])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ELSEWHERE])
 def test_every_kind_of_figure_is_plotlys(results: Results, kind: str) -> None:
     figure = results.plot(kind)
     assert isinstance(figure, go.Figure)

@@ -182,7 +182,7 @@ def test_any_sampler_of_optunas_proposes() -> None:
 
 
 def test_what_is_no_sampler_is_refused_by_name() -> None:
-    with pytest.raises(ExperimentError, match=r"'tpee' is not one of rung_gp, tpe, random"):
+    with pytest.raises(ExperimentError, match=r"'tpee' is not one of rung_gp, tpe, nsga2, random"):
         check_sampler("tpee", SearchSpace(SPACE))
     with pytest.raises(ExperimentError, match=r"json:Dump cannot be imported: AttributeE"):
         check_sampler("json:Dump", SearchSpace(SPACE))

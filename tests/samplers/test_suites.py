@@ -10,12 +10,14 @@ import pytest
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
+    MultiObjectiveSamplerTestCase,
     RelativeSamplerTestCase,
     SingleOnlySamplerTestCase,
 )
 
 from tuner.samplers.cmaes import RungCmaEsSampler
 from tuner.samplers.gp import RungViewGPSampler
+from tuner.samplers.nsga2 import RungNSGAIISampler
 from tuner.samplers.optuna_internals import check
 from tuner.samplers.qmc import SobolSampler
 from tuner.samplers.random import UniformSampler
@@ -30,7 +32,7 @@ def test_optuna_is_as_we_know_it() -> None:
     assert check() is None
 
 
-class _Ours(SamplerSuite, BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
+class _Ours(SamplerSuite, BasicSamplerTestCase, RelativeSamplerTestCase):
     kind: type[BaseSampler]
 
     @pytest.fixture
@@ -46,28 +48,40 @@ def _made(kind: Callable[..., BaseSampler], seed: int) -> BaseSampler:
     return kind(seed=seed)
 
 
-class TestRungGP(_Ours):
+class _OfOneGoal(_Ours, SingleOnlySamplerTestCase):
+    pass
+
+
+class _OfSeveral(_Ours, MultiObjectiveSamplerTestCase):
+    pass
+
+
+class TestRungGP(_OfOneGoal):
     kind = RungGPSampler
 
 
-class TestTPE(_Ours):
+class TestTPE(_OfSeveral):
     kind = RungTPESampler
 
 
-class TestCmaEs(_Ours):
+class TestNSGAII(_OfSeveral):
+    kind = RungNSGAIISampler
+
+
+class TestCmaEs(_OfOneGoal):
     kind = RungCmaEsSampler
 
 
-class TestQmc(_Ours):
+class TestQmc(_OfSeveral):
     kind = SobolSampler
     learns = False
 
 
-class TestRandom(_Ours):
+class TestRandom(_OfSeveral):
     kind = UniformSampler
     learns = False
 
 
 @pytest.mark.gp
-class TestGP(_Ours):
+class TestGP(_OfSeveral):
     kind = RungViewGPSampler

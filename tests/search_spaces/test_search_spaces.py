@@ -52,7 +52,7 @@ def trained(name: str, **params: Any) -> list[dict[str, float]]:
     chosen = {k: v for k, v in params.items() if isinstance(v, str)}.items()
     point = next(point for point in points(name) if chosen <= point.items()) | params
     outcome, reports = run(
-        tried.objective, point, metric=tried.metric, epochs=last_epoch(tried, point)
+        tried.objective, point, metric=tried.goals[0].metric, epochs=last_epoch(tried, point)
     )
     assert outcome.error is None
     return reports.metrics
@@ -203,7 +203,7 @@ def test_beale_has_its_minimum_at_three_and_a_half() -> None:
 
 def test_lbfgsb_reaches_the_minimum_from_four_four() -> None:
     tried = experiment("beale_lbfgsb")
-    outcome, reports = run(tried.objective, {"x0": 4.0, "y0": 4.0}, metric=tried.metric)
+    outcome, reports = run(tried.objective, {"x0": 4.0, "y0": 4.0}, metric=tried.goals[0].metric)
     assert outcome.ending is Ending.FINISHED
     assert reports.metrics[0] == {"x": 4.0, "y": 4.0, "f": beale(4.0, 4.0)}
     assert len(reports.epochs) <= 80

@@ -56,7 +56,7 @@ class Here:
         try:
             outcome = run_cell(
                 objective,
-                job.experiment.metric,
+                job.experiment.goals[0].metric,
                 cell,
                 send,
                 lambda: cell_data(dataset, job.splits, cell.fold),

@@ -23,7 +23,7 @@ def logged(folder: Path, name: Any, say: Any = print, **fields: Any) -> Study:
     """A simulated study that a logger hears of."""
     settled = experiment(trials=5, sampler="random", scheduler="asha_stopping", **fields)
     study = open_study(settled)
-    told = loggers_of([name], folder, metric=settled.metric, cells=1, say=say)
+    told = loggers_of([name], folder, metric=settled.goals[0].metric, cells=1, say=say)
     study.recorder = Recorder(None, SearchSpace(settled.space), said(settled.engine), told)
     run(study, half_diverging, workers=2, clock=VirtualClock())
     study.recorder.close(study.records)

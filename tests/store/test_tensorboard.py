@@ -23,7 +23,7 @@ def with_events(folder: Path, **fields: Any) -> Study:
     """A simulated study whose reports go to event files."""
     settled = experiment(**fields)
     study = open_study(settled)
-    events = EventFiles(folder, metric=settled.metric, cells=cells_per_trial(settled))
+    events = EventFiles(folder, metric=settled.goals[0].metric, cells=cells_per_trial(settled))
     study.recorder = Recorder(None, SearchSpace(settled.space), said(settled.engine), [events])
     run(study, rising, workers=2, clock=VirtualClock())
     study.recorder.close(study.records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import given, settings
@@ -20,6 +21,13 @@ from tuner.testing.simulation import simulated
 DISCRETE = {"a": Categorical([0.1, 0.3, 0.6]), "b": Categorical([1, 2]), "epochs": Int(1, 9)}
 EPOCHS_GRID = {"a": Categorical([0.1, 0.4]), "epochs": Int(1, 9, grid=[3, 9, 6])}
 CV = {"mode": "cv", "folds": 3, "dataset": "digits"}
+TWO = {"metric": ["val_accuracy", "loss"], "direction": ["maximize", "minimize"]}
+
+
+def _most_of_it(metrics: Mapping[str, float]) -> list[float]:
+    return [0.6 - metrics["val_accuracy"]]
+
+
 KINDS: dict[str, dict[str, Any]] = {
     "promotion": {"scheduler": "asha", "eta": 2},
     "stopping": {"scheduler": "asha_stopping", "eta": 2},
@@ -33,6 +41,9 @@ KINDS: dict[str, dict[str, Any]] = {
         "sampler": "grid",
     },
     "folds promoted": {**CV, "scheduler": "asha", "eta": 2, "sampler": "random"},
+    "goals": {"scheduler": "asha", "eta": 2, **TWO, "constraints": _most_of_it},
+    "folds of goals": {**CV, "scheduler": "asha", "eta": 2, "sampler": "random", **TWO},
+    "constraints": {"scheduler": "rung_gp", "eta": 2, "constraints": _most_of_it},
     "folds stopped": {**CV, "scheduler": "asha_stopping", "eta": 2, "sampler": "random"},
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,10 @@ def reports(folder: Path) -> pd.DataFrame:
     return frame.sort_values(["trial", "fold", "epoch"], ignore_index=True)
 
 
+def _most_of_it(metrics: Mapping[str, float]) -> list[float]:
+    return [0.4 - metrics["val_accuracy"]]
+
+
 DISCRETE = {"x": Categorical([0.1, 0.4, 0.8]), "b": Categorical([1, 2]), "epochs": 9}
 
 
@@ -72,6 +76,15 @@ DISCRETE = {"x": Categorical([0.1, 0.4, 0.8]), "b": Categorical([1, 2]), "epochs
         {"deterministic": True, "window": 4, "trials": 20, "scheduler": "asha_stopping"},
         {"deterministic": True, "window": 3, "trials": 20, "eta": 2, "space": DISCRETE},
         {"mode": "cv", "space": {"x": Float(0, 1, grid=[0.1, 0.4, 0.8]), "epochs": 5}},
+        {
+            "metric": ["val_accuracy", "loss"],
+            "direction": ["maximize", "minimize"],
+            "constraints": _most_of_it,
+            "deterministic": True,
+            "window": 4,
+            "trials": 20,
+            "eta": 2,
+        },
         {
             "mode": "cv",
             "sampler": "random",
@@ -86,7 +99,16 @@ DISCRETE = {"x": Categorical([0.1, 0.4, 0.8]), "b": Categorical([1, 2]), "epochs
             "fold_racing": "aggressive",
         },
     ],
-    ids=["sequential", "promotion", "stopping", "duplicates", "cv", "cv promotion", "racing"],
+    ids=[
+        "sequential",
+        "promotion",
+        "stopping",
+        "duplicates",
+        "cv",
+        "goals",
+        "cv promotion",
+        "racing",
+    ],
 )
 def test_a_killed_study_ends_as_an_undisturbed_one(
     tmp_path: Path, fields: dict[str, Any], steps: int

@@ -52,6 +52,35 @@ def test_every_epoch_reports_keras_logs_and_the_learning_rate() -> None:
         assert all(type(value) is float for value in metrics.values())
 
 
+def test_what_a_model_weighs_and_takes_is_part_of_each_report() -> None:
+    def train(trial: Trial) -> None:
+        model = small_model()
+        stats = trial.model_stats(model)
+        assert stats["parameters"] == 64 * 10 + 10
+        assert stats["size_mb"] == pytest.approx(650 * 4 / 1e6)
+        assert stats["mflops"] == pytest.approx(2 * 64 * 10 / 1e6, rel=0.1)
+        data = trial.data
+        callback = trial.callback(stats)
+        model.fit(data.x_train, data.y_train, epochs=2, callbacks=[callback], verbose=0)
+
+    outcome, reports = run(train, metric="loss")
+    assert outcome.ending is Ending.FINISHED, outcome.error
+    latencies = {metrics["latency_ms"] for metrics in reports.metrics}
+    assert len(reports.metrics) == 2
+    assert len(latencies) == 1
+    assert latencies.pop() > 0
+
+
+def test_a_model_without_shapes_has_no_stats() -> None:
+    import keras
+
+    from tuner.errors import ReportError
+    from tuner.trial.model_stats import model_stats
+
+    with pytest.raises(ReportError, match="does not say the shape of a sample"):
+        model_stats(keras.Sequential([keras.layers.Dense(3)]))
+
+
 def test_the_callback_works_without_its_parentheses() -> None:
     def train(trial: Trial) -> None:
         data = trial.data

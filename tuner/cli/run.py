@@ -68,7 +68,7 @@ def run(
         ask=ask_password(),
         sets=tuple(space or ()),
         enqueue=enqueue,
-        overrides={name: value for name, value in given.items() if value is not None},
+        overrides={n: _listed(n, value) for n, value in given.items() if value is not None},
     )
     try:
         finished = run_study(request, Display(shown))
@@ -83,6 +83,12 @@ def run(
     elif shown is not None:
         finished.show(shown, again="--resume")
     raise typer.Exit(finished.exit_code)
+
+
+def _listed(name: str, value: Any) -> Any:
+    """Several metrics, or directions, with commas between them."""
+    several = name in ("metric", "direction") and "," in value
+    return [one.strip() for one in value.split(",")] if several else value
 
 
 def _resuming(study: str) -> str:

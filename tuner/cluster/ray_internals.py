@@ -27,6 +27,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "ray._private.parameter": ("RayParams",),
     "ray._private.node:Node": ("start_api_server",),
     "ray._private.services": ("get_node", "start_ray_process", "_get_gcs_client_options"),
+    "ray._private.utils": ("get_dashboard_dependency_error",),
     "ray._private.state:GlobalState": ("_initialize_global_state", "node_table"),
     "ray.actor:ActorHandle": ("_actor_id",),
     "ray._raylet": ("persist_port",),
@@ -114,12 +115,13 @@ def local_start() -> Iterator[None]:
     two agents beside its raylet 2 s and 200 MB. And it asks for its new node once a second, where
     that is there after half of one.
     """
-    from ray._private import node, parameter, ray_constants, services
+    from ray._private import node, parameter, ray_constants, services, utils
 
     cluster = ray_constants.ENABLE_RAY_CLUSTER
     params: Any = parameter.RayParams
     server, get_node = node.Node.start_api_server, services.get_node
     start_process: Any = services.start_ray_process
+    ask: Any = utils.get_dashboard_dependency_error
 
     def get_soon(gcs_address: str, node_id: str) -> Any:
         _wait_for_node(gcs_address, node_id)
@@ -132,6 +134,8 @@ def local_start() -> Iterator[None]:
     ray_constants.ENABLE_RAY_CLUSTER = False
     services.get_node = get_soon
     vars(services)["start_ray_process"] = start_alone
+    # It imports an agent's libraries, to learn whether the agent would find them.
+    vars(utils)["get_dashboard_dependency_error"] = lambda: None
     vars(parameter)["RayParams"] = partial(params, no_monitor=True, include_log_monitor=False)
     setattr(node.Node, "start_api_server", lambda self, **options: None)  # noqa: B010
     try:
@@ -142,6 +146,7 @@ def local_start() -> Iterator[None]:
         setattr(node.Node, "start_api_server", server)  # noqa: B010
         services.get_node = get_node
         vars(services)["start_ray_process"] = start_process
+        vars(utils)["get_dashboard_dependency_error"] = ask
         forget_token()
 
 

@@ -88,13 +88,13 @@ def shipment(job: Job, cluster: Runtime) -> Shipment:
     return Shipment(
         source=job.source,
         pickled=pickled(experiment.objective) if in_memory else None,
-        metric=experiment.metric,
+        metric=experiment.goals[0].metric,
         paths=user_paths(),
         splits=job.splits,
         cpus=cluster.cpus_per_trial,
         gpus=cluster.gpus_per_trial,
         keras=needs_keras(experiment.objective),
-        sign=-1.0 if experiment.direction == "maximize" else 1.0,
+        sign=experiment.goals[0].sign,
         memory_mb=PARKED_SHARE * cluster.memory_mb,
         most_mb=experiment.memory_per_trial or math.inf,
         forks=own_folder() if cluster.local else None,
@@ -116,8 +116,8 @@ def _keeping(job: Job) -> Keeping | None:
     return Keeping(
         folder=job.files.parent / MODELS_FOLDER,
         count=experiment.keep_models,
-        metric=experiment.metric,
-        sign=-1.0 if experiment.direction == "maximize" else 1.0,
+        metric=experiment.goals[0].metric,
+        sign=experiment.goals[0].sign,
         takes_best=experiment.value == "best",
     )
 

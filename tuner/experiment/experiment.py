@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import ExperimentError
-from tuner.experiment.direction import AUTO, DIRECTIONS, direction_of
+from tuner.experiment.direction import AUTO
+from tuner.experiment.goals import Constraints, Goal, check_constraints, goals_of
 from tuner.experiment.keras_model import KerasModel
 from tuner.options import check_options, option, options_of
 from tuner.registry import ENGINES
@@ -62,17 +63,20 @@ class Experiment:
     worker; one that held more is replaced after its trial. `checkpoint_every` so many epochs a
     declared training is kept on disk: one whose worker or driver dies goes on from there.
     `tensorboard` writes event files beside the tables. A search's first trials try the points
-    `first`, your own defaults say; what a point leaves out is the sampler's.
+    `first`, your own defaults say; what a point leaves out is the sampler's. Several metrics, each
+    with its direction, are searched at once; the first of them is the trial's value. `constraints`
+    gives, of a report's metrics, numbers above 0 where the trial is infeasible.
     """
 
     name: str
     space: Mapping[str, Any]
     objective: Objective
-    metric: str = option("val_accuracy", "the reported metric that is searched", group=WHAT)
-    direction: str = option(
+    metric: str | Sequence[str] = option(
+        "val_accuracy", "the reported metric that is searched; several: A,B", group=WHAT
+    )
+    direction: str | Sequence[str] = option(
         AUTO,
-        "minimize or maximize; auto: as the metric's name says",
-        among=DIRECTIONS,
+        "minimize or maximize; auto: as the metric's name says; several: one for each",
         group=WHAT,
     )
     mode: str = option(
@@ -232,6 +236,7 @@ class Experiment:
     )
     description: str = option("", "a line on what is asked", on_resume=True, flag=False)
     first: Sequence[Mapping[str, Any]] = ()
+    constraints: Constraints | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "space", SearchSpace(self.space))
@@ -246,10 +251,6 @@ class Experiment:
                 f"{self.objective!r} is neither a function train(trial) nor a KerasModel",
                 field="objective",
             )
-        if not isinstance(self.metric, str) or not self.metric:
-            raise ExperimentError(
-                f"{self.metric!r} must be the name of a reported metric", field="metric"
-            )
         if self.mode in DIRECTION_RENAMED:
             raise ExperimentError(
                 f"{self.mode!r} is not one of {', '.join(MODES)}",
@@ -257,10 +258,18 @@ class Experiment:
                 way_out=f"which way the metric is searched is direction='{self.mode}imize'",
             )
         check_options(self)
-        if self.direction == AUTO:
-            direction_of(self.metric)  # refuses a name that says neither
+        goals = self.goals  # refuses names that say neither direction
+        for name in ("metric", "direction"):
+            if len(goals) == 1 and not isinstance(getattr(self, name), str):
+                object.__setattr__(self, name, getattr(self, name)[0])
+        check_constraints(self.constraints, [goal.metric for goal in goals])
         _check_checkpoints(self)
         object.__setattr__(self, "first", _first_points(self))
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """What is searched: the metrics with their directions, the first one first."""
+        return goals_of(self.metric, self.direction)
 
 
 FREE_FIELDS = frozenset(one.name for one, rule in options_of(Experiment) if rule.on_resume)

@@ -8,13 +8,17 @@ from typing import Any
 
 from tuner.data.splits import Splits
 from tuner.errors import ExperimentError
-from tuner.experiment.direction import AUTO, direction_of
 from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.options import options_of
 from tuner.samplers.registry import GRID
 from tuner.schedulers.contract import Scheduler
 from tuner.schedulers.registry import make_scheduler
 from tuner.search_space.axes import Categorical, Constant, Int
 from tuner.search_space.space import SearchSpace
+
+USUAL = {one.name: one.default for one, _ in options_of(Experiment)}
+SEVERAL = {"sampler": "tpe", "scheduler": "asha"}
+"""What stands for the default sampler and scheduler, which know one goal, where there are more."""
 
 
 def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
@@ -30,11 +34,24 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
             sampler=overrides.get("sampler", GRID),
             scheduler=overrides.get("scheduler", "none"),
         )
-    if changed.direction == AUTO:
-        changed = replace(changed, direction=direction_of(changed.metric))
+    goals = changed.goals
+    directions = [goal.direction for goal in goals]
+    changed = replace(changed, direction=directions if len(goals) > 1 else directions[0])
+    if len(goals) > 1:
+        changed = _with_others_than_usual(changed, overrides)
     _check_together(changed)
     value = changed.value or ("best" if changed.mode == "search" else "last")
     return replace(changed, space=_settled_space(changed), value=value)
+
+
+def _with_others_than_usual(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
+    """With a sampler and scheduler that know several goals, where nobody has named others."""
+    instead: dict[str, Any] = {
+        name: value
+        for name, value in SEVERAL.items()
+        if name not in overrides and getattr(experiment, name) == USUAL[name]
+    }
+    return replace(experiment, **instead)
 
 
 def _check_together(experiment: Experiment) -> None:
@@ -135,9 +152,10 @@ def most_epochs(experiment: Experiment) -> int | None:
 
 def scheduler_of(experiment: Experiment) -> Scheduler:
     """The scheduler of a settled experiment. Raises ExperimentError where it can't work there."""
-    options = {
+    options: dict[str, Any] = {
         "eta": experiment.eta,
         "min_epochs": experiment.min_epochs,
         "space": SearchSpace(experiment.space),
     }
-    return make_scheduler(experiment.scheduler, options, most_epochs(experiment))
+    goals = len(experiment.goals)
+    return make_scheduler(experiment.scheduler, options, most_epochs(experiment), goals)

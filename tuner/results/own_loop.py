@@ -15,7 +15,7 @@ The brain is that of every other run, and so are the folder, the tables, the res
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -77,7 +77,7 @@ class Study:
         self,
         space: Mapping[str, Any],
         *,
-        metric: str,
+        metric: str | Sequence[str],
         study: str = "study",
         results: str | Path = "results",
         resume: bool = False,
@@ -87,6 +87,7 @@ class Study:
     ) -> None:
         fields = {"dataset": None, **fields, "engine": OwnLoop(), "metric": metric}
         experiment = Experiment(study, space, elsewhere, **fields)
+        self._metric = experiment.goals[0].metric
         self._loaded = Loaded(experiment, Source("object", __name__))
         self._request = Request(
             experiment,
@@ -148,11 +149,7 @@ class Study:
                     field="metrics",
                     way_out="report this as its last epoch, and tell without it",
                 )
-            named = (
-                metrics
-                if isinstance(metrics, Mapping)
-                else {self._loaded.experiment.metric: metrics}
-            )
+            named = metrics if isinstance(metrics, Mapping) else {self._metric: metrics}
             returned = checked_metrics(named)
         if self._answers.pop(trial.cell.key, None) is Decision.PAUSE:
             return
@@ -181,7 +178,7 @@ class Study:
         request = self._request
         place = find_place(request, self._loaded, dict(request.overrides), _unsaid)
         settled = place.settled
-        check_sampler(settled.sampler, SearchSpace(settled.space))
+        check_sampler(settled.sampler, SearchSpace(settled.space), len(settled.goals))
         made = place.make()
         with ExitStack() as undo:
 
@@ -259,7 +256,7 @@ class Study:
             raise EngineError("this study's data are its caller's own: it loads none")
 
         folder = self._folder / FILES_FOLDER / str(cell.trial)
-        return Trial(cell, send, no_data, folder, self._loaded.experiment.metric)
+        return Trial(cell, send, no_data, folder, self._metric)
 
 
 def _unsaid(line: str) -> None:

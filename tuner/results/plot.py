@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import analysis
-from analysis import plots, plots_optuna, plots_training
+from analysis import plots, plots_goals, plots_optuna, plots_training
 from analysis.loading import Tables
 from tuner.errors import ResultsError
 
@@ -62,6 +62,8 @@ KINDS: dict[str, Callable[..., go.Figure]] = {
     "loss": _loss,
     "rank": plots_optuna.rank,
     "edf": plots_optuna.edf,
+    "front": plots_goals.front,
+    "hypervolume": plots_goals.growth,
 }
 """The figures by name; each takes the tables and options of its own."""
 

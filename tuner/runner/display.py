@@ -106,7 +106,7 @@ class Display:
 
     def _ended(self, study: Study, record: Record, ended: Iterator[int]) -> None:
         if record.state is not State.RUNNING:
-            self.line(state_line(record, study.experiment.metric, next(ended), study.total))
+            self.line(state_line(record, study.metric, next(ended), study.total))
 
 
 class _View:

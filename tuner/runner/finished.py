@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tuner.experiment.settle import last_epoch
+from tuner.pareto import front
 from tuner.registry import said
 from tuner.runner.board import params_text
 from tuner.runner.display import Display
+from tuner.runner.show import FRONT_SHOWN
 from tuner.study.record import Record
 from tuner.study.study import Study
 from tuner.trial.cells import State
@@ -84,10 +88,11 @@ class Finished:
         """What the command line prints as JSON."""
         best = self.study.best()
         trained, saved = self.epochs
+        several = len(self.study.goals) > 1
         return {
             "study": self.path.name,
             "path": self.place,
-            "metric": self.study.experiment.metric,
+            "metric": self.study.metric,
             "states": {str(state): n for state, n in sorted(self.study.counts().items())},
             "best": None
             if best is None
@@ -98,6 +103,7 @@ class Finished:
                 "epoch": best.best_epoch,
                 "params": self.study.space.encode(best.params),
             },
+            **({"front": [r.trial for r in _front(self.study)]} if several else {}),
             "epochs_trained": trained,
             "epochs_saved": saved,
             "epochs_shared": self.shared_epochs,
@@ -105,6 +111,21 @@ class Finished:
             "seconds": round(self.seconds, 3),
             "worker_seconds": dict(self.spent),
         }
+
+    def _show_goals(self, display: Display) -> None:
+        """The front of several goals, and how many trials do not keep the constraints."""
+        if len(self.study.goals) > 1:
+            names = [goal.metric for goal in self.study.goals]
+            of = _front(self.study)
+            display.line(f"the best of {names[0]}; the front has {len(of)} trials:")
+            for record in of[:FRONT_SHOWN]:
+                pairs = zip(names, record.values, strict=True)
+                values = ", ".join(f"{name} {value:.4g}" for name, value in pairs)
+                display.line(f"  trial {record.trial}: {values}")
+        lost = [record for record in self.study.records if not record.feasible]
+        if lost:
+            why = next((f": {record.error}" for record in lost if record.error), "")
+            display.line(f"{len(lost)} trials do not keep the constraints{why}")
 
     def show(self, console: Console, again: str = "resume=True") -> None:
         """Print the answer, what it cost, and where the tables are.
@@ -117,9 +138,10 @@ class Finished:
         if best is None:
             display.line("no trial has a value on all of its folds, so there is no best one")
         else:
-            metric = self.study.experiment.metric
+            metric = self.study.metric
             display.line(f"best: trial {best.trial}, {metric} {best.value:.4f}{_when(best)}")
             display.line(f"  {params_text(best.params)}")
+        self._show_goals(display)
         display.line(f"{len(self.study.records)} trials in {self.seconds:.0f} s: {states}")
         trained, saved = self.epochs
         if saved:
@@ -146,6 +168,14 @@ class Finished:
         display.line(f"results: {self.place}")
         for what, command in NEXT.items():
             display.line(f"  {what}: python -m tuner {command} {self.place}")
+
+
+def _front(study: Study) -> list[Record]:
+    """The trials of a study of several goals that no other one beats in all of them."""
+    with_all = [record for record in study.ranked() if record.values]
+    signs = [goal.sign for goal in study.goals]
+    losses = np.array([[s * v for s, v in zip(signs, r.values, strict=True)] for r in with_all])
+    return [with_all[at] for at in front(losses)] if with_all else []
 
 
 def _when(best: Record) -> str:

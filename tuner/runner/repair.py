@@ -14,7 +14,6 @@ from tuner.errors import ResultsError
 from tuner.experiment.experiment import Experiment
 from tuner.files import replacing
 from tuner.runner.lost_reports import lost_reports
-from tuner.search_space.space import SearchSpace
 from tuner.store.damage import reading
 from tuner.store.database_lock import ledger_locked
 from tuner.store.folder import locked
@@ -81,7 +80,13 @@ def repair(study_dir: Path, storage: str | None = None, ask: Ask | None = None) 
             records = study.records
             said += lost_reports(records, store)
             reported = _write_reports(records, store)
-        table = trials_table(records, SearchSpace(experiment.space), kept.experiment.engine)
+        table = trials_table(
+            records,
+            study.space,
+            kept.experiment.engine,
+            goals=len(study.goals),
+            constrained=study.constrained,
+        )
         if not _readable(study_dir / TRIALS_FILE):
             said.append(f"{TRIALS_FILE}: was missing or broken, and is made anew")
         put_parquet(study_dir / TRIALS_FILE, table)

@@ -15,6 +15,7 @@ from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.loading import load as load_experiment
 from tuner.experiment.settle import (
+    SEVERAL,
     cells_per_trial,
     epochs_are_budget,
     last_epoch,
@@ -63,10 +64,21 @@ def notes(settled: Experiment) -> list[str]:
     said = space.notes()
     if (settled.sampler, settled.scheduler) == ("rung_gp", "rung_gp"):
         said.insert(0, DEFAULT_BECAUSE)
+    if len(settled.goals) > 1:
+        said.insert(0, _goals_note(settled))
     if settled.sampler == GRID:
         cost = cost_note(len(grid_points(space)), cells_per_trial(settled))
         said += [] if cost is None else [cost]
     return said
+
+
+def _goals_note(settled: Experiment) -> str:
+    """What several goals are searched with."""
+    goals = " and ".join(f"{goal.direction} {goal.metric}" for goal in settled.goals)
+    how = f"{said(settled.sampler)} + {said(settled.scheduler)}"
+    default = how == " + ".join(SEVERAL.values())
+    because = ", the default for several goals: rung_gp knows one" if default else ""
+    return f"{len(settled.goals)} goals, {goals}: {how}{because}"
 
 
 def load_asked(experiment: str | Experiment, overrides: Mapping[str, Any]) -> Loaded:

@@ -172,7 +172,7 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
         overrides = {**overrides, "space": space}
     place = find_place(request, loaded, overrides, display.line)
     settled = place.settled
-    note = check_sampler(settled.sampler, SearchSpace(settled.space))
+    note = check_sampler(settled.sampler, SearchSpace(settled.space), len(settled.goals))
     display.line(headline(settled, place.path))
     for line in notes(settled):
         display.line(line)
@@ -233,7 +233,7 @@ def described(
     engine's reason."""
     kept = place.kept
     if kept is not None:
-        changed = StoredExperiment.of(settled).model_dump()
+        changed = StoredExperiment.of(settled).model_dump(exclude={"goals"})
         experiment = kept.experiment.model_copy(update=changed)
         if changed_file := file_change(kept, loaded.source):
             say(changed_file)
@@ -274,7 +274,8 @@ def open_study(
             named = [settled.log] if settled.log else []
             given = [*named, *(["tensorboard"] if settled.tensorboard else []), *loggers]
             cells = cells_per_trial(settled)
-            told = loggers_of(given, path, metric=settled.metric, cells=cells, say=say)
+            metric = settled.goals[0].metric
+            told = loggers_of(given, path, metric=metric, cells=cells, say=say)
             recorder = Recorder(path, SearchSpace(settled.space), said(settled.engine), told)
             study = Study(settled, ledger, recorder=recorder, enqueued=place.enqueued)
             restore(study)

@@ -107,7 +107,7 @@ def _wait(lease: Lease, say: Callable[[str], None]) -> None:
 
 def follow(lease: Lease, study: Study) -> None:
     """Let those who look at the cluster see how far the study is."""
-    metric, cells = study.experiment.metric, cells_per_trial(study.experiment)
+    metric, cells = study.metric, cells_per_trial(study.experiment)
 
     def progress() -> Progress:
         from tuner.sharing.lease import Progress

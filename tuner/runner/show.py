@@ -18,6 +18,8 @@ from tuner.store.layout import PARAM_PREFIX
 from tuner.store.study_tables import StudyTables, read_study
 
 TRAINED = ("trained_by", "trained_why")
+FRONT_SHOWN = 20
+"""Trials of a front that are named."""
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -32,12 +34,18 @@ def _show_study(results: StudyTables, top: int, console: Console) -> None:
     _print(
         console,
         f"{results.study.name}: {experiment.mode} by {experiment.sampler} + "
-        f"{experiment.scheduler}, {experiment.direction} {experiment.metric}",
+        f"{experiment.scheduler}, "
+        + " and ".join(f"{way} {metric}" for metric, way in experiment.directions.items()),
     )
     if results.trials.empty:
         console.print("no trial yet")
         return
     console.print(_leaderboard(results, top))
+    if len(experiment.directions) > 1:
+        front = results.pareto_front()["trial"]
+        _print(console, f"front: {len(front)} trials, {', '.join(map(str, front[:FRONT_SHOWN]))}")
+    if "feasible" in results.trials and (lost := int(results.trials["feasible"].eq(False).sum())):
+        _print(console, f"{lost} trials do not keep the constraints")
     states = results.trials["state"].value_counts()
     _print(console, ", ".join(f"{count} {state}" for state, count in sorted(states.items())))
     seconds = results.trials["duration_s"].sum()
@@ -139,7 +147,9 @@ def _leaderboard(results: StudyTables, top: int) -> Table:
     shown = results.ranked().head(top)
     params = [name for name in shown.columns if name.startswith(PARAM_PREFIX)]
     table = Table(box=None, pad_edge=False)
-    for name in ("trial", "state", "value", "epochs", "seconds"):
+    goals = [name for name in shown.columns if name.startswith("value_") and name[6:].isdigit()]
+    also = [*goals[1:], *(["feasible"] if "feasible" in shown else [])]
+    for name in ("trial", "state", "value", *also, "epochs", "seconds"):
         table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
     for name in params:
         table.add_column(_cell(name.removeprefix(PARAM_PREFIX)), justify="right", overflow="fold")
@@ -148,6 +158,7 @@ def _leaderboard(results: StudyTables, top: int) -> Table:
             str(row["trial"]),
             _cell(row["state"]),
             _number(row["value"]),
+            *(_cell(_number(row[name])) for name in also),
             str(row["epochs"]),
             f"{row['duration_s']:.1f}",
             *(_cell(_number(row[name])) for name in params),

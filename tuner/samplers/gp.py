@@ -12,6 +12,7 @@ from tuner.samplers.rung_view import RungViewSampler
 class RungViewGPSampler(RungViewSampler):
     """Optuna's GP, shown one value a trial: by itself it learns nothing from stopped trials."""
 
+    several_goals: ClassVar[bool] = True
     needs: ClassVar[tuple[str, str]] = ("torch", "tuner[gp]")
     """A package that it needs beyond tuner's own, and what installs it."""
 

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
+from optuna.samplers._lazy_random_state import LazyRandomState
 from optuna.trial import FrozenTrial, TrialState
 
 
@@ -39,13 +41,20 @@ class Shown:
         return self.get_trials(deepcopy, states)
 
 
-def complete(trial: FrozenTrial, value: float) -> FrozenTrial:
-    """The trial as one that is COMPLETE with this value, and violates nothing."""
+def complete(
+    trial: FrozenTrial, values: Sequence[float], violation: float | None = None
+) -> FrozenTrial:
+    """The trial as one that is COMPLETE with these values.
+
+    It violates its constraints by so much; None: there are none.
+    """
     told = copy.copy(trial)
     told.state = TrialState.COMPLETE
-    told.values = [value]
+    told.values = list(values)
     attrs = trial._system_attrs
     told._system_attrs = {k: v for k, v in attrs.items() if not k.startswith("constraints")}
+    if violation is not None:
+        told._system_attrs["constraints"] = [violation]
     return told
 
 
@@ -54,6 +63,41 @@ def check() -> str | None:
     if "_get_trials" not in inspect.getsource(TPESampler):
         return "Optuna's samplers no longer read trials by Study._get_trials"
     trial = optuna.trial.create_trial(value=1.0, constraints={"known": 1.0})
-    if complete(trial, 2.0).constraints:
+    if complete(trial, [2.0]).constraints or not complete(trial, [2.0], 1.0).constraints:
         return "Optuna keeps a trial's constraints under another name"
+    try:
+        from optuna.samplers.nsgaii import _child_generation_strategy as children
+        from optuna.samplers.nsgaii import _elite_population_selection_strategy as elites
+
+        made = (children.NSGAIIChildGenerationStrategy, LazyRandomState)
+        chosen = elites.NSGAIIElitePopulationSelectionStrategy
+        inspect.signature(made[0]).bind(crossover_prob=1, swapping_prob=1, crossover=None, rng=None)
+        inspect.signature(chosen).bind(population_size=2)
+    except (ImportError, AttributeError, TypeError) as error:
+        return f"Optuna's NSGA-II is made another way: {error}"
     return None
+
+
+def child(
+    study: optuna.Study,
+    trials: Sequence[FrozenTrial],
+    space: dict[str, BaseDistribution],
+    seed: int,
+    population: int,
+) -> dict[str, Any]:
+    """A child of the best of these trials, by NSGA-II; what it leaves out is to be drawn.
+
+    The parents are the elite of all that there are, instead of a generation's.
+    """
+    from optuna.samplers.nsgaii import UniformCrossover
+    from optuna.samplers.nsgaii import _child_generation_strategy as children
+    from optuna.samplers.nsgaii import _elite_population_selection_strategy as elites
+
+    chosen = elites.NSGAIIElitePopulationSelectionStrategy(population_size=population)
+    made = children.NSGAIIChildGenerationStrategy(
+        crossover_prob=0.9,
+        swapping_prob=0.5,
+        crossover=UniformCrossover(),
+        rng=LazyRandomState(seed),
+    )
+    return made(study, space, chosen(study, list(trials)))

@@ -10,7 +10,7 @@ import copy
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import optuna
@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial
 from tuner.curve_model.columns import Array, Columns
 from tuner.curve_model.curves import Curve, rungs_to
 from tuner.curve_model.presence import Absent, by_rule
-from tuner.samplers.told import Reader, last_step
+from tuner.samplers.told import Reader, last_of_each, last_step
 from tuner.search_space.space import SearchSpace
 
 
@@ -41,7 +41,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Look:
-    """What was told when a trial was asked for; `rungs` are epochs, the last epoch among them."""
+    """What was told when a trial was asked for; `rungs` are epochs, the last epoch among them.
+
+    With several goals there are no curves.
+    """
 
     curves: list[Curve]
     trials: dict[int, FrozenTrial]
@@ -54,6 +57,9 @@ class PerTrialSampler(BaseSampler):
     Rungs stand at `min_epochs * eta**k` below `last_epoch`, which is the highest step that any
     trial has reported where it is not given. Steps are epochs.
     """
+
+    several_goals: ClassVar[bool] = False
+    """Whether it searches for several goals at once."""
 
     def __init__(
         self,
@@ -107,7 +113,7 @@ class PerTrialSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        if len(study.directions) > 1:
+        if len(study.directions) > 1 and not self.several_goals:
             return {}
         return self.known_space(study, trial)
 
@@ -160,7 +166,11 @@ class PerTrialSampler(BaseSampler):
             trials = _others(study.get_trials(deepcopy=False), trial.number)
             last = self._last_epoch or last_step(trials)
             rungs = rungs_to(last, self._eta, self._min_epochs)
-            curves, by_number = self._reader.curves(trials, rungs, study.direction)
+            if len(study.directions) > 1:
+                curves: list[Curve] = []
+                by_number = last_of_each(trials)
+            else:
+                curves, by_number = self._reader.curves(trials, rungs, study.direction)
             self._looked = key, Look(curves, by_number, rungs)
         return self._looked[1]
 
@@ -188,10 +198,10 @@ class PerTrialSampler(BaseSampler):
         return columns.params(units[0])
 
     def _check_objectives(self, study: optuna.Study) -> None:
-        if len(study.directions) > 1:
+        if len(study.directions) > 1 and not self.several_goals:
             raise ValueError(
                 f"{type(self).__name__} searches for one objective, and this study has "
-                f"{len(study.directions)}; take a sampler of Optuna's for several"
+                f"{len(study.directions)}; take RungTPESampler or RungNSGAIISampler for several"
             )
 
 

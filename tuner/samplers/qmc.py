@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import optuna
@@ -22,6 +22,8 @@ class SobolSampler(PerTrialSampler):
 
     Sobol, 1967; scrambled by Owen's rule, 1998.
     """
+
+    several_goals: ClassVar[bool] = True
 
     def propose(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import optuna
@@ -16,6 +16,8 @@ from tuner.samplers.per_trial import PerTrialSampler
 
 class UniformSampler(PerTrialSampler):
     """Draws each axis evenly (by logarithm where it is so declared); learns from nothing."""
+
+    several_goals: ClassVar[bool] = True
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial

@@ -3,8 +3,10 @@
 | name | learns from |
 | --- | --- |
 | rung_gp | all values at all rungs, by one model |
-| tpe, gp, cmaes | each trial's value at the highest rung which enough have reached |
+| tpe, gp, cmaes, nsga2 | each trial's value at the highest rung which enough have reached |
 | random, qmc | nothing |
+
+For several goals there are tpe, nsga2, gp, random and qmc.
 
 Those that learn take DIVERGED trials for the worst there are. `sampler=` is a name, an Optuna
 sampler, or `package.module:factory`; the entry points `tuner.samplers` of installed packages add
@@ -18,7 +20,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import ExperimentError
-from tuner.registry import Registry
+from tuner.registry import Registry, said
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -31,6 +33,7 @@ SAMPLERS = Registry(
     {
         "rung_gp": "tuner.samplers.rung_gp:RungGPSampler",
         "tpe": "tuner.samplers.tpe:RungTPESampler",
+        "nsga2": "tuner.samplers.nsga2:RungNSGAIISampler",
         "random": "tuner.samplers.random:UniformSampler",
         "cmaes": "tuner.samplers.cmaes:RungCmaEsSampler",
         "qmc": "tuner.samplers.qmc:SobolSampler",
@@ -43,10 +46,11 @@ GRID = "grid"
 """Every point of the grid in turn, which the study sees to: nothing proposes."""
 
 
-def check_sampler(sampler: str | BaseSampler, space: SearchSpace) -> str | None:
+def check_sampler(sampler: str | BaseSampler, space: SearchSpace, goals: int = 1) -> str | None:
     """What the sampler cannot learn of some axes, in a line.
 
-    Raises ExperimentError if it cannot be one, or a package that it needs is missing.
+    Raises ExperimentError if it cannot be one, searches for one of several `goals` alone, or a
+    package that it needs is missing.
     """
     from tuner.samplers.per_trial import PerTrialSampler
 
@@ -60,6 +64,12 @@ def check_sampler(sampler: str | BaseSampler, space: SearchSpace) -> str | None:
             way_out=f"pip install '{needs[1]}', or name another",
         )
     opened = open_sampler(sampler)
+    if goals > 1 and isinstance(opened, PerTrialSampler) and not opened.several_goals:
+        raise ExperimentError(
+            f"{said(sampler)!r} searches for one metric, and there are {goals}",
+            field="sampler",
+            way_out="take tpe, nsga2, gp, qmc or random",
+        )
     return opened.caveat(space) if isinstance(opened, PerTrialSampler) else None
 
 

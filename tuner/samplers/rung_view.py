@@ -14,8 +14,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.curve_model.columns import Columns
+from tuner.samplers.goals_view import goals_view
 from tuner.samplers.optuna_internals import Shown, complete
-from tuner.samplers.per_trial import PerTrialSampler
+from tuner.samplers.per_trial import Look, PerTrialSampler
 from tuner.samplers.told import rung_view
 
 BEST, NEWEST = 100, 900
@@ -72,16 +73,33 @@ class RungViewSampler(PerTrialSampler):
 
     def _shown(self, study: optuna.Study, trial: FrozenTrial) -> Any:
         """The study as Optuna's sampler sees it; None for a trial that is drawn at random."""
-        if len(study.directions) > 1 or self.rng(trial, 2).random() < self._share:
+        if self.rng(trial, 2).random() < self._share:
             return None
         look = self.look(study, trial)
+        if len(study.directions) > 1:
+            return self._shown_of_several(study, look)
         losses = rung_view(look.curves, look.rungs)
         if not losses:
             return None
         sign = -1.0 if study.direction is StudyDirection.MAXIMIZE else 1.0
-        seen = [complete(look.trials[n], sign * losses[n]) for n in newest_and_best(losses)]
+        seen = [complete(look.trials[n], [sign * losses[n]]) for n in newest_and_best(losses)]
         running = [
             t for n, t in look.trials.items() if t.state is TrialState.RUNNING and n not in losses
+        ]
+        return Shown(study, seen + running)
+
+    def _shown_of_several(self, study: optuna.Study, look: Look) -> Any:
+        """As `_shown`, each trial with the values of all goals; None while few have any."""
+        view = goals_view(look.trials, look.rungs, study.directions)
+        if not view:
+            return None
+        violated = any(violation > 0 for _, violation in view.values())
+        newest = list(view)[-(BEST + NEWEST) :]
+        seen = [
+            complete(look.trials[n], view[n][0], view[n][1] if violated else None) for n in newest
+        ]
+        running = [
+            t for n, t in look.trials.items() if t.state is TrialState.RUNNING and n not in view
         ]
         return Shown(study, seen + running)
 

@@ -11,6 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 from tuner.curve_model.curves import Curve
 
 TOLD = (TrialState.RUNNING, TrialState.PRUNED, TrialState.COMPLETE)
+VIOLATION = "violation"
+"""The attribute of a study's running trial that says by how much it violates its constraints."""
 FLOOR, FLOOR_FIRST = 20, 10
 """Values that a rung must have to be looked at, and those of the first one."""
 
@@ -18,6 +20,11 @@ FLOOR, FLOOR_FIRST = 20, 10
 def last_step(trials: Sequence[FrozenTrial]) -> int:
     """The highest step that any trial reported; 1 where none did."""
     return max((max(t.intermediate_values, default=1) for t in trials), default=1) or 1
+
+
+def last_of_each(trials: Sequence[FrozenTrial]) -> dict[int, FrozenTrial]:
+    """The trials by number, of several attempts the last."""
+    return {_number(trial): trial for trial in trials if trial.state in TOLD}
 
 
 class Reader:
@@ -36,7 +43,8 @@ class Reader:
     ) -> tuple[list[Curve], dict[int, FrozenTrial]]:
         """The curves of the trials by age, and the trials by the curves' numbers.
 
-        An attempt counts as the trial that it is one of. A violated constraint is a divergence. A
+        An attempt counts as the trial that it is one of. One that violates a constraint counts as
+        one that diverged. A
         rung is judged by the first report at or past it, the last also by a COMPLETE trial's value.
         """
         setting = (direction, *rungs)
@@ -62,10 +70,22 @@ class Reader:
 
 
 def _curve(trial: FrozenTrial, rungs: Sequence[int], sign: float) -> Curve:
-    number = trial.user_attrs.get("trial", trial.number)
-    diverged = any(value > 0 for value in trial.constraints.values())
-    losses = {} if diverged else _losses(trial, rungs, sign)
-    return Curve(number, trial.params, losses, diverged)
+    lost = violation(trial) > 0
+    losses = {} if lost else _losses(trial, rungs, sign)
+    return Curve(_number(trial), trial.params, losses, lost)
+
+
+def _number(trial: FrozenTrial) -> int:
+    number: int = trial.user_attrs.get("trial", trial.number)
+    return number
+
+
+def violation(trial: FrozenTrial) -> float:
+    """How far a trial is from keeping all constraints; one that runs, as it last said."""
+    told = sum(value for value in trial.constraints.values() if value > 0)
+    if trial.state is TrialState.RUNNING:
+        told += float(trial.user_attrs.get(VIOLATION, 0.0))
+    return told
 
 
 def _losses(trial: FrozenTrial, rungs: Sequence[int], sign: float) -> dict[int, float]:

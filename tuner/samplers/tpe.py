@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from optuna.samplers import BaseSampler, TPESampler
 
@@ -16,6 +16,8 @@ class RungTPESampler(RungViewSampler):
     rung complete, however poor. One axis at a time (`multivariate` takes them together); a third
     of the proposals is drawn at random.
     """
+
+    several_goals: ClassVar[bool] = True
 
     def __init__(self, *, share: float = 1 / 3, multivariate: bool = False, **given: Any) -> None:
         super().__init__(share=share, **given)

@@ -17,7 +17,8 @@ class Asha:
 
     A free worker goes on with the best paused trial among the best `n // eta` of a rung's n, from
     the highest rung down; only then a new trial starts. In a cross-validation a trial's value at a
-    rung is its mean over all folds. Of equals the earlier trial is better.
+    rung is its mean over all folds. Of equals the earlier trial is better. With several goals the
+    best are the first fronts, and within one those that stand apart (`tuner.pareto.order`).
     Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, algorithm 2.
     """
 
@@ -25,6 +26,7 @@ class Asha:
     min_epochs: int = 1
     has_rungs: ClassVar[bool] = True
     pauses: ClassVar[bool] = True
+    several_goals: ClassVar[bool] = True
 
     def judge(self, cell: Cell, epoch: int, loss: float, board: Board) -> Verdict:
         rung = new_rung(cell, epoch, board, self.min_epochs, self.eta)

@@ -11,9 +11,16 @@ import bisect
 import statistics
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from tuner import pareto
 from tuner.trial.cells import CellKey
+
+Scores = tuple[tuple[float, ...], float]
+"""A loss for each of several goals, and how far a trial is from being feasible (0: it is)."""
 
 
 class _Entry(NamedTuple):
@@ -22,16 +29,19 @@ class _Entry(NamedTuple):
     loss: float
     rung: int | None
     average: float
+    scores: Scores | None = None
 
 
 class Board:
     """Losses by cell, by rung and by epoch; the trials' parameters; who is paused.
 
-    `folds` is how many cells a trial has. Nothing that is read here may be changed by the reader.
+    `folds` is how many cells a trial has, `goals` how many things are searched at once. Nothing
+    that is read here may be changed by the reader.
     """
 
-    def __init__(self, *, folds: int = 1, windowed: bool = False) -> None:
+    def __init__(self, *, folds: int = 1, windowed: bool = False, goals: int = 1) -> None:
         self.folds = folds
+        self.goals = goals
         self._windowed = windowed
         self._params: dict[int, Mapping[str, Any]] = {}
         self._reports: dict[CellKey, dict[int, _Entry]] = defaultdict(dict)
@@ -39,6 +49,7 @@ class Board:
         self._at: dict[tuple[int, int], dict[int, float]] = defaultdict(dict)
         self._seen: dict[tuple[int, int], list[float]] = defaultdict(list)
         self._ranking: dict[int, list[tuple[float, int]]] = defaultdict(list)
+        self._scored: dict[int, dict[int, Scores]] = defaultdict(dict)
         self._averages: dict[tuple[int, int], list[float]] = defaultdict(list)
         self._paused: dict[int, int] = {}
         self._pausing: dict[int, int] = {}
@@ -101,8 +112,14 @@ class Board:
         return {trial for fold in range(self.folds) for trial in self.at(fold, rung)}
 
     def ranking(self, rung: int) -> Sequence[tuple[float, int]]:
-        """(mean loss, trial) of each trial with all its folds at a rung, the best first."""
-        return self._ranking.get(rung, ())
+        """(mean loss, trial) of each trial with all its folds at a rung, the best first.
+
+        With several goals (place, trial), by fronts: see `tuner.pareto.order`.
+        """
+        ranking = self._ranking.get(rung, ())
+        if self.goals == 1 or not ranking:
+            return ranking
+        return _by_fronts(tuple(sorted(self._scored[rung].items())))
 
     def averages(self, fold: int, epoch: int) -> Sequence[float]:
         """The cells' means of all their losses up to an epoch that they reported, sorted."""
@@ -128,11 +145,18 @@ class Board:
         """A trial is known from now on."""
         self._params[trial] = params
 
-    def note(self, cell: CellKey, epoch: int, loss: float, rung: int | None) -> None:
-        """Take a report, after it was judged."""
+    def note(
+        self,
+        cell: CellKey,
+        epoch: int,
+        loss: float,
+        rung: int | None,
+        scores: Scores | None = None,
+    ) -> None:
+        """Take a report, after it was judged; with several goals with its `scores`."""
         entries = self._reports[cell]
         average = statistics.fmean([*(entry.loss for entry in entries.values()), loss])
-        entries[epoch] = _Entry(loss, rung, average)
+        entries[epoch] = _Entry(loss, rung, average, scores)
         if self._windowed:
             self._pending.append((cell, epoch))
         else:
@@ -184,6 +208,8 @@ class Board:
         mean = self._mean(cell.trial, entry.rung)
         if mean is not None:
             bisect.insort(self._ranking[entry.rung], (mean, cell.trial))
+            if self.goals > 1:
+                self._scored[entry.rung][cell.trial] = self._scores(cell.trial, entry.rung)
 
     def _discount(self, cell: CellKey, epoch: int) -> None:
         entry = self._reports[cell][epoch]
@@ -193,6 +219,7 @@ class Board:
         mean = self._mean(cell.trial, entry.rung)
         if mean is not None:
             self._ranking[entry.rung].remove((mean, cell.trial))
+            self._scored.get(entry.rung, {}).pop(cell.trial, None)
         del self._at[cell.fold, entry.rung][cell.trial]
         self._seen[cell.fold, entry.rung].remove(entry.loss)
 
@@ -201,3 +228,22 @@ class Board:
         losses = [self.at(fold, rung).get(trial) for fold in range(self.folds)]
         there = [loss for loss in losses if loss is not None]
         return statistics.fmean(there) if len(there) == self.folds else None
+
+    def _scores(self, trial: int, rung: int) -> Scores:
+        """A trial's mean losses at a rung, and its worst violation."""
+        there = [
+            entry.scores
+            for fold in range(self.folds)
+            for entry in self._reports[CellKey(trial, fold)].values()
+            if entry.rung == rung and entry.scores is not None
+        ]
+        losses = zip(*(losses for losses, _ in there), strict=True)
+        return tuple(map(statistics.fmean, losses)), max(violation for _, violation in there)
+
+
+# Asked at every free worker, and the same until a trial comes to the rung.
+@lru_cache(maxsize=16)
+def _by_fronts(scored: tuple[tuple[int, Scores], ...]) -> Sequence[tuple[float, int]]:
+    losses = np.array([losses for _, (losses, _) in scored])
+    best = pareto.order(losses, np.array([violation for _, (_, violation) in scored]))
+    return [(float(place), scored[at][0]) for place, at in enumerate(best)]

@@ -36,6 +36,8 @@ class Scheduler(Protocol):
     """Whether its verdicts name rungs, which analysis shows."""
     pauses: ClassVar[bool]
     """Whether it answers PAUSE, and says by `promote` who goes on: see `Pausing`."""
+    # `several_goals: ClassVar[bool] = True` says that it may judge a study of several: it then goes
+    # by `board.ranking` alone, since `loss` is that of the first goal.
 
     def judge(self, cell: Cell, epoch: int, loss: float, board: Board) -> Verdict:
         """Judge a report. A cell's epochs rise. At a cell's last epoch it must not stop it."""
@@ -55,6 +57,7 @@ class NeverStop:
 
     has_rungs: ClassVar[bool] = False
     pauses: ClassVar[bool] = False
+    several_goals: ClassVar[bool] = True
 
     def judge(self, cell: Cell, epoch: int, loss: float, board: Board) -> Verdict:
         return GO_ON

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tuner.errors import ExperimentError
-from tuner.registry import Registry
+from tuner.registry import Registry, said
 from tuner.schedulers.contract import Pausing, Scheduler
 
 SCHEDULERS = Registry(
@@ -26,9 +26,11 @@ SCHEDULERS = Registry(
 
 
 def make_scheduler(
-    given: str | Scheduler, options: Mapping[str, Any], last_epoch: int | None
+    given: str | Scheduler, options: Mapping[str, Any], last_epoch: int | None, goals: int = 1
 ) -> Scheduler:
     """A scheduler of a study whose trials train `last_epoch` epochs at most (None: nothing says).
+
+    The study has so many `goals`.
 
     `given` is a name or a scheduler; a named one takes those of the `options` that it has.
     Raises ExperimentError where it can't work in that study.
@@ -37,6 +39,12 @@ def make_scheduler(
     if getattr(scheduler, "last_epoch", 0) is None:
         scheduler = replace(scheduler, last_epoch=last_epoch)
     check_scheduler(scheduler)
+    if goals > 1 and not getattr(scheduler, "several_goals", False):
+        raise ExperimentError(
+            f"{said(given)!r} judges by one metric, and there are {goals}",
+            field="scheduler",
+            way_out="take asha, which goes by non-dominated ranks, or none",
+        )
     return scheduler  # type: ignore[no-any-return]
 
 

@@ -62,6 +62,8 @@ TRIAL_COLUMNS = {
 `best_epoch` is the epoch that `value` was reported at, the last one with `--value last`.
 `worker` is the process that trained it, by its number on `host`.
 `trained_by` is program, lanes or fit, `trained_why` why it was fit.
+`value_0`, `value_1`, ... stand behind `value` where there are several goals, and `feasible` (bool)
+there and with constraints.
 `shared_with` is the trial whose training this one shares (its epochs count there), else null.
 """
 

@@ -7,7 +7,7 @@ number) and `attempt`, and, for each finished cell, `fold:<i>`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,10 @@ from tuner.store.optuna_internals import behind_cache, storage_of, study_id, tri
 from tuner.trial.cells import State
 
 FOLD = "fold:"
+GOALS = "goals:"
+"""Before an epoch, the attribute of an attempt that holds the values of several goals there."""
+VIOLATION = "violation"
+"""The attribute of how far an attempt was last from keeping the constraints."""
 
 OPTUNA_STATES = {
     State.COMPLETE: TrialState.COMPLETE,
@@ -104,12 +108,16 @@ def broken_ledger(why: str) -> ResultsError:
     )
 
 
-def _name_objective(study: optuna.Study, metric: str) -> None:
+def _name_objectives(study: optuna.Study, metrics: list[str]) -> None:
     """Say what a study's values are, once."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        if study.metric_names != [metric]:
-            study.set_metric_names([metric])
+        if study.metric_names != metrics:
+            study.set_metric_names(metrics)
+
+
+def _listed(given: str | Sequence[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
 
 
 class Ledger:
@@ -118,15 +126,16 @@ class Ledger:
     def __init__(
         self,
         name: str,
-        direction: str,
+        direction: str | Sequence[str],
         storage: BaseStorage | None = None,
         *,
         new: bool = False,
-        metric: str | None = None,
+        metric: str | Sequence[str] | None = None,
     ) -> None:
         """Open the study `name` of a storage; with `new`, raises StudyError if it is there.
 
-        `metric` is what its objective is called, in Optuna's dashboard say.
+        `metric` is what its objective is called, in Optuna's dashboard say. With several goals both
+        are lists.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
@@ -134,7 +143,7 @@ class Ledger:
                 self._study = optuna.create_study(
                     storage=storage or InMemoryStorage(),
                     study_name=name,
-                    direction=StudyDirection[direction.upper()],
+                    directions=[StudyDirection[one.upper()] for one in _listed(direction)],
                     load_if_exists=not new,
                 )
         except optuna.exceptions.DuplicatedStudyError:
@@ -144,7 +153,8 @@ class Ledger:
                 way_out="give another name",
             ) from None
         if metric is not None:
-            _name_objective(self._study, metric)
+            _name_objectives(self._study, _listed(metric))
+        self._violations: dict[int, float] = {}
         self._storage = storage_of(self._study)
         # Making a Trial object asks the study's sampler: closing goes by one that costs nothing.
         self._closing = optuna.load_study(
@@ -237,19 +247,38 @@ class Ledger:
         """Keep a finished cell of an attempt."""
         self.keep(attempt_id, f"{FOLD}{fold}", dict(result))
 
+    def keep_scores(self, attempt_id: int, epoch: int, scores: Sequence[float]) -> None:
+        """Keep the values of several goals at an epoch, which Optuna keeps of one alone."""
+        self.keep(attempt_id, f"{GOALS}{epoch}", list(scores))
+
+    def keep_violation(self, attempt_id: int, violation: float) -> None:
+        """Keep how far a running attempt is from keeping the constraints, where it changed."""
+        if violation != self._violations.get(attempt_id):
+            self._violations[attempt_id] = violation
+            self.keep(attempt_id, VIOLATION, violation)
+
     def discard(self, attempt_id: int) -> None:
         """Fail an attempt whose ask was never over, or whose point is not taken: no trial's."""
         self.keep(attempt_id, "trial", None)
         self._storage.set_trial_state_values(attempt_id, TrialState.FAIL)
 
-    def close(self, attempt_id: int, state: State, value: float | None) -> None:
-        """Tell Optuna what became of an attempt.
+    def close(
+        self,
+        attempt_id: int,
+        state: State,
+        value: float | Sequence[float] | None,
+        violation: float | None = None,
+    ) -> None:
+        """Tell Optuna what became of an attempt; `violation` is that of the constraints, if any.
 
         DIVERGED is PRUNED with a violated constraint: PRUNED alone does not repel TPE.
         """
         trial = optuna.trial.Trial(self._closing, attempt_id)
         if state is State.DIVERGED:
             trial.set_constraint("diverged", 1.0)
+        elif violation is not None:
+            trial.set_constraint("constraints", violation)
+        self._violations.pop(attempt_id, None)
         self._closing.tell(
             trial, value if state is State.COMPLETE else None, state=OPTUNA_STATES[state]
         )

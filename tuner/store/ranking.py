@@ -14,10 +14,13 @@ def may_be_best(
 ) -> pd.Series:
     """Whether each row of `trials` may be the best: it has a value, and that is of all its folds.
 
-    A STOPPED trial may be, where its folds were not cut short by racing. `cells` says how many
-    cells each trial has, and `by` what columns name a trial. Bool, with the index of `trials`.
+    An infeasible trial is not. A STOPPED trial may be, where its folds were not cut short by
+    racing. `cells` says how many cells each trial has, and `by` what columns name a trial. Bool,
+    with the index of `trials`.
     """
     valued = trials["value"].notna()
+    if "feasible" in trials:  # of several studies together one may have no constraints
+        valued &= trials["feasible"].astype("boolean").fillna(True).astype(bool)
     if (cells == 1).all():
         return valued
     folds = reports.groupby(list(by))["fold"].nunique().rename("folds").reset_index()

@@ -53,7 +53,7 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
     if overrides.get("engine") == "auto":  # which it was is decided
         del overrides["engine"]
     for name, given in overrides.items():
-        if name not in FREE_FIELDS and name != "space" and given != stored[name]:
+        if name not in FREE_FIELDS and name != "space" and _plain(given) != stored[name]:
             raise StudyError(
                 f"a resumed study cannot change it from {stored[name]!r} to {given!r}; "
                 "only trials, limits and resources may change",
@@ -64,7 +64,19 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
     settled = replace(loaded.experiment, **{**stored, **free})
     settled = replace(settled, space=kept.settled_space(like=declared), first=first)
     _check_first(settled, kept)
+    if (settled.constraints is not None) != kept.experiment.constrained:
+        raise StudyError(
+            f"the study began {'with' if kept.experiment.constrained else 'without'} them, and a "
+            "resumed study cannot change that",
+            field="constraints",
+            way_out="start a new study instead",
+        )
     return settled
+
+
+def _plain(given: Any) -> Any:
+    """A list of any kind as study.json has it."""
+    return list(given) if isinstance(given, tuple) else given
 
 
 def _check_first(settled: Experiment, kept: StudyFile) -> None:

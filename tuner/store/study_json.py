@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tuner.data.datasets import Dataset
 from tuner.errors import ResultsError
 from tuner.experiment.experiment import Experiment
+from tuner.experiment.goals import VIOLATION
 from tuner.experiment.loading import Loaded, Source, digest
 from tuner.experiment.settle import scheduler_of
 from tuner.files import put_bytes
@@ -44,10 +45,19 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
+class StoredGoal(_Record, strict=True):
+    """One of several goals: a metric and its direction."""
+
+    metric: str
+    direction: str
+
+
 class StoredExperiment(_Record, strict=True):
     """An Experiment's options as they were settled; of an object or a function, what it is called.
 
-    Those that somebody reads by name are declared here; the others stand beside them.
+    Those that somebody reads by name are declared here; the others stand beside them. With several
+    `goals`, `metric` and `direction` are those of the first. `constrained` says whether there were
+    constraints.
     """
 
     name: str
@@ -68,6 +78,8 @@ class StoredExperiment(_Record, strict=True):
     min_epochs: int
     keep_models: int
     description: str
+    goals: list[StoredGoal] = Field(default_factory=list)
+    constrained: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -86,12 +98,21 @@ class StoredExperiment(_Record, strict=True):
             if rule.objects:
                 value = said(value)
             stored[one.name] = FUNCTION if callable(value) else value
+        goals = experiment.goals
+        stored |= {"metric": goals[0].metric, "direction": goals[0].direction}
+        if len(goals) > 1:
+            stored["goals"] = [goal._asdict() for goal in goals]
+        stored["constrained"] = experiment.constraints is not None
         return cls.model_validate({"name": experiment.name, **stored})
 
     def options(self) -> dict[str, Any]:
         """The options of an Experiment, as they are stored."""
         known = {one.name for one, _ in options_of(Experiment)}
-        return {name: value for name, value in self.model_dump().items() if name in known}
+        options = {name: value for name, value in self.model_dump().items() if name in known}
+        if self.goals:
+            options["metric"] = [goal.metric for goal in self.goals]
+            options["direction"] = [goal.direction for goal in self.goals]
+        return options
 
     def without_code(self) -> dict[str, Any]:
         """The options for who trains nothing: what is not one of ours by name is not made again.
@@ -105,12 +126,24 @@ class StoredExperiment(_Record, strict=True):
             for name, registry in mine.items()
             if isinstance(value := getattr(self, name), str)
         }
-        return {**self.options(), **known}
+        constraints = {"constraints": _kept_already} if self.constrained else {}
+        return {**self.options(), **known, **constraints}
+
+    @property
+    def directions(self) -> dict[str, str]:
+        """Each metric that was searched with its direction, the first one first."""
+        several = {goal.metric: goal.direction for goal in self.goals}
+        return several or {self.metric: self.direction}
 
     @property
     def cells(self) -> int:
         """How many cells a trial has."""
         return self.repeats * (self.folds if self.mode == "cv" else 1)
+
+
+def _kept_already(metrics: Mapping[str, float]) -> Sequence[float]:
+    """Stands for constraints: what they said is in the reports."""
+    return [metrics.get(VIOLATION, 0.0)]
 
 
 class StoredDataset(_Record, strict=True):

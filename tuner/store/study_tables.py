@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import pandas as pd
 from tuner.errors import ResultsError
 from tuner.search_space.space import SearchSpace
 from tuner.store.damage import reading
+from tuner.store.fronts import check_several, front_of, growth_of
 from tuner.store.layout import PARAM_PREFIX, REPORTS_FOLDER, TRIALS_FILE
 from tuner.store.ranking import may_be_best
 from tuner.store.study_json import StudyFile
@@ -53,6 +54,27 @@ class StudyTables:
             ascending=[False, experiment.direction == "minimize", True],
             na_position="last",
         )
+
+    def pareto_front(self) -> pd.DataFrame:
+        """The trials that no other one beats in all goals, the best of the first goal first.
+
+        Infeasible ones are not among them. Raises ResultsError for a study of one goal.
+        """
+        check_several(self.study.experiment.directions)
+        with reading(self.path):
+            rows = self.ranked().query("ranks").drop(columns="ranks")
+            return front_of(rows, self.study.experiment.directions).reset_index(drop=True)
+
+    def hypervolume(self, reference: Sequence[float] | None = None) -> pd.DataFrame:
+        """`hypervolume` after each `trial`: the share of a box that the trials so far dominate.
+
+        The box goes from the best of each goal to `reference`, or to the worst of each goal. Raises
+        ResultsError for a study of one goal.
+        """
+        check_several(self.study.experiment.directions)
+        with reading(self.path):
+            rows = self.ranked().query("ranks")
+            return growth_of(rows, self.study.experiment.directions, reference)
 
     @property
     def best_params(self) -> dict[str, Any]:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Writes the tables into `folder`; with None it writes nothing. `loggers` get them too."""
+    """Writes the tables into `folder`; with None it writes nothing. `loggers` get them too.
+
+    Its study says how many `goals` it has, and whether it is `constrained`.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,8 @@ class Recorder:
         self._engine = engine
         self._loggers = loggers
         self._next_write = 0.0
+        self.goals = 1
+        self.constrained = False
 
     def append(self, report: Report) -> None:
         """Keep a report: a kill can't take it any more, and a power cut only within a second."""
@@ -78,7 +83,9 @@ class Recorder:
         if not now and started < self._next_write:
             return
         self.store.write()  # first: no trial may seem to have ended without its reports
-        table = trials_table(records, self._space, self._engine)
+        table = trials_table(
+            records, self._space, self._engine, goals=self.goals, constrained=self.constrained
+        )
         put_parquet(self._folder / TRIALS_FILE, table)
         # At most a twentieth of the driver's time goes into rewriting.
         ended = time.monotonic()

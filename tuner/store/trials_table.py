@@ -18,10 +18,22 @@ if TYPE_CHECKING:
     from tuner.study.record import Record
 
 
-def trials_table(records: Iterable[Record], space: SearchSpace, engine: str) -> pa.Table:
-    """The records as an Arrow table with the columns of `tuner.store.layout`."""
+def trials_table(
+    records: Iterable[Record],
+    space: SearchSpace,
+    engine: str,
+    *,
+    goals: int = 1,
+    constrained: bool = False,
+) -> pa.Table:
+    """The records as an Arrow table with the columns of `tuner.store.layout`.
+
+    Several `goals` have a column each, `value_0`, `value_1`, ...; with them, and with constraints,
+    there is `feasible`.
+    """
     rows = list(records)
-    schema = trials_schema(space)
+    several = range(goals if goals > 1 else 0)
+    schema = trials_schema(space, goals=goals, constrained=constrained)
     columns: dict[str, list[Any]] = {
         name: [getattr(row, name) for row in rows]
         for name in TRIAL_COLUMNS
@@ -29,6 +41,14 @@ def trials_table(records: Iterable[Record], space: SearchSpace, engine: str) -> 
     }
     for name in ("value", "value_std", "best_epoch"):  # a trial in flight has none yet
         columns[name] = [None if row.state is State.RUNNING else getattr(row, name) for row in rows]
+    for goal in several:
+        columns[f"value_{goal}"] = [
+            row.values[goal] if row.values and row.state is not State.RUNNING else None
+            for row in rows
+        ]
+    columns["feasible"] = [
+        None if v is None else r.feasible for v, r in zip(columns["value"], rows, strict=True)
+    ]
     columns["seed"] = [str(row.seed) for row in rows]
     columns["engine"] = [engine] * len(rows)
     columns["started_at"] = [microseconds(row.started_at) for row in rows]
@@ -41,14 +61,19 @@ def trials_table(records: Iterable[Record], space: SearchSpace, engine: str) -> 
     return pa.table([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
 
 
-def trials_schema(space: SearchSpace) -> pa.Schema:
+def trials_schema(space: SearchSpace, *, goals: int = 1, constrained: bool = False) -> pa.Schema:
     """The columns of trials.parquet for a space, in order."""
     names = list(TRIAL_COLUMNS)
     split = names.index("value")
     common = {name: arrow_type(TRIAL_COLUMNS[name]) for name in names}
     fields = [(name, common[name]) for name in names[:split]]
     fields += [(PARAM_PREFIX + name, _param_type(axis)) for name, axis in space.items()]
-    fields += [(name, common[name]) for name in names[split:]]
+    fields += [(name, common[name]) for name in names[split : split + 1]]
+    if goals > 1:
+        fields += [(f"value_{goal}", pa.float64()) for goal in range(goals)]
+    if goals > 1 or constrained:
+        fields.append(("feasible", pa.bool_()))
+    fields += [(name, common[name]) for name in names[split + 1 :]]
     return pa.schema(fields)
 
 

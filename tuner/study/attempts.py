@@ -53,6 +53,11 @@ def start_over(study: Study, record: Record) -> None:
     if study.cells == 1:
         for epoch, value in record.curves.get(0, {}).items():
             study.ledger.report(attempt_id, epoch, value)
+        for epoch, scores in record.scores.get(0, {}).items():
+            study.ledger.keep_scores(attempt_id, epoch, scores)
+        if study.constrained and (reported := record.curves.get(0)):
+            violation = record.violations.get(0, {}).get(max(reported), 0.0)
+            study.ledger.keep_violation(attempt_id, violation)
 
 
 def end_paused(study: Study, record: Record) -> None:
@@ -142,7 +147,11 @@ def tell_ledger(study: Study) -> None:
             known = [value for value in values if value is not None]
             for step in range(1, len(known) + 1):
                 study.ledger.report(record.attempt_id, step, math.fsum(known[:step]) / step)
-        study.ledger.close(record.attempt_id, record.state, record.value)
+            if record.values:
+                study.ledger.keep_scores(record.attempt_id, max(1, len(known)), record.values)
+        value = record.value if len(study.goals) == 1 else record.values or None
+        violation = record.violation if study.constrained else None
+        study.ledger.close(record.attempt_id, record.state, value, violation)
 
 
 def share(study: Study, leader: Record) -> None:

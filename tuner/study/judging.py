@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import StudyError
+from tuner.experiment.goals import VIOLATION
 from tuner.schedulers.contract import GO_ON, Pausing, Verdict
 from tuner.study.running_cell import OpenCell
 from tuner.trial.cells import Decision
@@ -23,16 +24,18 @@ def verdict_on(
     study: Study, open_cell: OpenCell, epoch: int, metrics: Mapping[str, float], *, final: bool
 ) -> Verdict:
     """What becomes of a cell after a report; `final` says that its training has ended with it."""
-    cell, metric = open_cell.cell, study.experiment.metric
+    cell = open_cell.cell
     if open_cell.end is not None or study.records[cell.trial].ended_early:
         return Verdict(Decision.STOP, why="its trial has ended")
-    value = metrics.get(metric)
-    if value is None or (final and math.isfinite(value)):
+    for goal in study.goals:
+        value = metrics.get(goal.metric)
+        if value is not None and not math.isfinite(value):
+            return Verdict(Decision.STOP, why=f"{goal.metric} was {value}")
+    values = study.values_of(open_cell, metrics)
+    if values is None or final:
         return GO_ON
-    if not math.isfinite(value):
-        return Verdict(Decision.STOP, why=f"{metric} was {value}")
-    verdict = study.scheduler.judge(cell, epoch, study.sign * value, study.board)
-    return _checked(study.scheduler, verdict)
+    loss = study.loss_of(values, metrics.get(VIOLATION, 0.0) if study.constrained else 0.0)
+    return _checked(study.scheduler, study.scheduler.judge(cell, epoch, loss, study.board))
 
 
 def promotable(study: Study) -> int | None:

@@ -81,7 +81,7 @@ def progress_of(study: Study, top: int = 5) -> Progress:
             if record.state in (State.STOPPED, State.DIVERGED) and limit is not None:
                 saved += limit * study.cells - record.epochs
         return Progress(
-            metric=study.experiment.metric,
+            metric=study.metric,
             cells=study.cells,
             total=study.total,
             states=study.counts(),

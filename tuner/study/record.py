@@ -15,7 +15,9 @@ from tuner.trial.cells import Cell, State
 class CellResult:
     """What became of one cell; kept in the ledger as `fold:<i>`.
 
-    `best_epoch` is the epoch of its value. `falls_behind` says that fold racing ends its trial.
+    `best_epoch` is the epoch of its value, of its `scores` (the values of several goals) and of its
+    `violation` of the constraints (0: it keeps them). `falls_behind` says that fold racing ends its
+    trial.
     """
 
     state: State
@@ -33,24 +35,33 @@ class CellResult:
     trained_by: str = ""
     trained_why: str = ""
     worker: str = ""
+    scores: tuple[float, ...] = ()
+    violation: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """A form that Optuna's storages keep."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        form = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {n: v for n, v in form.items() if v or n not in ("scores", "violation")}
 
     @classmethod
     def from_json(cls, form: Mapping[str, Any]) -> CellResult:
         known = {field.name for field in fields(cls)}
         given = {name: value for name, value in form.items() if name in known}
-        return cls(**{**given, "state": State(form["state"])})
+        scores = tuple(form.get("scores", ()))
+        return cls(**{**given, "state": State(form["state"]), "scores": scores})
 
 
 class Value(NamedTuple):
-    """A trial's value, its standard deviation over folds (ddof 0), and the epoch it is of."""
+    """A trial's value, its standard deviation over folds (ddof 0), and the epoch it is of.
+
+    `scores` are the values of several goals there, `violation` that of the constraints.
+    """
 
     value: float | None = None
     std: float | None = None
     epoch: int | None = None
+    scores: tuple[float, ...] = ()
+    violation: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -60,8 +71,9 @@ class Record:
     `waiting`, `running` and `paused` hold the folds that have not ended, `held` the epoch at which
     each was last paused: a new attempt goes on from there. `curves` holds the searched metric by
     fold and epoch. `windows` are those that its legs were given out in, `shared_with` the trial
-    whose training it shared. `sign` is 1 where the metric is minimised, else -1; `takes_best` says
-    whether the value is that of the best epoch, else the last one's.
+    whose training it shared. `scores` hold the values of several goals and `violations` those of
+    the constraints, as `curves` do. `sign` is 1 where the metric is minimised, else -1;
+    `takes_best` says whether the value is that of the best epoch, else the last one's.
     """
 
     trial: int
@@ -77,6 +89,8 @@ class Record:
     held: dict[int, int] = field(default_factory=dict)
     cells: dict[int, CellResult] = field(default_factory=dict)
     curves: dict[int, dict[int, float]] = field(default_factory=dict)
+    scores: dict[int, dict[int, tuple[float, ...]]] = field(default_factory=dict)
+    violations: dict[int, dict[int, float]] = field(default_factory=dict)
     ended_early: bool = False
     windows: list[int] = field(default_factory=list)
     shared_with: int | None = None
@@ -122,6 +136,21 @@ class Record:
     def best_epoch(self) -> int | None:
         """The epoch of the value; None where its folds' values are of several epochs."""
         return self._settled().epoch
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The values of several goals, all of one epoch; empty with one, or without a value."""
+        return self._settled().scores
+
+    @property
+    def violation(self) -> float:
+        """How far the trial is from keeping the constraints at its value's epoch; 0 if it does."""
+        return self._settled().violation
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the trial keeps the constraints, as far as its value says."""
+        return self.violation <= 0
 
     @property
     def epochs(self) -> int:
@@ -204,37 +233,46 @@ class Record:
             return self._of_one(self.curves.get(0, {})) if len(self.curves) == 1 else Value()
         ended = [cell for _, cell in sorted(self.cells.items()) if cell.value is not None]
         if len(ended) == 1:
-            return Value(ended[0].value, None, ended[0].best_epoch)
-        curves = [curve for _, curve in sorted(self.curves.items()) if curve]
-        if self.takes_best and len(curves) == len(ended):
-            return self._of_mean(curves)
+            one = ended[0]
+            return Value(one.value, None, one.best_epoch, one.scores, one.violation)
+        folds = [fold for fold, curve in sorted(self.curves.items()) if curve]
+        if self.takes_best and len(folds) == len(ended):
+            return self._of_mean(folds)
         values = [cell.value for cell in ended if cell.value is not None]
         epochs = {cell.best_epoch for cell in ended}
         epoch = epochs.pop() if len(epochs) == 1 else None
-        return _mean(values, epoch)
+        violation = max((cell.violation for cell in ended), default=0.0)
+        return _mean(values, epoch, [cell.scores for cell in ended], violation)
 
     def _of_one(self, curve: Mapping[int, float]) -> Value:
         if not curve:
             return Value()
         epoch = best_epoch(curve, self.sign) if self.takes_best else max(curve)
-        return Value(curve[epoch], None, epoch)
+        scores = self.scores.get(0, {}).get(epoch, ())
+        return Value(curve[epoch], None, epoch, scores, self.violations.get(0, {}).get(epoch, 0.0))
 
-    def _of_mean(self, curves: Sequence[Mapping[int, float]]) -> Value:
+    def _of_mean(self, folds: Sequence[int]) -> Value:
         """One epoch for all folds: the one at which their mean is best."""
+        curves = [self.curves[fold] for fold in folds]
         common = set.intersection(*(set(curve) for curve in curves))
         means = {epoch: statistics.fmean(c[epoch] for c in curves) for epoch in common}
         if not means:
             return Value()
         epoch = best_epoch(means, self.sign)
-        return _mean([curve[epoch] for curve in curves], epoch)
+        scores = [self.scores.get(fold, {}).get(epoch, ()) for fold in folds]
+        violation = max(self.violations.get(fold, {}).get(epoch, 0.0) for fold in folds)
+        return _mean([curve[epoch] for curve in curves], epoch, scores, violation)
 
 
 def ranked(records: Iterable[Record], cells: int) -> list[Record]:
     """The trials that have a value on all of their cells, the best first, the earliest of equals.
 
-    Stopped and paused trials count too.
+    Stopped and paused trials count too, infeasible ones do not. With several goals the value is the
+    first one's.
     """
-    whole = [(r.value, r) for r in records if sum(map(bool, r.curves.values())) == cells]
+    whole = [
+        (r.value, r) for r in records if r.feasible and sum(map(bool, r.curves.values())) == cells
+    ]
     known = [(r.sign * value, r.trial, r) for value, r in whole if value is not None]
     return [record for _, _, record in sorted(known, key=lambda one: one[:2])]
 
@@ -244,9 +282,14 @@ def best_epoch(curve: Mapping[int, float], sign: float) -> int:
     return min(curve, key=lambda epoch: (sign * curve[epoch], epoch))
 
 
-def _mean(values: Sequence[float], epoch: int | None) -> Value:
+def _mean(
+    values: Sequence[float],
+    epoch: int | None,
+    scores: Sequence[tuple[float, ...]],
+    violation: float,
+) -> Value:
     if not values:
         return Value()
-    return Value(
-        statistics.fmean(values), statistics.pstdev(values) if len(values) > 1 else None, epoch
-    )
+    std = statistics.pstdev(values) if len(values) > 1 else None
+    means = tuple(map(statistics.fmean, zip(*scores, strict=True)))
+    return Value(statistics.fmean(values), std, epoch, means, violation)

@@ -91,7 +91,7 @@ def _is_complete(attempt: FrozenTrial, fold: int) -> bool:
 
 def _with_rung(study: Study, entry: Report) -> Report:
     """A report of a version that did not keep its rung: it follows from its epoch alone."""
-    value = entry.metrics.get(study.experiment.metric, math.nan)
+    value = entry.metrics.get(study.metric, math.nan)
     if not math.isfinite(value) or not study.scheduler.has_rungs:
         return replace(entry, rung=None)
     cell = study.open[entry.key].cell

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuner.experiment.experiment import Experiment
@@ -15,6 +15,9 @@ from tuner.trial.cells import NOBODY, By, Cell, Ending, Outcome, State
 class OpenCell:
     """`values` holds the searched metric by epoch; `end` is set once the study ended the cell.
 
+    `scores` holds the values of several goals by epoch, `violations` those of the constraints that
+    are not kept, and `unknown` why they could not be told. `metrics` are the last of each name.
+
     `opened_at` is when it was first given out, in seconds since the Unix epoch; `time_s` is its
     last report's, and `began_at` when its training began, by the first report. `why` says what
     ended it, where that is a metric's value. `ahead_s` is by how much an epoch took longer than
@@ -24,7 +27,9 @@ class OpenCell:
     cell: Cell
     opened_at: float
     values: dict[int, float]
-    metrics: dict[str, None] = field(default_factory=dict)
+    scores: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    violations: dict[int, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
     epochs: int = 0
     time_s: float = 0.0
     rung: int = 0
@@ -34,6 +39,7 @@ class OpenCell:
     began_at: float | None = None
     paused: bool = False
     by: By = NOBODY
+    unknown: str | None = None
 
     def take(
         self, epoch: int, metrics: Mapping[str, float], time_s: float, at: float | None
@@ -43,18 +49,23 @@ class OpenCell:
             self.began_at = max(self.opened_at, at - time_s)
         self.epochs = epoch
         self.time_s = time_s
-        self.metrics.update(dict.fromkeys(metrics))
+        self.metrics.update(metrics)
 
     def result(
         self, outcome: Outcome, experiment: Experiment, sign: float, now: float
     ) -> CellResult:
         """What became of the cell, its work having ended in `outcome`."""
-        state, error = self._state(outcome, experiment.metric)
+        state, error = self._state(outcome, [goal.metric for goal in experiment.goals])
         value = epoch = None
+        scores: tuple[float, ...] = ()
+        violation = 0.0
         if self.values and state in (State.COMPLETE, State.STOPPED):
             takes_best = experiment.value == "best"
             epoch = best_epoch(self.values, sign) if takes_best else max(self.values)
             value = self.values[epoch]
+            scores = self.scores.get(epoch, ())
+            violation = self.violations.get(epoch, 0.0)
+            error = error or (self.unknown if violation > 0 else None)
         duration = outcome.duration_s
         # A cell may wait for its worker before its work begins.
         began = max(self.opened_at, now - duration) if duration > 0 else self.opened_at
@@ -76,9 +87,11 @@ class OpenCell:
             best_epoch=epoch,
             trained_by=outcome.trained_by,
             trained_why=outcome.trained_why,
+            scores=scores,
+            violation=violation,
         )
 
-    def _state(self, outcome: Outcome, metric: str) -> tuple[State, str | None]:
+    def _state(self, outcome: Outcome, metrics: Sequence[str]) -> tuple[State, str | None]:
         if self.end is not None:  # decided already; how the function then ended does not matter
             return self.end, self.why
         if outcome.ending is not Ending.FINISHED:
@@ -87,6 +100,7 @@ class OpenCell:
             return State.COMPLETE, None
         if self.metrics:
             seen = ", ".join(self.metrics)
+            metric = next((name for name in metrics if name not in self.metrics), metrics[0])
             return State.FAILED, f"metric {metric!r} was never reported; reported were: {seen}"
         return State.FAILED, (
             "the training function ended without reporting; call trial.report(epoch, metrics), "

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tuner.experiment.experiment import Experiment
+from tuner.experiment.goals import VIOLATION
 from tuner.experiment.settle import cells_per_trial
 from tuner.schedulers.board import Board
 from tuner.search_space.space import SearchSpace
 from tuner.store.report import Report
+from tuner.study.constraints import UNKNOWN
 from tuner.study.entries import Asked, Closed, Entry, Opened, Promoted, Told
 from tuner.study.fold_racing import better_on_folds, fold_losses, order_of_folds
 from tuner.study.queue import Queue
@@ -21,6 +23,12 @@ from tuner.study.shared_training import Followers
 from tuner.trial.cells import CellKey, Decision, State
 
 DEATHS_ALLOWED = 2
+
+
+def lost_metric(goals: Sequence[str], metrics: Mapping[str, float]) -> str:
+    """The first of the goals that is not finite in a report; the first one where all are."""
+    lost = (name for name in goals if not math.isfinite(metrics.get(name, 0.0)))
+    return next(lost, goals[0])
 
 
 class StudyState:
@@ -34,9 +42,14 @@ class StudyState:
         self.experiment = experiment
         self.space = SearchSpace(experiment.space)
         self.records: list[Record] = []
-        self.sign = -1.0 if experiment.direction == "maximize" else 1.0
+        self.goals = experiment.goals
+        self.metric = self.goals[0].metric
+        self.sign = self.goals[0].sign
+        self.constrained = experiment.constraints is not None
         self.cells = cells_per_trial(experiment)
-        self.board = Board(folds=self.cells, windowed=experiment.deterministic)
+        self.board = Board(
+            folds=self.cells, windowed=experiment.deterministic, goals=len(self.goals)
+        )
         self.followers = followers
         self.windowed = windowed
         self.queue = Queue(one_by_one=windowed)
@@ -151,6 +164,8 @@ class StudyState:
             curve = record.curves.get(fold, {})
             for epoch in [epoch for epoch in curve if epoch > start]:
                 del curve[epoch]
+                record.scores.get(fold, {}).pop(epoch, None)
+                record.violations.get(fold, {}).pop(epoch, None)
             self.open.pop(key, None)
             self.out.discard(key)
         record.running.clear()
@@ -176,10 +191,13 @@ class StudyState:
             open_cell.cell = cell
             return
         curve = record.curves.setdefault(cell.fold, {})
-        rung = self.board.last_rung(cell.key)
-        self.open[cell.key] = OpenCell(
-            cell, entry.at, curve, epochs=cell.start, rung=rung, paused=cell.start > 0
-        )
+        open_cell = self.open[cell.key] = OpenCell(cell, entry.at, curve, epochs=cell.start)
+        open_cell.rung = self.board.last_rung(cell.key)
+        open_cell.paused = cell.start > 0
+        if len(self.goals) > 1:
+            open_cell.scores = record.scores.setdefault(cell.fold, {})
+        if self.constrained:
+            open_cell.violations = record.violations.setdefault(cell.fold, {})
 
     def _go_on(self, entry: Promoted) -> None:
         record = self.records[entry.trial]
@@ -195,25 +213,56 @@ class StudyState:
         open_cell, record = self.open[entry.key], self.records[entry.trial]
         open_cell.take(entry.epoch, entry.metrics, entry.time_s, entry.at)
         self.followers.note(entry)
-        metric = self.experiment.metric
-        value = entry.metrics.get(metric)
+        values = self.values_of(open_cell, entry.metrics)
         stops = entry.decision == Decision.STOP
         if open_cell.end is not None:
             return
         if record.ended_early:
             open_cell.end = State.STOPPED
-        elif stops and (value is None or not math.isfinite(value)):
+        elif stops and (values is None or not all(map(math.isfinite, values))):
+            metric = lost_metric([goal.metric for goal in self.goals], entry.metrics)
+            value = entry.metrics.get(metric)
             open_cell.why = f"metric {metric!r} was {value} at epoch {entry.epoch}"
             self.board.diverge(record.trial)
             self._end_early(open_cell, record, State.DIVERGED)
-        elif value is not None:
-            self._count(entry, open_cell, record, value)
+        elif values is not None:
+            self._count(entry, open_cell, record, values)
 
-    def _count(self, entry: Report, open_cell: OpenCell, record: Record, value: float) -> None:
-        open_cell.values[entry.epoch] = value
+    def values_of(
+        self, open_cell: OpenCell, metrics: Mapping[str, float]
+    ) -> tuple[float, ...] | None:
+        """The goals' values by a report; None where it has none of the first one.
+
+        The others may be those that the cell reported last.
+        """
+        value = metrics.get(self.metric)
+        if value is None or len(self.goals) == 1:
+            return None if value is None else (value,)
+        known = {**open_cell.metrics, **metrics}
+        named = [known[goal.metric] for goal in self.goals if goal.metric in known]
+        return tuple(named) if len(named) == len(self.goals) else None
+
+    def loss_of(self, values: tuple[float, ...], violation: float) -> float:
+        """The first goal's loss; infinite where the constraints are not kept."""
+        return math.inf if violation > 0 else self.sign * values[0]
+
+    def _count(
+        self, entry: Report, open_cell: OpenCell, record: Record, values: tuple[float, ...]
+    ) -> None:
+        open_cell.values[entry.epoch] = values[0]
+        violation, scores = 0.0, None
+        if self.constrained and (violation := entry.metrics.get(VIOLATION, 0.0)) > 0:
+            open_cell.violations[entry.epoch] = violation
+            if violation >= UNKNOWN:
+                open_cell.unknown = entry.why
+        if len(self.goals) > 1:
+            open_cell.scores[entry.epoch] = values
+            losses = (goal.sign * v for goal, v in zip(self.goals, values, strict=True))
+            scores = (tuple(losses), violation)
         record.forget_value()
         if record.shared_with is None:
-            self.board.note(entry.key, entry.epoch, self.sign * value, entry.rung)
+            loss = self.loss_of(values, violation)
+            self.board.note(entry.key, entry.epoch, loss, entry.rung, scores)
         if entry.decision == Decision.STOP:
             self._end_early(open_cell, record, State.STOPPED)
             return

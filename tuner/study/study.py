@@ -23,6 +23,7 @@ from typing import Any
 from tuner.clock import steady_time
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment
+from tuner.experiment.goals import VIOLATION
 from tuner.experiment.settle import last_epoch, scheduler_of
 from tuner.registry import said
 from tuner.schedulers.contract import Pausing
@@ -31,6 +32,7 @@ from tuner.store.ledger import Ledger
 from tuner.store.report import Report
 from tuner.store.tables import Recorder
 from tuner.study import attempts
+from tuner.study.constraints import violation_of
 from tuner.study.entries import Asked, Closed, Entry, Opened, Promoted
 from tuner.study.judging import promotable, verdict_on
 from tuner.study.points import Proposals
@@ -69,6 +71,7 @@ class Study(StudyState):
         )
         super().__init__(experiment, followers, windowed=self.proposals.windowed)
         self.recorder = recorder or Recorder(None, self.space, said(experiment.engine))
+        self.recorder.goals, self.recorder.constrained = len(self.goals), self.constrained
         self.total = self.proposals.total
         self.clock = clock
         self.on_change = on_change
@@ -218,8 +221,10 @@ class Study(StudyState):
         *,
         final: bool = False,
     ) -> Decision:
-        cell, metric = open_cell.cell, self.experiment.metric
-        kept = {n: v for n, v in metrics.items() if n == metric or math.isfinite(v)}
+        cell = open_cell.cell
+        goals = [goal.metric for goal in self.goals]
+        kept = {n: v for n, v in metrics.items() if n in goals or math.isfinite(v)}
+        infeasible = self._constrain(open_cell, kept)
         verdict = verdict_on(self, open_cell, epoch, kept, final=final)
         self.take(
             Report(
@@ -233,7 +238,7 @@ class Study(StudyState):
                 order=self.order,
                 at=self.clock(),
                 rung=verdict.rung,
-                why=verdict.why,
+                why="; ".join(filter(None, (infeasible, verdict.why))),
             )
         )
         if verdict.decision is Decision.PAUSE:
@@ -243,13 +248,28 @@ class Study(StudyState):
         self.recorder.write(self.records)
         return verdict.decision
 
+    def _constrain(self, open_cell: OpenCell, metrics: dict[str, float]) -> str:
+        """Add to a report's metrics how far they are from keeping the constraints; which, if so."""
+        constraints = self.experiment.constraints
+        if constraints is None or self.values_of(open_cell, metrics) is None:
+            return ""
+        latest = {**open_cell.metrics, **metrics}
+        metrics[VIOLATION], infeasible = violation_of(constraints, latest)
+        return infeasible
+
     def take(self, report: Report) -> None:
         """Keep a report that was decided on, and apply it."""
         self.recorder.append(report)
         self.apply(report)
-        value = self.open[report.key].values.get(report.epoch) if report.key in self.open else None
-        if self.cells == 1 and value is not None:
-            self.ledger.report(self.records[report.trial].attempt_id, report.epoch, value)
+        open_cell = self.open.get(report.key)
+        value = None if open_cell is None else open_cell.values.get(report.epoch)
+        if open_cell is not None and self.cells == 1 and value is not None:
+            attempt = self.records[report.trial].attempt_id
+            self.ledger.report(attempt, report.epoch, value)
+            if open_cell.scores:
+                self.ledger.keep_scores(attempt, report.epoch, open_cell.scores[report.epoch])
+            if self.constrained:
+                self.ledger.keep_violation(attempt, report.metrics.get(VIOLATION, 0.0))
 
     # ----------------------------------------------------------------- tell
 

@@ -52,14 +52,17 @@ def report_callback(trial: Reporting) -> keras.callbacks.Callback:
     _seed_tensorflow_once(trial.seed)
 
     class ReportCallback(keras.callbacks.Callback):  # type: ignore[misc]
-        def __call__(self) -> ReportCallback:
+        also: Mapping[str, float] = {}
+
+        def __call__(self, also: Mapping[str, float] | None = None) -> ReportCallback:
+            self.also = also or {}
             return self  # trial.callback() and trial.callback are one
 
         def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
             trial.end_if_stopped()
 
         def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-            metrics = dict(logs or {})
+            metrics = {**(logs or {}), **self.also}
             optimizer = getattr(self.model, "optimizer", None)
             if optimizer is not None:
                 metrics["learning_rate"] = float(optimizer.learning_rate)

@@ -180,11 +180,21 @@ class Trial(Mapping[str, Any]):
         self.should_stop = decision is Decision.STOP
         return self.should_stop
 
+    def model_stats(self, model: Any) -> dict[str, float]:
+        """What a built Keras model weighs and takes: see `tuner.trial.model_stats`.
+
+        `parameters`, `size_mb`, `mflops`, and `latency_ms`, a prediction's milliseconds.
+        """
+        from tuner.trial.model_stats import model_stats
+
+        return model_stats(model)
+
     @property
     def callback(self) -> Any:
         """A Keras callback that reports every epoch and stops the fit when told.
 
-        `trial.callback()` is what the docs write; without the parentheses it is the same.
+        `trial.callback()` is what the docs write; without the parentheses it is the same. What it
+        is called with, `trial.callback(trial.model_stats(model))` say, is part of every report.
         """
         from tuner.trial.keras_callback import report_callback
 

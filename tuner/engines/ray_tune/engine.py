@@ -82,6 +82,7 @@ class RayTune:
         with (
             tempfile.TemporaryDirectory(prefix="tuner-tune-") as folder,
             tune_internals.one_trainable(StandIn),
+            tune_internals.uncounted(),
         ):
             tune.run(
                 StandIn,

@@ -15,6 +15,7 @@ from tuner.cluster.ray_internals import check as check_names
 _CONTROLLER = "ray.tune.execution.tune_controller:TuneController"
 _MANAGER = "ray.air.execution._internal.actor_manager:RayActorManager"
 TUNE: dict[str, tuple[str, ...]] = {
+    "ray.air._internal.usage": ("tag_callbacks",),
     "ray.tune.registry": ("_global_registry", "TRAINABLE_CLASS"),
     "ray.tune.schedulers:TrialScheduler": ("_supports_buffered_results",),
     "ray.tune.execution.tune_controller:TrialRunnerWrapper": ("_tune_controller",),
@@ -254,3 +255,16 @@ def one_trainable(trainable: type) -> Iterator[None]:
         yield
     finally:
         del known.contains, known.get
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Let Tune not count callbacks for its telemetry, which is off: for that it would import every
+    tracker that is installed (MLflow and Weights & Biases: 2.5 s of CPU)."""
+    from ray.air._internal import usage
+
+    count, usage.tag_callbacks = usage.tag_callbacks, lambda callbacks: False
+    try:
+        yield
+    finally:
+        usage.tag_callbacks = count
