@@ -16,6 +16,8 @@ PREFIX = "tuner-"
 STOP_S = 60
 """How long a driver may take to end when it is told to: what is finished is kept, which may mean a
 last generation on an object store. By itself Ray kills it after 3 s."""
+CHATTY = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
+"""Loggers that say a line for each package and upload."""
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
@@ -76,8 +78,8 @@ class Jobs:
             from ray.job_submission import JobSubmissionClient
 
             self._client = JobSubmissionClient(address)
-            # After it, which sets another: each upload is a line of its own.
-            logging.getLogger("ray").setLevel(logging.WARNING)
+            for name in CHATTY:
+                logging.getLogger(name).setLevel(logging.WARNING)
             theirs = ray_internals.ray_version_of(self._client)
         if theirs.rpartition(".")[0] != ray.__version__.rpartition(".")[0]:
             raise EngineError(
