@@ -143,6 +143,11 @@ try:
         except ray.exceptions.WorkerCrashedError:
             found["died"] = True
         found["token"] = "RAY_AUTH_TOKEN" in os.environ
+        shown = ray.remote(lambda: os.environ.get("SHOWN"))
+        found["shown"] = [
+            ray.get(shown.options(runtime_env=own).remote())
+            for own in ({}, {"env_vars": {"SHOWN": "5"}})
+        ]
         raise KeyError("the user's own")
 except KeyError:
     pass
@@ -174,6 +179,7 @@ def test_a_local_ray_is_private_silent_and_leaves_nothing(tmp_path: Path) -> Non
         assert {ip.removeprefix("::ffff:") for ip in found["addresses"]} == {"127.0.0.1"}
         assert found["died"]
         assert found["token"]
+        assert found["shown"] == [None, "5"]
         assert len(found["temporary"]) == 1
         assert found["open to"] == "0o700"
         assert found["left"] == []
