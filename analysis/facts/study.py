@@ -17,9 +17,10 @@ from analysis.facts.winner import Winner, fold_values, samples, winner
 from analysis.importances import points_of
 from analysis.loading import Tables, metrics_of, the_study
 from analysis.shares import Importance, importance_of, method_for
-from analysis.summaries import epochs_saved, rungs
+from analysis.summaries import epochs_saved, ranked, rungs
 from tuner.errors import TunerError
 from tuner.shown import redacted
+from tuner.store.fronts import front_of
 from tuner.store.layout import PARAM_PREFIX
 
 LEAST_TRIALS = 8
@@ -170,7 +171,16 @@ def _about(tables: Tables) -> dict[str, Any]:
         "created_at": str(study["created_at"]),
         "versions": json.loads(study["versions"]),
         "rungs": rungs(study),
+        "goals": json.loads(study["goals"]),
+        "front": _front(tables),
     }
+
+
+def _front(tables: Tables) -> list[int]:
+    """The trials of the front where there are several goals, the best of the first goal first."""
+    goals = json.loads(the_study(tables.studies)["goals"])
+    counted = tables.trials[ranked(tables)]
+    return front_of(counted, goals)["trial"].tolist() if len(goals) > 1 and len(counted) else []
 
 
 def _axes(tables: Tables) -> list[dict[str, Any]]:

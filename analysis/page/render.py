@@ -21,6 +21,8 @@ from analysis.facts.study import Facts
 from analysis.facts.words import count, number, seconds
 from tuner.shown import shown
 
+FRONT = 12
+"""Trials of a front that are named."""
 SCRIPTS = ("store.js", "marks.js", "charts.js", "table.js", "live.js", "main.js")
 STATES = {
     "COMPLETE": "complete",
@@ -194,6 +196,14 @@ def _how(of: Facts) -> list[tuple[str, str]]:
     time += f" ({seconds(spent.to_start_s)} to start)" if spent.to_start_s else ""
     value = f"of the {about['value_rule']} epoch"
     rows = [("Search", search), ("Value", value), ("Data", data), ("Epochs", epochs)]
+    if len(about["goals"]) > 1:
+        ways = " and ".join(f"{way} {metric}" for metric, way in about["goals"].items())
+        some = ", ".join(map(str, about["front"][:FRONT]))
+        more = ", ..." if len(about["front"]) > FRONT else ""
+        rows[1:1] = [
+            ("Goals", ways),
+            ("Front", f"{count(len(about['front']), 'trial')}: {some}{more}"),
+        ]
     if about["validation"] == "test":
         rows.append(("Judged on", "the test set"))
     return [*rows, ("Time", time), ("Work", f"{seconds(spent.work_s)} on {_slots(of)}")]

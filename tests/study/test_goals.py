@@ -254,7 +254,9 @@ def test_a_study_goes_on_with_its_goals_and_not_without_its_constraints(tmp_path
     text = console.export_text()
     assert "minimize loss and minimize size" in text
     assert "front: 4 trials" in text
-    assert results.report().is_file()
+    page = results.report().read_text()
+    assert "minimize loss and minimize size" in page
+    assert "4 trials: " in page
 
 
 def test_a_study_of_one_goal_has_no_front(tmp_path: Path) -> None:

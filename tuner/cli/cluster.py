@@ -160,7 +160,7 @@ def _table(studies: list[Seen]) -> Table:
     for name in ("study", "user", "state", "trials", "best", "slots", "since", "left", "tuner"):
         table.add_column(name, no_wrap=True)
     for one in studies:
-        trials = "" if one.done is None else f"{one.done}/{one.total}"
+        trials = f"{one.done}/{one.total}" if one.total else ""  # it may not know them yet
         slots = "" if one.held is None else f"{one.held}/{one.wanted}"
         since = "" if one.since is None else time.strftime("%H:%M", time.localtime(one.since))
         left = "" if one.left_s is None else f"{one.left_s:.0f} s"
