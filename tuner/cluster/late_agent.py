@@ -16,13 +16,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-PORT = "--runtime-env-agent-port="
-ADDRESS = "--node-ip-address="
+PORT = "runtime-env-agent-port="
+ADDRESS = "node-ip-address="
+"""How two of the options begin, behind their dashes."""
 
 
 def wait(port_file: Path, command: Sequence[str]) -> None:
     """Tell a port, listen there, and become the agent at that port with the first who comes."""
-    (address,) = (word.removeprefix(ADDRESS) for word in command if word.startswith(ADDRESS))
+    options = [word.lstrip("-") for word in command]
+    (address,) = (word.removeprefix(ADDRESS) for word in options if word.startswith(ADDRESS))
     listener = socket.create_server((address, 0))
     port = listener.getsockname()[1]
     written = port_file.with_name(f".{port_file.name}")
@@ -31,7 +33,7 @@ def wait(port_file: Path, command: Sequence[str]) -> None:
     ready, _, _ = select.select([listener, sys.stdin], [], [])
     if listener in ready:
         listener.close()  # the one who came asks again, for half a minute
-        with_port = [f"{PORT}{port}" if word.startswith(PORT) else word for word in command]
+        with_port = [f"--{PORT}{port}" if PORT in word else word for word in command]
         os.execv(with_port[0], with_port)
 
 
