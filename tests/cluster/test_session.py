@@ -112,6 +112,7 @@ def test_an_address_where_something_else_listens_is_given_up(
 # file descriptors to look at. It leaves by an exception, as a user's program may.
 PROGRAM = """
 import json, os, signal, sys, tempfile
+import joblib  # sets a variable of OpenMP's as it is imported, wherever that is
 before = dict(os.environ)
 from tuner.cluster.session import connect
 import psutil

@@ -33,7 +33,9 @@ def wait(port_file: Path, command: Sequence[str]) -> None:
     ready, _, _ = select.select([listener, sys.stdin], [], [])
     if listener in ready:
         listener.close()  # the one who came asks again, for half a minute
-        with_port = [f"--{PORT}{port}" if PORT in word else word for word in command]
+        with_port = [
+            f"{word.partition('=')[0]}={port}" if PORT in word else word for word in command
+        ]
         os.execv(with_port[0], with_port)
 
 
