@@ -112,6 +112,7 @@ def test_an_address_where_something_else_listens_is_given_up(
 # file descriptors to look at. It leaves by an exception, as a user's program may.
 PROGRAM = """
 import json, os, signal, sys, tempfile
+import joblib  # sets a variable of OpenMP's as it is imported, wherever that is
 before = dict(os.environ)
 from tuner.cluster.session import connect
 import psutil
@@ -143,6 +144,11 @@ try:
         except ray.exceptions.WorkerCrashedError:
             found["died"] = True
         found["token"] = "RAY_AUTH_TOKEN" in os.environ
+        shown = ray.remote(lambda: os.environ.get("SHOWN"))
+        found["shown"] = [
+            ray.get(shown.options(runtime_env=own).remote())
+            for own in ({}, {"env_vars": {"SHOWN": "5"}})
+        ]
         raise KeyError("the user's own")
 except KeyError:
     pass
@@ -174,6 +180,7 @@ def test_a_local_ray_is_private_silent_and_leaves_nothing(tmp_path: Path) -> Non
         assert {ip.removeprefix("::ffff:") for ip in found["addresses"]} == {"127.0.0.1"}
         assert found["died"]
         assert found["token"]
+        assert found["shown"] == [None, "5"]
         assert len(found["temporary"]) == 1
         assert found["open to"] == "0o700"
         assert found["left"] == []

@@ -14,6 +14,7 @@ from rich.console import Console
 
 import tuner
 from tests.brain import close, experiment, open_study, simulate
+from tuner.cli.run import _listed as listed_on_the_line
 from tuner.engines.simulated import Step
 from tuner.errors import ExperimentError, ResultsError, StudyError
 from tuner.experiment.experiment import Experiment
@@ -132,6 +133,12 @@ def test_goals_that_do_not_fit_are_refused(fields: dict[str, Any], message: str)
 def test_one_metric_in_a_list_is_one_metric() -> None:
     settled = experiment(metric=["loss"], direction=["minimize"])
     assert (settled.metric, settled.direction) == ("loss", "minimize")
+
+
+def test_the_command_line_takes_several_with_commas() -> None:
+    assert listed_on_the_line("metric", "loss, size") == ["loss", "size"]
+    assert listed_on_the_line("metric", "loss") == "loss"
+    assert listed_on_the_line("name", "a,b") == "a,b"
 
 
 def small(metrics: Mapping[str, float]) -> list[float]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib
 import shlex
+import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from tuner.cluster import late_agent
 from tuner.errors import EngineError
 
 NODE_S = 30.0
@@ -112,7 +114,8 @@ def local_start() -> Iterator[None]:
     Ray turns "127.0.0.1" into the machine's address, and then listens everywhere, unless it is
     told that this machine takes part in no cluster, as it is on macOS and Windows. Its autoscaler,
     log monitor and API server cost 1.4 s of CPU at the start, 250 MB, and 1 s at the end, and the
-    two agents beside its raylet 2 s and 200 MB. And it asks for its new node once a second, where
+    two agents beside its raylet 2 s and 200 MB (that of runtime environments starts when somebody
+    asks it). And it asks for its new node once a second, where
     that is there after half of one.
     """
     from ray._private import node, parameter, ray_constants, services, utils
@@ -150,19 +153,16 @@ def local_start() -> Iterator[None]:
         forget_token()
 
 
-AGENTS = {
-    "dashboard_agent_command": (
-        "metrics_agent_port",
-        "metrics_export_port",
-        "dashboard_agent_listen_port",
-    ),
-    "runtime_env_agent_command": ("runtime_env_agent_port",),
-}
-"""The words that start the agents of a raylet, and the ports that it waits for each to tell."""
+DASHBOARD_AGENT = "dashboard_agent_command"
+ENVIRONMENT_AGENT = "runtime_env_agent_command"
+"""The words that start the two agents of a raylet."""
+DASHBOARD_PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port")
+ENVIRONMENT_PORT = "runtime_env_agent_port"
+"""The ports that the raylet waits for them to tell."""
 
 
 def _without_agent(word: str) -> str:
-    """A word of the raylet's command line; where it starts an agent, `cat` in the agent's place.
+    """A word of the raylet's command line; where it starts an agent, what stands in for that.
 
     The raylet insists on a process beside it, which ends with it as its stdin does. A port of -1
     says, as Ray's minimal installation does, that nobody is there.
@@ -171,14 +171,18 @@ def _without_agent(word: str) -> str:
 
     raylet: Any = _raylet  # compiled: its stubs lack this
     name, _, command = word.lstrip("-").partition("=")
-    if name not in AGENTS:
+    if name not in (DASHBOARD_AGENT, ENVIRONMENT_AGENT):
         return word
-    options = dict(
-        option.lstrip("-").split("=", 1) for option in shlex.split(command) if "=" in option
-    )
-    for port in AGENTS[name]:
-        raylet.persist_port(options["session-dir"], options["node-id"], port, -1)
-    return word.replace(command, "cat")
+    words = shlex.split(command)
+    options = dict(option.lstrip("-").split("=", 1) for option in words if "=" in option)
+    folder, node = options["session-dir"], options["node-id"]
+    if name == DASHBOARD_AGENT:
+        for port in DASHBOARD_PORTS:
+            raylet.persist_port(folder, node, port, -1)
+        return word.replace(command, "cat")
+    port_file = f"{folder}/{ENVIRONMENT_PORT}_{node}"
+    late = [sys.executable, "-ISE", late_agent.__file__, port_file, *words]
+    return word.replace(command, shlex.join(late))
 
 
 def forget_token() -> None:
