@@ -37,7 +37,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def asked(results: Path, trials: int, **fields: Any) -> list[dict[str, Any]]:
     """The points of a study's first trials; a loop trains them."""
     given: dict[str, Any] = {"metric": "val_accuracy", "epochs": 9, "trials": 6, **fields}
-    points = []
+    points: list[dict[str, Any]] = []
     with Study(SPACE, results=results, study="new", **given) as study:
         while len(points) < trials and (trial := study.ask()) is not None:
             points.append(dict(trial.params))
