@@ -35,6 +35,7 @@ from benchmarks.curve_tables import LCBench, Searched, Task, make_task, task_nam
 from benchmarks.search_peers import PEERS, Peer
 from benchmarks.search_rows import REFERENCE, table
 from tuner.curve_model.columns import Columns
+from tuner.curve_model.sources import NOTHING, Learned
 from tuner.engines.simulated import Step, VirtualClock, run
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import settle
@@ -140,8 +141,17 @@ class OnTable(PerTrialSampler):
         return dict(self._task.take(params))
 
 
-def search_ours(task: Searched, given: Mapping[str, str], seed: int, watch: Watch) -> None:
-    """A search by the product, with what its users have who give no more than this."""
+def search_ours(
+    task: Searched,
+    given: Mapping[str, str],
+    seed: int,
+    watch: Watch,
+    learned: Learned = NOTHING,
+) -> Study:
+    """A search by the product, with what its users have who give no more than this; its study.
+
+    `learned` are the trials of earlier studies.
+    """
     limit = watch.budgets[-1] * task.epochs / WORKERS + 1
     experiment = Experiment(
         "curves",
@@ -156,7 +166,8 @@ def search_ours(task: Searched, given: Mapping[str, str], seed: int, watch: Watc
         **{**given, "sampler": OnTable(given.get("sampler", default_of("sampler")), task)},  # type: ignore[arg-type]
     )
     clock = VirtualClock()
-    study = WatchedStudy(settle(experiment, {}), Ledger("curves", "minimize"), clock=clock)
+    ledger = Ledger("curves", "minimize")
+    study = WatchedStudy(settle(experiment, {}), ledger, clock=clock, learned=learned)
     study.watch = watch
     task.start()
 
@@ -167,6 +178,7 @@ def search_ours(task: Searched, given: Mapping[str, str], seed: int, watch: Watc
             yield Step(epoch, {"loss": float(loss)})
 
     run(study, curve, workers=WORKERS, clock=clock)
+    return study
 
 
 def search_peer(task: Task, peer: Peer, watch: Watch) -> None:

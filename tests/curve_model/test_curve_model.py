@@ -20,8 +20,15 @@ from scipy.optimize import check_grad, minimize
 
 from tuner.curve_model import gauss
 from tuner.curve_model.columns import Columns
-from tuner.curve_model.curves import Curve, normal_scores, points_of, rungs_to, sample_of
-from tuner.curve_model.model import CurveModel, best_curves, enough
+from tuner.curve_model.curves import (
+    Curve,
+    best_curves,
+    normal_scores,
+    points_of,
+    rungs_to,
+    sample_of,
+)
+from tuner.curve_model.model import CurveModel, enough
 from tuner.curve_model.presence import as_told, by_rule, without
 
 SPACE: dict[str, BaseDistribution] = {

@@ -86,8 +86,8 @@ def run(
 
 
 def _listed(name: str, value: Any) -> Any:
-    """Several metrics, or directions, with commas between them."""
-    several = name in ("metric", "direction") and "," in value
+    """Several metrics, directions or studies, with commas between them."""
+    several = name == "learn_from" or (name in ("metric", "direction") and "," in value)
     return [one.strip() for one in value.split(",")] if several else value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from heapq import nsmallest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,3 +113,26 @@ def normal_scores(losses: Sequence[float]) -> Array:
     _, which, counts = np.unique(losses, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[which]  # equals share their mean
     return np.asarray(ndtri((ranks - 0.5) / len(losses)))
+
+
+def best_curves(curves: Sequence[Curve], count: int) -> list[Curve]:
+    """The best trials: by the deepest rung that they reached, then by their loss there."""
+    reached = [
+        (max(curve.losses), place)
+        for place, curve in enumerate(curves)
+        if curve.losses and not curve.diverged
+    ]
+    places = np.array([place for _, place in reached], np.intp)
+    deepest = np.array([rung for rung, _ in reached], np.intp)
+    best: list[int] = []
+    for rung in np.unique(deepest)[::-1].tolist():
+        there = places[deepest == rung].tolist()
+        best += nsmallest(count - len(best), there, key=lambda at: (curves[at].losses[rung], at))
+        if len(best) == count:
+            break
+    return [curves[place] for place in best]
+
+
+def heights_of(rungs: Sequence[int], last_epoch: int) -> Array:
+    """The rungs' places in log epochs: 0 for the first epoch, 1 for the last."""
+    return np.log(rungs) / math.log(last_epoch) if last_epoch > 1 else np.ones(len(rungs))

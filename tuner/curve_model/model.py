@@ -9,32 +9,42 @@ Thompson's (1933), over few candidates as in TuRBO (Eriksson et al., NeurIPS 201
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from heapq import nsmallest
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from tuner.curve_model.columns import Array, Columns
-from tuner.curve_model.curves import Curve, Point, normal_scores, points_of, sample_of
+from tuner.curve_model.curves import (
+    Curve,
+    Point,
+    best_curves,
+    heights_of,
+    normal_scores,
+    points_of,
+    sample_of,
+)
 from tuner.curve_model.gauss import Gauss, Theta, fit, one_thread
 from tuner.curve_model.presence import Absent, as_told, without
+from tuner.curve_model.sources import NOTHING, Learned
 
 START = 10
 """Trials with a value before the model is asked."""
 MOST_POINTS, FIT_POINTS = 150, 64
 """Values that the model is given, and how many its lengths are fitted to."""
+BESIDE = 0.3
+"""Variance of what the sources do not say, as it is thought to be beforehand."""
 DRAWS, MUTANTS, PARENTS = 128, 64, 10
 """Candidates: points at random, and changed copies of the best trials."""
 
 
 class CurveModel:
-    """The model of some trials' curves. `enough(curves)` must hold.
+    """The model of some trials' curves. `enough(curves)` must hold, or there are sources.
 
     `absent` says which axes a candidate may not have; without it that is learned from the curves.
+    `learned` are earlier studies' trials; without any the model is of the curves alone.
     """
 
     def __init__(
@@ -43,9 +53,12 @@ class CurveModel:
         rungs: Sequence[int],
         curves: Sequence[Curve],
         absent: Absent | None = None,
+        learned: Learned = NOTHING,
     ) -> None:
         self._columns = columns
+        self._rungs = rungs
         self._curves = curves
+        self._learned = learned
         points = points_of(curves, rungs, MOST_POINTS)
         sample = sample_of(curves, rungs, FIT_POINTS)
         places = sorted({point.place for point in [*points, *sample]})
@@ -54,19 +67,28 @@ class CurveModel:
         self._lacking = [bool(np.isnan(column).any()) for column in units.T]
         rows = columns.rows(units, self._lacking)
 
-        def told(points: Sequence[Point]) -> tuple[bytes, bytes]:
-            at = rows[np.searchsorted(places, [point.place for point in points])]
-            x = np.column_stack([at, _heights([point.rung for point in points], rungs[-1])])
-            return x.tobytes(), normal_scores([point.loss for point in points]).tobytes()
+        def told(points: Sequence[Point]) -> _Told:
+            at = np.searchsorted(places, [point.place for point in points])
+            heights = heights_of([point.rung for point in points], rungs[-1])
+            x = np.column_stack([rows[at], heights])
+            y = normal_scores([point.loss for point in points])
+            expected, lines = self._expected(units[at], heights)
+            return _Told.of(x, y if lines is None else y - expected, lines)
 
-        self._gauss = _conditioned(*told(points), *told(sample))
+        self._gauss = _conditioned(told(points), told(sample))
+
+    @property
+    def weights(self) -> Array:
+        """How far each source is gone by [k]; below 0, by the opposite of what it says."""
+        return self._learned.weights(self._gauss.weights())
 
     def promise(self, trials: Sequence[Mapping[str, Any]]) -> Array:
         """Mean less deviation [n] of trials' scores at the last epoch: the lowest is to go on."""
         units = self._columns.points(trials)
+        expected, lines = self._expected(units, np.ones(len(units)))
         with one_thread():
-            mean, deviation = self._gauss.end(self._columns.rows(units, self._lacking))
-        return mean - deviation
+            mean, deviation = self._gauss.end(self._columns.rows(units, self._lacking), lines)
+        return expected + mean - deviation
 
     def propose(self, rng: np.random.Generator) -> dict[str, Any]:
         """The candidate that is best at the last epoch in one draw from the joint posterior."""
@@ -74,12 +96,28 @@ class CurveModel:
         parents = best_curves(self._curves, PARENTS)
         if parents:
             units = self._columns.points([curve.params for curve in parents])
-            picked = units[rng.integers(len(parents), size=MUTANTS)]
-            candidates = np.vstack([candidates, self._columns.mutants(rng, picked)])
+            candidates = self._with_mutants(candidates, units, rng)
+        if self._learned:
+            units = self._learned.best(self._columns, self._rungs)
+            candidates = self._with_mutants(candidates, units, rng)
         candidates = without(candidates, self._absent)
+        expected, lines = self._expected(candidates, np.ones(len(candidates)))
+        rows = self._columns.rows(candidates, self._lacking)
         with one_thread():
-            drawn = self._gauss.draw(self._columns.rows(candidates, self._lacking), rng)
+            drawn = expected + self._gauss.draw(rows, rng, lines)
         return self._columns.params(candidates[int(drawn.argmin())])
+
+    def _with_mutants(self, candidates: Array, parents: Array, rng: np.random.Generator) -> Array:
+        picked = parents[rng.integers(len(parents), size=MUTANTS)]
+        return np.vstack([candidates, self._columns.mutants(rng, picked)])
+
+    def _expected(self, units: Array, heights: Array) -> tuple[Array, Array | None]:
+        """What the sources expect of points [n, a] at heights [n], and its lines [n, k]."""
+        if not self._learned:
+            return np.zeros(len(units)), None
+        return self._learned.lines(
+            self._learned.expected(self._columns, units, heights, self._rungs)
+        )
 
 
 def enough(curves: Sequence[Curve]) -> bool:
@@ -88,44 +126,35 @@ def enough(curves: Sequence[Curve]) -> bool:
     return sum(1 for _ in islice(told, START)) == START
 
 
-def best_curves(curves: Sequence[Curve], count: int) -> list[Curve]:
-    """The best trials: by the deepest rung that they reached, then by their loss there."""
-    reached = [
-        (max(curve.losses), place)
-        for place, curve in enumerate(curves)
-        if curve.losses and not curve.diverged
-    ]
-    places = np.array([place for _, place in reached], np.intp)
-    deepest = np.array([rung for rung, _ in reached], np.intp)
-    best: list[int] = []
-    for rung in np.unique(deepest)[::-1].tolist():
-        there = places[deepest == rung].tolist()
-        best += nsmallest(count - len(best), there, key=lambda at: (curves[at].losses[rung], at))
-        if len(best) == count:
-            break
-    return [curves[place] for place in best]
-
-
-def _heights(rungs: Sequence[int], last_epoch: int) -> Array:
-    """The rungs' places in log epochs: 0 for the first epoch, 1 for the last."""
-    return np.log(rungs) / math.log(last_epoch) if last_epoch > 1 else np.ones(len(rungs))
-
-
 # What is told changes by a value a time: sampler and scheduler ask for the same process in turn,
 # and the sample that it is fitted to stays the same for long.
 
 
+class _Told(NamedTuple):
+    """What a process is told, to be looked up: x [n, d], y [n], and lines [n, k] or none (k 0)."""
+
+    x: bytes
+    y: bytes
+    lines: bytes
+    d: int
+    k: int
+
+    @classmethod
+    def of(cls, x: Array, y: Array, lines: Array | None) -> Self:
+        said, k = (b"", 0) if lines is None else (lines.tobytes(), lines.shape[1])
+        return cls(x.tobytes(), y.tobytes(), said, x.shape[1], k)
+
+    def arrays(self) -> tuple[Array, Array, Array | None]:
+        lines = np.frombuffer(self.lines).reshape(-1, self.k) if self.k else None
+        return np.frombuffer(self.x).reshape(-1, self.d), np.frombuffer(self.y), lines
+
+
 @lru_cache(maxsize=4)
-def _conditioned(x: bytes, y: bytes, sample_x: bytes, sample_y: bytes) -> Gauss:
+def _conditioned(told: _Told, sample: _Told) -> Gauss:
     with one_thread():
-        return Gauss(_fitted(sample_x, sample_y), *_arrays(x, y))
+        return Gauss(_fitted(sample), *told.arrays())
 
 
 @lru_cache(maxsize=4)
-def _fitted(x: bytes, y: bytes) -> Theta:
-    return fit(*_arrays(x, y))
-
-
-def _arrays(x: bytes, y: bytes) -> tuple[Array, Array]:
-    values = np.frombuffer(y)
-    return np.frombuffer(x).reshape(len(values), -1), values
+def _fitted(sample: _Told) -> Theta:
+    return fit(*sample.arrays(), amplitude=BESIDE if sample.k else 1.0)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.errors import ExperimentError
 from tuner.experiment.direction import AUTO
+from tuner.experiment.earlier import earlier_studies
 from tuner.experiment.goals import Constraints, Goal, check_constraints, goals_of
 from tuner.experiment.keras_model import KerasModel
 from tuner.options import check_options, option, options_of
@@ -67,7 +68,8 @@ class Experiment:
     `tensorboard` writes event files beside the tables. A search's first trials try the points
     `first`, your own defaults say; what a point leaves out is the sampler's. Several metrics, each
     with its direction, are searched at once; the first of them is the trial's value. `constraints`
-    gives, of a report's metrics, numbers above 0 where the trial is infeasible.
+    gives, of a report's metrics, numbers above 0 where the trial is infeasible. The trials of the
+    studies that `learn_from` names count as values, as far as the new study's own agree.
     """
 
     name: str
@@ -130,6 +132,11 @@ class Experiment:
         f"who stops: {', '.join(SCHEDULERS.ours)}, or module:FACTORY",
         among=SCHEDULERS.names,
         objects=True,
+        group=HOW,
+    )
+    learn_from: str | Sequence[str] | None = option(
+        None,
+        "rung_gp: earlier studies to learn from, or a folder of studies; several: A,B",
         group=HOW,
     )
     eta: int = option(3, "asha, hyperband: one in eta goes on at a rung", least=2, group=HOW)
@@ -283,6 +290,7 @@ class Experiment:
         check_constraints(self.constraints, [goal.metric for goal in goals])
         _check_checkpoints(self)
         object.__setattr__(self, "first", _first_points(self))
+        object.__setattr__(self, "learn_from", earlier_studies(self.learn_from))
 
     @property
     def goals(self) -> tuple[Goal, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tuner.curve_model.sources import NOTHING, Learned
 from tuner.data.splits import Splits
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import CONVERGED, Experiment, KerasModel
@@ -75,6 +76,13 @@ def _check_together(experiment: Experiment) -> None:
             f"{experiment.lanes} lanes belong to the fused engine",
             field="lanes",
             way_out="drop them, or the `engine` ray_tune",
+        )
+    if experiment.learn_from and cells_per_trial(experiment) > 1:
+        raise ExperimentError(
+            "a trial of several folds or repeats is judged by its folds, and earlier studies' "
+            "values are by epoch",
+            field="learn_from",
+            way_out="drop it, or the folds and `repeats`",
         )
     if experiment.mode == "search" and experiment.sampler == GRID:
         raise ExperimentError(
@@ -171,12 +179,16 @@ def most_epochs(experiment: Experiment) -> int | None:
     return last_epoch(experiment, space.constants())
 
 
-def scheduler_of(experiment: Experiment) -> Scheduler:
-    """The scheduler of a settled experiment. Raises ExperimentError where it can't work there."""
+def scheduler_of(experiment: Experiment, learned: Learned = NOTHING) -> Scheduler:
+    """The scheduler of a settled experiment. Raises ExperimentError where it can't work there.
+
+    `learned` are the trials of earlier studies, for one that makes use of them.
+    """
     options: dict[str, Any] = {
         "eta": experiment.eta,
         "min_epochs": experiment.min_epochs,
         "space": SearchSpace(experiment.space),
+        "learned": learned,
     }
     goals = len(experiment.goals)
     return make_scheduler(experiment.scheduler, options, most_epochs(experiment), goals)

@@ -178,7 +178,8 @@ class Study:
         request = self._request
         place = find_place(request, self._loaded, dict(request.overrides), _unsaid)
         settled = place.settled
-        check_sampler(settled.sampler, SearchSpace(settled.space), len(settled.goals))
+        space, goals = SearchSpace(settled.space), len(settled.goals)
+        check_sampler(settled.sampler, space, goals, learns=bool(settled.learn_from))
         made = place.make()
         with ExitStack() as undo:
 
@@ -193,7 +194,7 @@ class Study:
             said = described(place, self._loaded, settled, None, "", _unsaid)
             cut_logs(place.path, _unsaid)
             with writing(place.path):
-                said.write(place.path)
+                place.write(said)
                 self._brain = open_study(settled, place)
             self._path = place.path
             undo.callback(self._close)

@@ -22,6 +22,7 @@ from tuner.store.folder import (
     new_study_path,
     remove_begun,
 )
+from tuner.store.learned import NOTHING, KeptSources, sources_of
 from tuner.store.mirror import Mirror
 from tuner.store.passwords import STORAGE, Ask, with_password
 from tuner.store.resume_checks import resumed, resumed_storage
@@ -35,7 +36,7 @@ class Place:
 
     `kept` is what study.json said before the run, None where the study is new. `name` is the
     study's in its ledger, kept when its folder is renamed; `enqueued` are the points that it tries
-    first; `storage` is the URL of the ledger, with its password.
+    first; `storage` is the URL of the ledger, with its password; `learned` is what it learns from.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Place:
     enqueued: list[dict[str, Any]]
     storage: str | None
     kept: StudyFile | None = None
+    learned: KeptSources = NOTHING
 
     @property
     def new(self) -> bool:
@@ -55,6 +57,12 @@ class Place:
     def shown(self) -> str:
         """Where users find it: its folder, or its URI."""
         return str(self.path) if self.mirror is None else f"{self.mirror.uri}/{self.path.name}"
+
+    def write(self, said: StudyFile) -> None:
+        """Write what the study is, and what it learns from."""
+        if self.new:
+            self.learned.write(self.path)  # first: study.json promises it
+        said.write(self.path)
 
     def make(self) -> Path | None:
         """Make a new study's folder; the uppermost folder that was made for it."""
@@ -85,7 +93,8 @@ def find_place(
         storage = request.storage or os.environ.get(STORAGE) or None
         if storage is not None:  # one that is not a URL is refused here
             storage = with_password(storage, request.ask)
-        return Place(path, mirror, settled, path.name, points, storage)
+        learned = sources_of(settled, say)
+        return Place(path, mirror, settled, path.name, points, storage, learned=learned)
     if request.enqueue is not None:
         raise StudyError(
             "points are queued when a study is new, and this one has begun",
@@ -112,4 +121,5 @@ def reopened(
         kept.check_format(path)
         settled = resumed(loaded, kept, overrides)
         url = resumed_storage(kept.storage, storage, ask)
-        return Place(path, mirror, settled, kept.name, kept.enqueued, url, kept)
+        learned = KeptSources.read(path) if settled.learn_from else NOTHING
+        return Place(path, mirror, settled, kept.name, kept.enqueued, url, kept, learned)

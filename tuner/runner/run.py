@@ -121,7 +121,7 @@ class Opened:
         )
         cut_logs(path, self.display.line)
         with writing(path):
-            said.write(path)
+            self.place.write(said)
             self.study = open_study(self.settled, self.place, self.loggers, self.display.line)
             if (store := self.study.recorder.store) is not None:
                 for line in lost_reports(self.study.records, store):
@@ -172,7 +172,12 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
         overrides = {**overrides, "space": space}
     place = find_place(request, loaded, overrides, display.line)
     settled = place.settled
-    note = check_sampler(settled.sampler, SearchSpace(settled.space), len(settled.goals))
+    note = check_sampler(
+        settled.sampler,
+        SearchSpace(settled.space),
+        len(settled.goals),
+        learns=bool(settled.learn_from),
+    )
     display.line(headline(settled, place.path))
     for line in notes(settled):
         display.line(line)
@@ -200,6 +205,8 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
                 display.line(f"data: {'; '.join(dataset.done)}")
             if place.kept is not None:
                 check_dataset(place.kept, dataset)
+            for line in place.learned.said_of_data(dataset) if place.new else ():
+                display.line(line)
             check_data(settled, dataset)
             job = Opened(
                 place, loaded, settled, runtime, dataset, display, request.address, request.loggers
@@ -277,7 +284,10 @@ def open_study(
             metric = settled.goals[0].metric
             told = loggers_of(given, path, metric=metric, cells=cells, say=say)
             recorder = Recorder(path, SearchSpace(settled.space), said(settled.engine), told)
-            study = Study(settled, ledger, recorder=recorder, enqueued=place.enqueued)
+            learned = place.learned.learned(SearchSpace(settled.space))
+            study = Study(
+                settled, ledger, recorder=recorder, enqueued=place.enqueued, learned=learned
+            )
             restore(study)
             study.save()
         except BaseException:

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial
 from tuner.curve_model.columns import Array, Columns
 from tuner.curve_model.curves import Curve, rungs_to
 from tuner.curve_model.presence import Absent, by_rule
+from tuner.curve_model.sources import NOTHING, Learned
 from tuner.samplers.told import Reader, last_of_each, last_step
 from tuner.search_space.space import SearchSpace
 
@@ -29,7 +30,8 @@ from tuner.search_space.space import SearchSpace
 class Setting:
     """What a study of ours knows and tells its sampler; Optuna's own studies know none of it.
 
-    `last_epoch` is the most that a trial may train (None: as many as any has).
+    `last_epoch` is the most that a trial may train (None: as many as any has); `learned` are the
+    trials of earlier studies.
     """
 
     seed: int
@@ -37,6 +39,7 @@ class Setting:
     last_epoch: int | None = None
     eta: int = 3
     min_epochs: int = 1
+    learned: Learned = NOTHING
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class PerTrialSampler(BaseSampler):
 
     several_goals: ClassVar[bool] = False
     """Whether it searches for several goals at once."""
+    learns_from_others: ClassVar[bool] = False
+    """Whether it makes use of the trials of earlier studies, `_learned`."""
 
     def __init__(
         self,
@@ -74,6 +79,7 @@ class PerTrialSampler(BaseSampler):
         self._min_epochs = min_epochs
         self._last_epoch = last_epoch
         self._space: SearchSpace | None = None
+        self._learned = NOTHING
         self._number: int | None = None
         self._again = 0
         self._reader = Reader()  # one for all trials: it saves time, and changes no answer
@@ -84,6 +90,7 @@ class PerTrialSampler(BaseSampler):
         bound = copy.copy(self)
         bound._seed = setting.seed
         bound._space = setting.space
+        bound._learned = setting.learned
         bound._eta = setting.eta
         bound._min_epochs = setting.min_epochs
         bound._last_epoch = setting.last_epoch

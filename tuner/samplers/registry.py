@@ -46,15 +46,19 @@ GRID = "grid"
 """Every point of the grid in turn, which the study sees to: nothing proposes."""
 
 
-def check_sampler(sampler: str | BaseSampler, space: SearchSpace, goals: int = 1) -> str | None:
+def check_sampler(
+    sampler: str | BaseSampler, space: SearchSpace, goals: int = 1, *, learns: bool = False
+) -> str | None:
     """What the sampler cannot learn of some axes, in a line.
 
-    Raises ExperimentError if it cannot be one, searches for one of several `goals` alone, or a
-    package that it needs is missing.
+    Raises ExperimentError if it cannot be one, searches for one of several `goals` alone, `learns`
+    from no other study where it is to, or a package that it needs is missing.
     """
     from tuner.samplers.per_trial import PerTrialSampler
 
     if sampler == GRID:
+        if learns:
+            raise _learns_not(sampler)
         return None
     needs = getattr(SAMPLERS.find(sampler), "needs", None) if isinstance(sampler, str) else None
     if needs is not None and find_spec(needs[0]) is None:
@@ -70,7 +74,17 @@ def check_sampler(sampler: str | BaseSampler, space: SearchSpace, goals: int = 1
             field="sampler",
             way_out="take tpe, nsga2, gp, qmc or random",
         )
+    if learns and not getattr(opened, "learns_from_others", False):
+        raise _learns_not(sampler)
     return opened.caveat(space) if isinstance(opened, PerTrialSampler) else None
+
+
+def _learns_not(sampler: str | BaseSampler) -> ExperimentError:
+    return ExperimentError(
+        f"{said(sampler)!r} learns from no other study",
+        field="learn_from",
+        way_out="drop it, or take `sampler` rung_gp",
+    )
 
 
 def open_sampler(

@@ -20,10 +20,13 @@ class RungGPSampler(PerTrialSampler):
 
     It reads the intermediate values of all trials, running, stopped and complete ones alike, and
     so needs no trial to end. A `share` of the proposals is drawn at random for ever, and all are
-    until ten trials have a value at a rung. Trials with a violated constraint count as worst.
+    until ten trials have a value at a rung, unless there are trials of earlier studies. Trials with
+    a violated constraint count as worst.
 
         study = optuna.create_study(sampler=RungGPSampler(seed=0, last_epoch=50))
     """
+
+    learns_from_others = True
 
     def __init__(self, *, share: float = 1 / 3, **given: Any) -> None:
         super().__init__(**given)
@@ -40,7 +43,8 @@ class RungGPSampler(PerTrialSampler):
         if rng.random() < self._share:
             return self.drawn(columns, rng)
         look = self.look(study, trial)
-        if not enough(look.curves):
+        if not enough(look.curves) and not self._learned:
             return self.drawn(columns, rng)
-        model = CurveModel(columns, look.rungs, look.curves, self.absent(columns))
+        absent, learned = self.absent(columns), self._learned
+        model = CurveModel(columns, look.rungs, look.curves, absent, learned)
         return model.propose(rng)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from tuner.curve_model.columns import Columns
 from tuner.curve_model.curves import Curve
 from tuner.curve_model.model import CurveModel, enough
+from tuner.curve_model.sources import NOTHING, Learned
 from tuner.schedulers.board import Board
 from tuner.schedulers.contract import GO_ON, Verdict
 from tuner.schedulers.rungs import new_rung
@@ -22,15 +23,16 @@ class RungGP:
 
     A free worker goes on with the paused trial of the highest rung from which fewer than n // eta
     of its n trials have gone on: with the one that promises most, by the mean less the deviation
-    of the model's prediction at the last epoch. While ten trials have no value yet, and where the
-    last epoch is not known, with the best one at the rung. In a cross-validation a trial's value
-    at a rung is its mean over all folds.
+    of the model's prediction at the last epoch. While ten trials have no value yet (unless there
+    are trials of earlier studies, `learned`), and where the last epoch is not known, with the best
+    one at the rung. In a cross-validation a trial's value at a rung is its mean over all folds.
     """
 
     eta: int = 3
     min_epochs: int = 1
     last_epoch: int | None = None
     space: SearchSpace | None = None
+    learned: Learned = NOTHING
     has_rungs: ClassVar[bool] = True
     pauses: ClassVar[bool] = True
 
@@ -57,12 +59,12 @@ class RungGP:
         if self.space is None or self.last_epoch is None:
             return min(paused, key=lambda trial: (at_rung[trial], trial))
         curves = self._curves(board, self.space)
-        if not enough(curves):
+        if not enough(curves) and not self.learned:
             return min(paused, key=lambda trial: (at_rung[trial], trial))
         columns = Columns(self.space.searched())
         rungs = [*(r for r in board.rungs() if r < self.last_epoch), self.last_epoch]
         params = [_Encoded(self.space, board.params(trial)) for trial in paused]
-        promise = CurveModel(columns, rungs, curves).promise(params)
+        promise = CurveModel(columns, rungs, curves, learned=self.learned).promise(params)
         return paused[int(promise.argmin())]
 
     def _curves(self, board: Board, space: SearchSpace) -> list[Curve]:

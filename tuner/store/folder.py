@@ -18,6 +18,7 @@ from tuner.shown import shown
 from tuner.store.layout import (
     FILES_FOLDER,
     JOURNAL_FILE,
+    LEARNED_FILE,
     LOCK_FILE,
     LOGS_FOLDER,
     MARK_FILE,
@@ -138,7 +139,7 @@ def remove_begun(path: Path, top: Path) -> None:
     touched while another process holds the study.
     """
     parts = [path / REPORTS_FOLDER / f"part-0000{number}.parquet" for number in (0, 1)]
-    names = (STUDY_FILE, JOURNAL_FILE, REPORT_LOG_FILE, TRIALS_FILE, MARK_FILE)
+    names = (STUDY_FILE, LEARNED_FILE, JOURNAL_FILE, REPORT_LOG_FILE, TRIALS_FILE, MARK_FILE)
     try:
         with locked(path):
             for file in (*parts, *(path / name for name in names), path / LOCK_FILE):

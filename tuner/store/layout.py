@@ -10,6 +10,7 @@ results/<study>/
     files/              what training functions write, each into its `trial.folder`; checkpoints
     logs/               what each trial's workers printed, and the errors it ended in
     models/             the weights of the best trials, with the network, one file a trial
+    learned.json        the trials of earlier studies that it learns from, with --learn-from
     importance.json     what a report worked out of the tables, with their SHA-256
     tensorboard/        event files, one run a trial, with --tensorboard
 """
@@ -29,6 +30,7 @@ FILES_FOLDER = "files"
 LOGS_FOLDER = "logs"
 MODELS_FOLDER = "models"
 TENSORBOARD_FOLDER = "tensorboard"
+LEARNED_FILE = "learned.json"
 IMPORTANCE_FILE = "importance.json"
 FORMAT = 3
 """The version of this layout, `format` in study.json."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from tuner.data.datasets import Dataset
 from tuner.errors import StudyError
+from tuner.experiment.earlier import earlier_studies
 from tuner.experiment.experiment import FREE_FIELDS, Experiment
 from tuner.experiment.loading import Loaded, Source, digest
 from tuner.experiment.settle import settle
@@ -53,7 +54,7 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
     if overrides.get("engine") == "auto":  # which it was is decided
         del overrides["engine"]
     for name, given in overrides.items():
-        if name not in FREE_FIELDS and name != "space" and _plain(given) != stored[name]:
+        if name not in FREE_FIELDS and name != "space" and _plain(name, given) != stored[name]:
             raise StudyError(
                 f"a resumed study cannot change it from {stored[name]!r} to {given!r}; "
                 "only trials, limits and resources may change",
@@ -74,8 +75,10 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
     return settled
 
 
-def _plain(given: Any) -> Any:
-    """A list of any kind as study.json has it."""
+def _plain(name: str, given: Any) -> Any:
+    """A field's value as study.json has it, where that is a list of any kind."""
+    if name == "learn_from":
+        given = earlier_studies(given)
     return list(given) if isinstance(given, tuple) else given
 
 

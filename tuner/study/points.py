@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from optuna.samplers import BaseSampler
 
+from tuner.curve_model.sources import NOTHING, Learned
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import cells_per_trial, most_epochs
 from tuner.samplers.per_trial import Setting
@@ -28,7 +29,11 @@ class Proposals:
     """The points of an experiment, by trial number. `total` is how many there are."""
 
     def __init__(
-        self, experiment: Experiment, ledger: Ledger, enqueued: Sequence[Mapping[str, Any]]
+        self,
+        experiment: Experiment,
+        ledger: Ledger,
+        enqueued: Sequence[Mapping[str, Any]],
+        learned: Learned = NOTHING,
     ) -> None:
         self._space = SearchSpace(experiment.space)
         self._ledger = ledger
@@ -38,7 +43,7 @@ class Proposals:
         self.points: Sequence[Mapping[str, Any]] | None = grid_points(self._space) if grid else None
         self._experiment = experiment
         self._sampler: BaseSampler | None = None
-        self._setting = _setting_of(experiment, self._space)
+        self._setting = _setting_of(experiment, self._space, learned)
         self.total = experiment.trials if self.points is None else len(self.points)
         self.remembered = self.points is None and self.size <= REMEMBERED_POINTS
         # A grid that nothing stops is the same in any order.
@@ -95,7 +100,7 @@ def _sampler_of(experiment: Experiment, first: int) -> BaseSampler:
     return open_sampler(experiment.sampler, options)
 
 
-def _setting_of(experiment: Experiment, space: SearchSpace) -> Setting:
+def _setting_of(experiment: Experiment, space: SearchSpace, learned: Learned) -> Setting:
     """What the sampler is told. In a cross-validation the ledger's steps are folds."""
     cells = cells_per_trial(experiment)
     return Setting(
@@ -104,4 +109,5 @@ def _setting_of(experiment: Experiment, space: SearchSpace) -> Setting:
         last_epoch=cells if cells > 1 else most_epochs(experiment),
         eta=experiment.eta,
         min_epochs=1 if cells > 1 else experiment.min_epochs,
+        learned=learned,
     )

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tuner.clock import steady_time
+from tuner.curve_model.sources import NOTHING, Learned
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.goals import VIOLATION
@@ -50,7 +51,7 @@ class Study(StudyState):
 
     The first trials take the points `enqueued`; what these leave out is the sampler's.
     `clock` gives seconds since the Unix epoch. `on_change(record)` is called, with the study's
-    lock held, when a trial starts and when it ends.
+    lock held, when a trial starts and when it ends. `learned` are the trials of earlier studies.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class Study(StudyState):
         enqueued: Sequence[Mapping[str, Any]] = (),
         clock: Callable[[], float] = steady_time,
         on_change: Callable[[Record], None] = lambda record: None,
+        learned: Learned = NOTHING,
     ) -> None:
-        self.scheduler = scheduler_of(experiment)
+        self.scheduler = scheduler_of(experiment, learned)
         self.ledger = ledger
-        self.proposals = Proposals(experiment, ledger, enqueued)
+        self.proposals = Proposals(experiment, ledger, enqueued, learned)
         points = self.proposals.points
         space = SearchSpace(experiment.space)
         followers = Followers(
