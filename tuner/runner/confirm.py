@@ -110,6 +110,7 @@ def confirm(
         "sampler": "random",
         "scheduler": "none",
         "value": "last",
+        "stop": "trials",
         "seed": results.study.experiment.seed + 1 if seed is None else seed,
         **({} if concurrency is None else {"concurrency": concurrency}),
     }
