@@ -93,8 +93,8 @@ class Watch:
         if self.spent in {budget * self.task.epochs for budget in self.budgets}:
             task = self.task
             returned = min(self.best_of, key=self.best_of.__getitem__)
-            self.seen.append(_regret(self.best, task.best, task.bad))
-            self.returned.append(_regret(self.ends[returned], task.best_end, task.bad))
+            self.seen.append(regret_of(self.best, task.best, task.bad))
+            self.returned.append(regret_of(self.ends[returned], task.best_end, task.bad))
 
 
 class WatchedStudy(Study):
@@ -303,7 +303,7 @@ def default_of(name: str) -> str:
     return str(next(f.default for f in fields(Experiment) if f.name == name))
 
 
-def _regret(value: float, best: float, bad: float) -> float:
+def regret_of(value: float, best: float, bad: float) -> float:
     if math.isnan(value):
         return 1.0
     return min(max((value - best) / (bad - best), 0.0), 1.0)

@@ -38,7 +38,8 @@ def open_study(settled: Experiment, folder: Path | None = None, clock: Any = Non
     storage = None if folder is None else journal_storage(folder)
     ledger = Ledger(settled.name, settled.direction, storage)
     recorder = Recorder(folder, SearchSpace(settled.space), said(settled.engine))
-    study = Study(settled, ledger, recorder=recorder, clock=clock or VirtualClock())
+    clock = clock or VirtualClock()
+    study = Study(settled, ledger, recorder=recorder, enqueued=settled.first, clock=clock)
     restore(study)
     return study
 

@@ -92,6 +92,48 @@ def confirmed(tmp_path: Path, luck: float) -> pd.DataFrame:
     return _compared(leaders, tuner.load(tmp_path))
 
 
+def first_study(folder: Path, *places: float) -> Path:
+    """A study of trials at these places, simulated."""
+    from tests.brain import simulate
+    from tuner.experiment.loading import Loaded, Source
+    from tuner.store.study_json import describe
+
+    folder.mkdir()
+    settled = experiment(
+        trials=len(places),
+        sampler="random",
+        scheduler="none",
+        first=[{"x": place, "epochs": 4} for place in places],
+    )
+    loaded = Loaded(settled, Source("object", __name__))
+    points = [dict(point) for point in settled.first]
+    describe(loaded, settled, None, name=folder.name, enqueued=points).write(folder)
+    simulate(settled, folder=folder)
+    return folder
+
+
+def test_the_results_have_what_was_confirmed_by_the_trials_own_numbers(tmp_path: Path) -> None:
+    folder = first_study(tmp_path / "mine", 0.9, 0.5, 0.8, 0.2)
+    assert tuner.load(folder).confirmed is None
+    (tmp_path / "mine-confirmed").mkdir()
+    table = confirmed(tmp_path / "mine-confirmed", luck=0.1)
+    found = tuner.load(folder).confirmed
+    assert found is not None
+    assert found.table["trial"].tolist() == [1, 3]
+    assert found.table["mean"].tolist() == table["mean"].tolist()
+    assert found.best == 1
+    values = tuner.load(folder).trials.set_index("trial")["value"]
+    assert found.table["value"].tolist() == values.loc[[1, 3]].tolist()
+
+
+def test_a_confirming_study_of_other_points_is_refused(tmp_path: Path) -> None:
+    folder = first_study(tmp_path / "mine", 0.9, 0.5)
+    (tmp_path / "mine-confirmed").mkdir()
+    confirmed(tmp_path / "mine-confirmed", luck=0.1)
+    with pytest.raises(StudyError, match="trains a point that no trial with a value"):
+        _ = tuner.load(folder).confirmed
+
+
 def test_the_mean_of_new_trainings_decides(tmp_path: Path) -> None:
     table = confirmed(tmp_path, luck=0.1)
     assert table["trainings"].tolist() == [5, 5]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from tests.brain import SPACE, abandon, experiment, open_study
+from tuner.gain import Outlook
 from tuner.runner import display
 from tuner.runner.board import board, line, seconds
 from tuner.runner.display import Display, as_html
@@ -137,3 +139,9 @@ def test_a_paused_trial_is_not_shown_as_running() -> None:
     assert f"{progress.paused} paused" in drawn(progress, 80)
     assert progress.states[State.RUNNING] >= progress.paused
     abandon(made)
+
+
+def test_a_search_that_ends_by_it_says_what_more_trials_would_gain(study: Study) -> None:
+    progress = replace(progress_of(study), outlook=Outlook(0.00123, 0.0, 0.0001, 30))
+    assert line(progress, "training").endswith("another 20 trials would gain about 0.0012")
+    assert "another 20 trials would gain about 0.0012" in one_line(drawn(progress, 120))

@@ -38,6 +38,8 @@ VALUES = ("last", "best")
 VALIDATIONS = ("split", "test")
 FOLD_RACING = ("none", "forgiving", "aggressive")
 FITS = ("auto", "plain")
+TRIALS, CONVERGED = "trials", "converged"
+"""When a search ends: after so many trials, or once more would gain next to nothing."""
 LOGS = ("mlflow", "wandb", "tensorboard")
 
 NAME_RULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
@@ -101,6 +103,22 @@ class Experiment:
         1, "how many times each trial is trained, on new splits and seeds", least=1, group=WHAT
     )
     shuffle: bool = option(False, "cv: shuffle before splitting", group=WHAT)
+    stop: str = option(
+        TRIALS,
+        "when a search ends: after its trials, or before, once converged: 20 more would gain next "
+        "to nothing",
+        among=(TRIALS, CONVERGED),
+        on_resume=True,
+        group=HOW,
+    )
+    min_gain: float | None = option(
+        None,
+        "converged: what 20 more trials must promise, in the metric's units (else 2% of the way "
+        "from a middling trial to the best, for 20 whole trainings)",
+        least=0,
+        on_resume=True,
+        group=HOW,
+    )
     sampler: str | BaseSampler = option(
         "rung_gp",
         f"who proposes: {', '.join(SAMPLERS.ours)}, or module:FACTORY",

@@ -9,7 +9,7 @@ from typing import Any
 from tuner.curve_model.sources import NOTHING, Learned
 from tuner.data.splits import Splits
 from tuner.errors import ExperimentError
-from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.experiment.experiment import CONVERGED, Experiment, KerasModel
 from tuner.options import options_of
 from tuner.samplers.registry import GRID
 from tuner.schedulers.contract import Scheduler
@@ -41,6 +41,8 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     if len(goals) > 1:
         changed = _with_others_than_usual(changed, overrides)
     _check_together(changed)
+    if changed.stop == CONVERGED:
+        _check_converges(changed)
     value = changed.value or ("best" if changed.mode == "search" else "last")
     return replace(changed, space=_settled_space(changed), value=value)
 
@@ -91,6 +93,25 @@ def _check_together(experiment: Experiment) -> None:
             f"mode 'grid' runs every point, so {experiment.sampler!r} has nothing to propose",
             field="sampler",
             way_out="drop it, or take `mode` search or cv",
+        )
+
+
+def _check_converges(experiment: Experiment) -> None:
+    """Raises ExperimentError where nobody can say what more trials would gain."""
+    if experiment.mode != "search":
+        instead = "or drop it" if experiment.mode == "grid" else "or save folds by `fold_racing`"
+        raise ExperimentError(
+            f"{experiment.stop!r} asks what more trials of a search would gain, and mode "
+            f"{experiment.mode!r} runs the points that it was given",
+            field="stop",
+            way_out=f"take `mode` search, {instead}",
+        )
+    if len(experiment.goals) > 1:
+        raise ExperimentError(
+            f"{experiment.stop!r} knows the gain of one metric, and {len(experiment.goals)} are "
+            "searched",
+            field="stop",
+            way_out="search one, or end by `trials` or `time_limit`",
         )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.errors import StudyError
+from tuner.gain import MORE, expected_gain
 from tuner.results.shown_html import html_of
 from tuner.shown import shown
 from tuner.store.damage import reading
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
     from tuner.experiment.experiment import Experiment
     from tuner.models.refit import Refit
+    from tuner.runner.confirm import Confirmed
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,36 @@ class Results(StudyTables):
         from tuner.models.kept import kept_model
 
         return kept_model(self.path)
+
+    @cached_property
+    def confirmed(self) -> Confirmed | None:
+        """What `tuner confirm` has found of the best trials: `table`, and in words `lines()`.
+
+        None where the study was not confirmed, or its confirming study lies elsewhere.
+        """
+        from tuner.runner.confirm import confirmed
+
+        return confirmed(self)
+
+    def expected_gain(self, trials: int = MORE) -> float:
+        """By how much so many more trials of the search would better its best value, about.
+
+        Infinite where it has too few values to say. Raises StudyError for what is no search of one
+        metric.
+        """
+        study = self.study.experiment
+        if study.mode != "search" or len(study.directions) > 1:
+            raise StudyError(
+                f"{self.path} is not a search of one metric, and what more of it would gain is "
+                "not known",
+                field="expected_gain",
+            )
+        rows = self.trials[self.trials["state"].isin(["COMPLETE", "STOPPED", "DIVERGED"])]
+        losses = rows["value"] * (1 if study.direction == "minimize" else -1)
+        lost = rows["state"].eq("DIVERGED")
+        if "feasible" in rows:
+            lost |= rows["feasible"].eq(False)
+        return expected_gain(losses.mask(lost, math.inf).dropna().tolist(), trials)
 
     def refit(self, **options: Any) -> Refit:
         """Train the best trial, or another, on all training data, and test it.

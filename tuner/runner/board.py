@@ -47,7 +47,7 @@ def line(progress: Progress, phase: str) -> str:
     going = f"; {going}{f' and {more} more' if more > 0 else ''}" if going else ""
     return (
         f"{phase}, {seconds(progress.elapsed_s)}: {progress.ended} of {progress.total} trials"
-        f"{going}{found}"
+        f"{going}{found}{_outlook(progress)}"
     )
 
 
@@ -101,7 +101,12 @@ def _times(progress: Progress) -> Text:
     if progress.saved:
         share = progress.saved / (progress.saved + progress.trained)
         text.append(f", stopping saved {progress.saved} ({share:.0%})")
+    text.append(_outlook(progress))
     return text
+
+
+def _outlook(progress: Progress) -> str:
+    return "" if progress.outlook is None else f"; {progress.outlook}"
 
 
 def _running(progress: Progress, width: int) -> Table:

@@ -22,6 +22,7 @@ from tuner.runner.resolve import load_asked
 from tuner.runner.run import run_study
 from tuner.search_space.axes import Constant, Int
 from tuner.search_space.space import SearchSpace
+from tuner.store.layout import PARAM_PREFIX, STUDY_FILE
 from tuner.store.study_json import FUNCTION
 from tuner.store.study_tables import StudyTables, read_study
 
@@ -118,6 +119,42 @@ def confirm(
     finished = run_study(request, display or Display(None))
     table = _compared(leaders, read_study(finished.path))
     return Confirmed(finished.path, results.study.experiment.metric, table)
+
+
+def confirmed(results: StudyTables) -> Confirmed | None:
+    """What confirming a study has found, by the study beside it; None where nobody has.
+
+    Raises StudyError where the trials of the study beside it are not of this one.
+    """
+    path = results.path.parent / f"{results.path.name}-{SUFFIX}"
+    if not (path / STUDY_FILE).is_file():
+        return None
+    again = read_study(path)
+    table = _compared(_leaders(results, again), again)
+    return Confirmed(path, results.study.experiment.metric, table)
+
+
+def _leaders(results: StudyTables, again: StudyTables) -> pd.DataFrame:
+    """The trials that were trained again, in that order: the best of those with their points."""
+    ranks = results.ranked().query("ranks")
+    names = [
+        name
+        for name in again.trials
+        if name.startswith(PARAM_PREFIX) and name != f"{PARAM_PREFIX}epochs"
+    ]
+    found = []
+    for row in again.trials.sort_values("trial").to_dict("records"):
+        equal = pd.Series(True, index=ranks.index)
+        for name in names:
+            equal &= ranks[name].isna() if pd.isna(row[name]) else ranks[name].eq(row[name])
+        if not equal.any():
+            raise StudyError(
+                f"{again.path} trains a point that no trial with a value of {results.path} has",
+                field="confirmed",
+                way_out="rename it, and confirm the study anew",
+            )
+        found.append(ranks[equal].head(1))
+    return pd.concat(found)
 
 
 def _reference(results: StudyTables) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +105,7 @@ class Finished:
                 "params": self.study.space.encode(best.params),
             },
             **({"front": [r.trial for r in _front(self.study)]} if several else {}),
+            **self._outlook(),
             "epochs_trained": trained,
             "epochs_saved": saved,
             "epochs_shared": self.shared_epochs,
@@ -111,6 +113,14 @@ class Finished:
             "seconds": round(self.seconds, 3),
             "worker_seconds": dict(self.spent),
         }
+
+    def _outlook(self) -> dict[str, Any]:
+        """How a search that ends once it has converged stands."""
+        outlook = self.study.outlook()
+        if outlook is None:
+            return {}
+        gain = outlook.gain if math.isfinite(outlook.gain) else None
+        return {"converged": outlook.converged, "expected_gain": gain}
 
     def _show_goals(self, display: Display) -> None:
         """The front of several goals, and how many trials do not keep the constraints."""
@@ -143,6 +153,8 @@ class Finished:
             display.line(f"  {params_text(best.params)}")
         self._show_goals(display)
         display.line(f"{len(self.study.records)} trials in {self.seconds:.0f} s: {states}")
+        if (outlook := self.study.outlook()) is not None:
+            display.line(f"{'converged' if outlook.converged else 'not converged'}: {outlook}")
         trained, saved = self.epochs
         if saved:
             share = saved / (trained + saved)

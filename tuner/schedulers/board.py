@@ -36,12 +36,13 @@ class Board:
     """Losses by cell, by rung and by epoch; the trials' parameters; who is paused.
 
     `folds` is how many cells a trial has, `goals` how many things are searched at once. Nothing
-    that is read here may be changed by the reader.
+    that is read here may be changed by the reader. `version` rises with each change of what counts.
     """
 
     def __init__(self, *, folds: int = 1, windowed: bool = False, goals: int = 1) -> None:
         self.folds = folds
         self.goals = goals
+        self.version = 0
         self._windowed = windowed
         self._params: dict[int, Mapping[str, Any]] = {}
         self._reports: dict[CellKey, dict[int, _Entry]] = defaultdict(dict)
@@ -125,6 +126,19 @@ class Board:
         """The cells' means of all their losses up to an epoch that they reported, sorted."""
         return self._averages.get((fold, epoch), ())
 
+    def curves(self) -> dict[int, list[dict[int, float]]]:
+        """The losses that count, by trial, for each of its folds by epoch; empty where none do."""
+        found: dict[int, list[dict[int, float]]] = {}
+        open_yet = set(self._pending)
+        for cell, entries in self._reports.items():
+            of = found.setdefault(cell.trial, [{} for _ in range(self.folds)])
+            of[cell.fold] = {
+                epoch: entry.loss
+                for epoch, entry in entries.items()
+                if (cell, epoch) not in open_yet
+            }
+        return found
+
     @property
     def paused(self) -> Mapping[int, int]:
         """The paused trials and the rung that each waits at."""
@@ -164,6 +178,7 @@ class Board:
 
     def withdraw(self, cell: CellKey, after: int = 0) -> None:
         """Forget a cell's reports after an epoch, since a new attempt starts over from there."""
+        self.version += 1
         for epoch in [epoch for epoch in self._reports.get(cell, ()) if epoch > after]:
             if (cell, epoch) in self._pending:
                 self._pending.remove((cell, epoch))
@@ -186,10 +201,12 @@ class Board:
 
     def diverge(self, trial: int) -> None:
         """A loss of the trial was NaN or infinite."""
+        self.version += 1
         (self._diverging if self._windowed else self._diverged).add(trial)
 
     def close_window(self) -> None:
         """Let all that was reported so far count."""
+        self.version += 1
         for cell, epoch in self._pending:
             self._count(cell, epoch)
         self._pending.clear()
@@ -199,6 +216,7 @@ class Board:
         self._diverging.clear()
 
     def _count(self, cell: CellKey, epoch: int) -> None:
+        self.version += 1
         entry = self._reports[cell][epoch]
         bisect.insort(self._averages[cell.fold, epoch], entry.average)
         if entry.rung is None:

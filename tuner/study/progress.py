@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner.experiment.settle import last_epoch
+from tuner.gain import Outlook
 from tuner.study.study import Study
 from tuner.trial.cells import State
 
@@ -41,7 +42,8 @@ class Progress:
     """A study at one moment. Times are in seconds; `reports` counts epochs, of all attempts.
 
     `paused` trials are RUNNING and wait to be promoted. `saved` are the epochs that stopped trials
-    did not train of those that they might have.
+    did not train of those that they might have. `outlook` says what more trials would gain, where
+    the search ends by that.
     """
 
     metric: str
@@ -55,6 +57,7 @@ class Progress:
     reports: int
     trained: int
     saved: int
+    outlook: Outlook | None = None
 
     @property
     def ended(self) -> int:
@@ -100,6 +103,7 @@ def progress_of(study: Study, top: int = 5) -> Progress:
             reports=study.order,
             trained=trained,
             saved=saved,
+            outlook=study.outlook(),
         )
 
 

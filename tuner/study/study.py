@@ -26,6 +26,7 @@ from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.goals import VIOLATION
 from tuner.experiment.settle import last_epoch, scheduler_of
+from tuner.gain import Outlook
 from tuner.registry import said
 from tuner.schedulers.contract import Pausing
 from tuner.search_space.space import SearchSpace
@@ -41,6 +42,7 @@ from tuner.study.record import Record, ranked
 from tuner.study.running_cell import OpenCell
 from tuner.study.shared_training import Followers, leaders
 from tuner.study.state import StudyState
+from tuner.study.stopping import outlook_of
 from tuner.trial.cells import NOBODY, By, Cell, Decision, Outcome, State
 
 
@@ -80,6 +82,7 @@ class Study(StudyState):
         self.started = clock()
         self.abort: StudyError | None = None
         self._proposing = 0
+        self._looked: tuple[int, Outlook | None] | None = None
         self._asking = threading.Lock()
         self._lock = threading.RLock()
 
@@ -119,7 +122,22 @@ class Study(StudyState):
     def is_busy(self) -> bool:
         """Whether anything runs, waits to run, or is still to be proposed."""
         going = self.out or self.queue.waits or self.window or self._proposing
-        return bool(going) or len(self.records) < self.total
+        return bool(going) or self._proposes()
+
+    def _proposes(self) -> bool:
+        """Whether another point is to be tried: some are left, and it has not converged."""
+        if len(self.records) >= self.total:
+            return False
+        outlook = self.outlook()
+        return outlook is None or not outlook.converged
+
+    def outlook(self) -> Outlook | None:
+        """What more trials would gain; None unless the search ends by that."""
+        with self._lock:
+            now = self.board.version
+            if self._looked is None or self._looked[0] != now:
+                self._looked = now, outlook_of(self.experiment, self.board)
+            return self._looked[1]
 
     def _next(self) -> tuple[Cell | None, range]:
         """The next cell, or the trials to propose before there is one."""
@@ -157,6 +175,8 @@ class Study(StudyState):
     def _next_numbers(self) -> range:
         """The trials to propose now: one; a window; all, where trials share a training."""
         first = len(self.records)
+        if not self._proposes():
+            return range(0)
         if self.followers.following and self.proposals.points is not None:
             return range(first, self.total)
         count = 1 if not self.windowed else self.experiment.window - len(self.window)
