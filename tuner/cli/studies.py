@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli.bring import import_results
 from tuner.cli.flags import flag
 from tuner.cli.output import ask_password, console
 from tuner.schedulers.registry import SCHEDULERS
@@ -267,6 +268,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "simulate": simulate,
     "report": report,
     "new": new,
+    "import": import_results,
     "refit": refit,
     "confirm": confirm,
     "export": export,
