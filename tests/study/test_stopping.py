@@ -37,6 +37,8 @@ def test_it_ends_before_its_trials_and_not_before_twenty_trainings(scheduler: st
     assert outlook.converged
     assert not study.board.paused
     assert study.total_ended() == len(study.records)
+    assert study.left() == 0
+    assert progress_of(study).left_s == 0
 
 
 def test_it_is_the_same_search_up_to_its_end() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.errors import StudyError
 from tuner.gain import MORE, expected_gain
+from tuner.results.one_se import simplest_of_equals
 from tuner.results.shown_html import html_of
 from tuner.shown import shown
 from tuner.store.damage import reading
@@ -17,6 +18,7 @@ from tuner.store.study_tables import StudyTables, read_study
 
 if TYPE_CHECKING:
     import keras
+    import pandas as pd
     import plotly.graph_objects as go
 
     from tuner.experiment.experiment import Experiment
@@ -53,18 +55,17 @@ class Results(StudyTables):
     def best(self) -> Best | None:
         """The best trial, the earliest of equals, as a run itself says it: the best of all that
         have a value on all of their folds, stopped ones too. None if there is none."""
-        row = self.best_row
-        if row is None:
-            return None
-        epoch = row.get("best_epoch")
-        known = epoch is not None and epoch == epoch  # else null
-        return Best(
-            trial=int(row["trial"]),
-            value=float(row["value"]),
-            params=self.best_params,
-            state=str(row["state"]),
-            epoch=int(epoch) if known else None,
-        )
+        return None if self.best_row is None else _best(self, self.best_row)
+
+    def one_se(self) -> Best:
+        """The simplest trial within one standard error of the best, for `refit(trial=...)`.
+
+        In a cross-validation, or with repeats. The simplest has the fewest `parameters`, where
+        trials report them (`trial.model_stats`), else it has trained the fewest epochs.
+        """
+        with reading(self.path):
+            of = self.trials.set_index("trial", drop=False)
+            return _best(self, of.loc[simplest_of_equals(self)])
 
     def best_model(self) -> keras.Model:
         """The best trial's network as its best epoch left it, without training again.
@@ -154,6 +155,19 @@ class Results(StudyTables):
         """What a notebook shows: the answer, the five best trials, the search's course."""
         with reading(self.path):
             return html_of(self)
+
+
+def _best(tables: StudyTables, row: pd.Series) -> Best:
+    """A row of the trials table, as a Best."""
+    trial, epoch = int(row["trial"]), row.get("best_epoch")
+    known = epoch is not None and epoch == epoch  # else null
+    return Best(
+        trial=trial,
+        value=float(row["value"]),
+        params=tables.params(trial),
+        state=str(row["state"]),
+        epoch=int(epoch) if known else None,
+    )
 
 
 def load(path: str | Path, experiment: Experiment | None = None) -> Results:

@@ -111,6 +111,7 @@ def confirm(
         "scheduler": "none",
         "learn_from": None,
         "value": "last",
+        "stop": "trials",
         "seed": results.study.experiment.seed + 1 if seed is None else seed,
         **({} if concurrency is None else {"concurrency": concurrency}),
     }

@@ -114,7 +114,7 @@ def follow(lease: Lease, study: Study) -> None:
 
         done, best = study.total_ended(), study.best()
         words = "" if best is None or best.value is None else f"{metric} {best.value:.4g}"
-        return Progress(done, study.total, words, (study.total - done) * cells)
+        return Progress(done, study.total, words, study.left() * cells)
 
     lease.progress = progress
 

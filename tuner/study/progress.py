@@ -69,6 +69,8 @@ class Progress:
         """Seconds left, if those trials that are left take as long as those that ended, so many at
         a time; None before one has ended."""
         left = self.total - self.ended
+        if self.outlook is not None and self.outlook.converged:
+            left = self.states.get(State.RUNNING, 0)
         return self.elapsed_s / self.ended * left if self.ended else None
 
 

@@ -131,6 +131,12 @@ class Study(StudyState):
         outlook = self.outlook()
         return outlook is None or not outlook.converged
 
+    def left(self) -> int:
+        """How many trials are still to end, those not yet proposed among them."""
+        with self._lock:
+            ahead = self.total if self._proposes() else len(self.records)
+            return ahead - self.total_ended()
+
     def outlook(self) -> Outlook | None:
         """What more trials would gain; None unless the search ends by that."""
         with self._lock:
