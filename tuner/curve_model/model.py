@@ -9,6 +9,7 @@ Thompson's (1933), over few candidates as in TuRBO (Eriksson et al., NeurIPS 201
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -58,13 +59,14 @@ class CurveModel:
         self._columns = columns
         self._rungs = rungs
         self._curves = curves
-        self._learned = learned
         points = points_of(curves, rungs, MOST_POINTS)
         sample = sample_of(curves, rungs, FIT_POINTS)
         places = sorted({point.place for point in [*points, *sample]})
         units = columns.points([curves[place].params for place in places])
         self._absent = absent or as_told(columns, units)
         self._lacking = [bool(np.isnan(column).any()) for column in units.T]
+        first, losses = _first(curves, places, units, rungs)
+        self._learned = learned.agreeing(columns, first, losses, rungs)
         rows = columns.rows(units, self._lacking)
 
         def told(points: Sequence[Point]) -> _Told:
@@ -78,9 +80,9 @@ class CurveModel:
         self._gauss = _conditioned(told(points), told(sample))
 
     @property
-    def weights(self) -> Array:
-        """How far each source is gone by [k]; below 0, by the opposite of what it says."""
-        return self._learned.weights(self._gauss.weights())
+    def weights(self) -> dict[str, float]:
+        """How far each source that is not contradicted is gone by, by its name."""
+        return self._learned.weights(self._gauss.weights()) if self._learned else {}
 
     def promise(self, trials: Sequence[Mapping[str, Any]]) -> Array:
         """Mean less deviation [n] of trials' scores at the last epoch: the lowest is to go on."""
@@ -147,6 +149,21 @@ class _Told(NamedTuple):
     def arrays(self) -> tuple[Array, Array, Array | None]:
         lines = np.frombuffer(self.lines).reshape(-1, self.k) if self.k else None
         return np.frombuffer(self.x).reshape(-1, self.d), np.frombuffer(self.y), lines
+
+
+def _first(
+    curves: Sequence[Curve], places: Sequence[int], units: Array, rungs: Sequence[int]
+) -> tuple[Array, list[float]]:
+    """Of the curves at these places, with points [n, a], those that have a value at the first rung.
+
+    One that diverged is the worst.
+    """
+    at = {
+        row: math.inf if curves[place].diverged else curves[place].losses[rungs[0]]
+        for row, place in enumerate(places)
+        if curves[place].diverged or rungs[0] in curves[place].losses
+    }
+    return units[list(at)], list(at.values())
 
 
 @lru_cache(maxsize=4)

@@ -2,10 +2,11 @@
 
 A source's own trials are made a process of their own, which predicts the score of any point at any
 epoch. In the new study's process that prediction is a line: its weight has a prior below 1 and is
-learned with all else, so that a source which disagrees is turned down, and one that says the
-opposite is read as that; a level is learned beside it (the sources' offset). So stacked models of
-earlier tasks (Golovin et al., "Google Vizier", KDD 2017, section 3.3) and their weighing by
-agreement (Feurer et al., "Practical Transfer Learning for Bayesian Optimization", 2018) in one.
+learned with all else, so that a source which disagrees is turned down, and one whose ranks
+contradict the new study's is left out; a level is learned beside it (the sources' offset). So
+stacked models of earlier tasks (Golovin et al., "Google Vizier", KDD 2017, section 3.3) and their
+weighing by agreement (Feurer et al., "Practical Transfer Learning for Bayesian Optimization", 2018)
+in one.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ WEIGHT, DEVIATION = 0.8, 0.5
 """Of all sources' weights together, beforehand: how far a new study is thought to be like them."""
 LEVEL = 1.0
 """Deviation of the offset beforehand, in normal scores."""
+ENOUGH_TO_JUDGE = 6
+"""Trials with a value at the first rung before a source may be found to contradict them."""
 BEST = 10
 """How many of a source's best points are changed to make candidates."""
 
@@ -89,6 +92,20 @@ class Learned:
             found.append(_model(source, tuple(rungs)).mean(units[:, shared], heights))
         return np.column_stack(found)
 
+    def agreeing(
+        self, columns: Columns, units: Array, losses: Sequence[float], rungs: Sequence[int]
+    ) -> Learned:
+        """The sources that the new study does not contradict, by its losses [n] at the first rung.
+
+        One is out while its ranks of the points [n, a] and theirs correlate below 0.
+        """
+        if len(losses) < ENOUGH_TO_JUDGE or not self:
+            return self
+        expected = self.expected(columns, units, np.zeros(len(units)), rungs)
+        ranks = normal_scores(losses)
+        agreed = [normal_scores(list(column)) @ ranks > 0 for column in expected.T]
+        return Learned(tuple(s for s, yes in zip(self.sources, agreed, strict=True) if yes))
+
     def lines(self, expected: Array) -> tuple[Array, Array]:
         """What is expected together [n], and the lines [n, k + 1] that may change it."""
         count = len(self.sources)
@@ -96,10 +113,11 @@ class Learned:
         lines = np.column_stack([DEVIATION / count**0.5 * expected, level])
         return WEIGHT / count * expected.sum(1), lines
 
-    def weights(self, learned: Array) -> Array:
-        """The sources' weights [k], of what was learned of their lines [k + 1]."""
+    def weights(self, learned: Array) -> dict[str, float]:
+        """The sources' weights, of what was learned of their lines [k + 1]."""
         count = len(self.sources)
-        return np.asarray(WEIGHT / count + DEVIATION / count**0.5 * learned[:-1])
+        weights = WEIGHT / count + DEVIATION / count**0.5 * learned[:-1]
+        return dict(zip((source.name for source in self.sources), map(float, weights), strict=True))
 
     def best(self, columns: Columns, rungs: Sequence[int]) -> Array:
         """The best points [n, a] of all sources; NaN for an axis that a source has not."""

@@ -109,6 +109,7 @@ def confirm(
         "repeats": seeds,
         "sampler": "random",
         "scheduler": "none",
+        "learn_from": None,
         "value": "last",
         "stop": "trials",
         "seed": results.study.experiment.seed + 1 if seed is None else seed,
