@@ -24,7 +24,7 @@ from tuner.experiment.loading import load as load_experiment
 from tuner.store.layout import REPORT_LOG_FILE
 from tuner.store.ledger import journal_storage
 
-NOT_THE_SAME = ["host", "started_at", "duration_s", "peak_rss_mb"]
+NOT_THE_SAME = ["host", "worker", "started_at", "duration_s", "peak_rss_mb"]
 
 
 def lr_momentum(results: Path, **fields: Any) -> tuner.Results:
