@@ -35,5 +35,6 @@ def import_study(
     what is left out. Raises ExperimentError and ResultsError for what cannot be one.
     """
     check_name("kind", kind, tuple(SOURCES))
+    # runs code: ours
     found = import_module(SOURCES[kind]).read(source, metric, study)
     return write_study(found, Path(results), name, metric, direction, say)
