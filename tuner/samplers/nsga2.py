@@ -12,13 +12,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tuner.curve_model.columns import Columns
 from tuner.samplers.optuna_internals import child
-from tuner.samplers.rung_view import RungViewSampler
+from tuner.samplers.rung_view import RungView
 
 POPULATION, LEAST, SHARE = 50, 4, 4
 """Parents at most, as in Optuna's own sampler, and at least; while few were told, one in four."""
 
 
-class RungNSGAIISampler(RungViewSampler):
+class RungNSGAIISampler(RungView):
     """Crosses two of the best trials, and draws an axis anew now and then.
 
     The parents are the elite of all trials told, not of a generation: nothing has to be kept
@@ -28,11 +28,6 @@ class RungNSGAIISampler(RungViewSampler):
     """
 
     several_goals: ClassVar[bool] = True
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self.known_space(study, trial)
 
     def propose(
         self,
@@ -55,14 +50,3 @@ class RungNSGAIISampler(RungViewSampler):
             return drawn
         population = min(POPULATION, max(LEAST, len(told) // SHARE))
         return drawn | child(shown, told, shared, self.seed_of(trial), population)
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return super(RungViewSampler, self).sample_independent(
-            study, trial, param_name, param_distribution
-        )

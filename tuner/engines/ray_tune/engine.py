@@ -1,8 +1,8 @@
 """The Ray Tune engine: places cells on workers, brings reports back, survives failures.
 
 The searcher's `suggest` asks the study, the scheduler's `on_trial_result` reports to it, a trial's
-end tells it (`ray_adapters`); the study alone decides. To Tune every result is "continue": a stop
-travels to the worker (`ray_worker`) as a call on its actor, queued before the call that lets the
+end tells it (`adapters`); the study alone decides. To Tune every result is "continue": a stop
+travels to the worker (`worker`) as a call on its actor, queued before the call that lets the
 training go on, so that the training function ends by itself.
 """
 
