@@ -284,3 +284,24 @@ def test_what_is_further_than_its_cell_goes_on_from_is_given_up() -> None:
     for thread in set(threading.enumerate()) - before:
         thread.join(10)
     assert set(threading.enumerate()) <= before  # both trainings have ended
+
+
+def test_no_training_begins_while_another_ones_remains_are_cleared(monkeypatch: Any) -> None:
+    order: list[str] = []
+    begun = threading.Event()
+
+    def clear() -> None:
+        begun.wait(0.2)  # as long as another could take to begin
+        order.append("cleared")
+
+    def training(cell: Cell, send: Send) -> Outcome:
+        order.append(f"trained {cell.trial}")
+        if cell.trial == second.trial:
+            begun.set()
+        return Outcome(Ending.FINISHED)
+
+    monkeypatch.setattr("tuner.training.process.gc.collect", clear)
+    first, second = cells(2)
+    for cell in (first, second):
+        Trainer(training, lambda: "here").say(cell)
+    assert order[:3] == [f"trained {first.trial}", "cleared", f"trained {second.trial}"]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tuner.programs.fit import who_trains
 from tuner.tracebacks import failure_text
-from tuner.training.globals_internals import set_aside
+from tuner.training.globals_internals import CLEARING, set_aside
 from tuner.training.output import Captured, captured
 from tuner.training.started import Started
 from tuner.trial.cells import NOBODY, By, Cell, Decision, Ending, Outcome
@@ -114,13 +114,16 @@ class Trainer:
                 self._outbox.put(Beside.WARM)
                 continue
             assert isinstance(cell, Cell)
+            with CLEARING:  # another trainer's last cell may still be
+                pass
             try:
                 outcome = self._train(cell)
             except BaseException as error:  # noqa: BLE001  # it ends this cell, not the worker
                 outcome = Outcome(Ending.RAISED, failure_text(error))
             self._started.end()
-            self._outbox.put(replace(outcome, host=self._host()))
-            clear_worker()  # while the driver finds the next cell
+            with CLEARING:
+                self._outbox.put(replace(outcome, host=self._host()))
+                clear_worker()  # while the driver finds the next cell
 
     def _train(self, cell: Cell) -> Outcome:
         self._started = Started()
@@ -138,6 +141,8 @@ class Trainer:
             with self._said.set_aside(), self._started.set_aside(), set_aside():
                 self._outbox.put(Beside.PARKED)
                 answer = self._inbox.get()
+                with CLEARING:
+                    pass
             if answer is Beside.GIVEN_UP:
                 raise TrialStopped
             return Decision.STOP if answer is Decision.STOP else Decision.PAUSE

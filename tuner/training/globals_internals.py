@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,10 @@ from tuner.errors import EngineError
 
 TRACKERS = ("GLOBAL_STATE_TRACKER", "GLOBAL_SETTINGS_TRACKER")
 SEEDS = ("_seed", "_rng")
+
+CLEARING = threading.RLock()
+"""Held while a process is cleared of its last training: no other begins or goes on meanwhile, as
+TensorFlow's registry of gradients has no lock of its own."""
 
 
 def check() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from tuner.errors import EngineError
 from tuner.training.declared import forget_builds, seed_python
-from tuner.training.globals_internals import forget_custom_gradients
+from tuner.training.globals_internals import CLEARING, forget_custom_gradients
 
 _NUMERIC_LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
 
@@ -145,7 +145,8 @@ def clear_worker() -> None:
 
     A graph that outlives its cell cannot be differentiated anew after this.
     """
-    if "keras" in sys.modules:
-        forget_builds()
-        forget_custom_gradients()
-    gc.collect()
+    with CLEARING:
+        if "keras" in sys.modules:
+            forget_builds()
+            forget_custom_gradients()
+        gc.collect()
