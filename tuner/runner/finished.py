@@ -16,7 +16,7 @@ from tuner.registry import said
 from tuner.runner.board import params_text
 from tuner.runner.display import Display
 from tuner.runner.show import FRONT_SHOWN
-from tuner.store.choice import Choice
+from tuner.store.choice import BY_CONFIRMING, Choice
 from tuner.store.confirmed import Confirmed
 from tuner.study.record import Record
 from tuner.study.study import Study
@@ -165,14 +165,11 @@ class Finished:
         """By what rule the best trial is the best, where that is not its value."""
         for line in () if self.confirmed is None else self.confirmed.lines():
             display.line(f"  {line}")
-        if self.choice is not None:
-            led = self.study.best()
-            ahead = (
-                ""
-                if led is None or led.trial == self.choice.trial
-                else f"; by its value {led.trial} led"
-            )
-            display.line(f"  chosen: {self.choice.why}{ahead}")
+        led = self.study.best()
+        if self.choice is not None and led is not None:
+            ahead = led.trial != self.choice.trial and self.choice.by == BY_CONFIRMING
+            before = f"; by its value trial {led.trial} led" if ahead else ""
+            display.line(f"  chosen: {self.choice.why}{before}")
 
     def show(self, console: Console, again: str = "resume=True") -> None:
         """Print the answer, what it cost, and where the tables are.
