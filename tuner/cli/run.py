@@ -80,7 +80,10 @@ def run(
     if as_json:
         print(json.dumps(finished.summary()))
     elif shown is not None:
-        finished.show(shown, again="--resume")
+        from analysis.facts.suggest import suggestion
+
+        doubt = suggestion(finished.path, finished.place)
+        finished.show(shown, again="--resume", doubt=doubt)
     raise typer.Exit(finished.exit_code)
 
 

@@ -171,10 +171,11 @@ class Finished:
             before = f"; by its value trial {led.trial} led" if ahead else ""
             display.line(f"  chosen: {self.choice.why}{before}")
 
-    def show(self, console: Console, again: str = "resume=True") -> None:
+    def show(self, console: Console, again: str = "resume=True", doubt: str | None = None) -> None:
         """Print the answer, what it cost, and where the tables are.
 
-        `again` is how the study is gone on with, in the words of who reads it.
+        `again` is how the study is gone on with, in the words of who reads it; `doubt` a line that
+        says why the best may not be it.
         """
         display = Display(console)
         best = self.best
@@ -186,6 +187,8 @@ class Finished:
             display.line(f"best: trial {best.trial}, {metric} {best.value:.4f}{_when(best)}")
             display.line(f"  {params_text(best.params)}")
         self._show_choice(display)
+        if doubt is not None:
+            display.line(f"  {doubt}")
         self._show_goals(display)
         display.line(f"{len(self.study.records)} trials in {self.seconds:.0f} s: {states}")
         if (outlook := self.study.outlook()) is not None:
