@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Recorder:
     """Writes the tables into `folder`; with None it writes nothing. `loggers` get them too.
 
-    Its study says how many `goals` it has, and whether it is `constrained`.
+    Its study says how many `goals` it has, whether it is `constrained`, and a `population`.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Recorder:
         self._next_write = 0.0
         self.goals = 1
         self.constrained = False
+        self.population = False
 
     def append(self, report: Report) -> None:
         """Keep a report: a kill can't take it any more, and a power cut only within a second."""
@@ -84,7 +85,12 @@ class Recorder:
             return
         self.store.write()  # first: no trial may seem to have ended without its reports
         table = trials_table(
-            records, self._space, self._engine, goals=self.goals, constrained=self.constrained
+            records,
+            self._space,
+            self._engine,
+            goals=self.goals,
+            constrained=self.constrained,
+            population=self.population,
         )
         put_parquet(self._folder / TRIALS_FILE, table)
         # At most a twentieth of the driver's time goes into rewriting.
