@@ -61,12 +61,10 @@ def test_what_is_not_explored_stays_and_what_is_clipped_stays_in_range() -> None
 
 def test_elsewhere_moves_each_axis_far_from_where_it_is() -> None:
     point = {"optimizer": "adam", "lr": 0.9, "batch_size": 32, "patience": 3}
-    assert elsewhere(SPACE, point, ["optimizer", "lr", "batch_size"]) == {
-        "optimizer": "sgd",
-        "lr": 1e-4,
-        "batch_size": 64,
-        "patience": 3,
-    }
+    point |= {"epochs": 5, "hidden": 64}
+    there = elsewhere(SPACE, point, ["optimizer", "lr", "batch_size"])
+    assert SPACE["momentum"].holds(there.pop("momentum"))  # it exists with sgd alone
+    assert there == {**point, "optimizer": "sgd", "lr": 1e-4, "batch_size": 64}
 
 
 def test_the_number_of_epochs_and_constants_are_not_explorable() -> None:

@@ -68,9 +68,13 @@ def elsewhere(
     space: SearchSpace, point: Mapping[str, Any], axes: Collection[str]
 ) -> dict[str, Any]:
     """The point with each of the `axes` that it has far from where it is."""
-    return {
-        name: _far(space[name], value) if name in axes else value for name, value in point.items()
-    }
+
+    def pick(name: str, axis: Axis) -> Any:
+        if name not in point:  # it exists there alone
+            return drawn(axis, np.random.default_rng(0))
+        return _far(axis, point[name]) if name in axes else point[name]
+
+    return space.draw(pick)
 
 
 def _far(axis: Axis, value: Any) -> Any:

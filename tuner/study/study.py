@@ -358,6 +358,8 @@ class Study(StudyState):
         resume takes them up where they stand. Those in flight stay RUNNING.
         """
         with self._lock:
+            if not (self.out or self.board.paused):
+                self.recorder.forget_weights()
             lay_aside(self)
             self.recorder.close(self.records)
             self.ledger.disconnect()
