@@ -107,3 +107,13 @@ def check_name(name: str, value: Any, known: Sequence[str]) -> None:
         field=name,
         way_out=f"did you mean {close[0]!r}?" if close else "",
     )
+
+
+def check_whole(name: str, value: Any, least: int, below: int | None = None) -> None:
+    """Raises ExperimentError for an argument that is not a whole number from `least` on."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least or (below is not None and value >= below):
+        limit = "" if below is None else f", below {below}"
+        raise ExperimentError(
+            f"{value!r} must be a whole number of at least {least}{limit}", field=name
+        )

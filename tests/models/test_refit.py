@@ -266,7 +266,7 @@ def test_what_cannot_be_refitted_is_told_in_a_line(tmp_path: Path) -> None:
         refit(path, experiment=EXPERIMENT, data=str(tmp_path / "other.npz"))
     with pytest.raises(DatasetError, match="no such file"):
         refit(path, experiment=EXPERIMENT, data="nowhere.npz")
-    with pytest.raises(StudyError, match="epochs: 0 must be a whole number of at least 1"):
+    with pytest.raises(ExperimentError, match="epochs: 0 must be a whole number of at least 1"):
         refit(path, experiment=EXPERIMENT, epochs=0)
     with pytest.raises(StudyError, match="diverged: its predictions are not finite"):
         refit(path, experiment=EXPERIMENT, params={"learning_rate": float("nan")}, epochs=1)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 import tuner
 from tests.brain import experiment, open_study
+from tests.made_study import make_study
 from tuner.cli.app import run_command
 from tuner.engines.simulated import Step, VirtualClock, run
-from tuner.errors import ExperimentError, StudyError
+from tuner.errors import ExperimentError, ResultsError, StudyError
 from tuner.runner.confirm import confirm
+from tuner.runner.show import show_study
+from tuner.store.confirmed import Again, Confirmed, read_confirmed
 from tuner.trial.cells import Cell
 
 FILE = """
@@ -43,27 +49,33 @@ def test_the_leaders_train_again_on_new_seeds(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").touch()  # the current project, whose code is trusted
     (tmp_path / "lucky.py").write_text(FILE)
-    assert run_command(["run", "lucky.py", "--quiet"]) == 0
-    capsys.readouterr()
-    assert run_command(["confirm", "results/lucky", "--top", "2", "--seeds", "4"]) == 0
+    confirm_two = ["--confirm", "2", "--confirm-seeds", "4"]
+    assert run_command(["run", "lucky.py", *confirm_two]) == 0
     said = capsys.readouterr().out
-    again = tuner.load("results/lucky-confirmed")
-    before = tuner.load("results/lucky").ranked().head(2)
+    results, again = tuner.load("results/lucky"), tuner.load("results/lucky-confirmed")
+    before = results.ranked().head(2)
     assert again.trials["param_base"].tolist() == before["param_base"].tolist()
     assert again.trials["param_epochs"].tolist() == before["best_epoch"].tolist()
     assert again.reports.groupby("trial")["fold"].nunique().tolist() == [4, 4]
-    assert not set(again.trials["seed"]) & set(tuner.load("results/lucky").trials["seed"])
+    assert not set(again.trials["seed"]) & set(results.trials["seed"])
     best = again.ranked().iloc[0]
     assert best["value_std"] > 0
     assert f"4 new trainings {best['value']:.4f} +- " in said
     winner = int(before["trial"].iloc[int(best["trial"])])
-    assert f"best: trial {winner}" in said
+    assert f"best: trial {winner}, val_accuracy" in said
+    assert f"  chosen: trial {winner}, by the mean of 4 new trainings" in said
+    assert results.best is not None
+    assert results.best.trial == winner
+    # The same command afterwards trains nothing, and says the same.
+    assert run_command(["confirm", "results/lucky", "--top", "2", "--seeds", "4"]) == 0
+    assert f"best: trial {winner}, by the mean of 4 new trainings" in capsys.readouterr().out
+    assert not list(Path("results").glob("*-2"))
 
 
-def confirmed(tmp_path: Path, luck: float) -> pd.DataFrame:
+def confirmed(tmp_path: Path, luck: float) -> list[Again]:
     """Two studies on the simulated engine, the second as `confirm` makes it; what it compares."""
     from tuner.experiment.loading import Loaded, Source
-    from tuner.runner.confirm import _compared
+    from tuner.runner.compared import compared
     from tuner.store.study_json import describe
 
     settled = experiment(
@@ -89,53 +101,11 @@ def confirmed(tmp_path: Path, luck: float) -> pd.DataFrame:
     run(study, curve, workers=2, clock=clock)
     study.close()
     leaders = pd.DataFrame({"trial": [7, 3], "value": [0.6, 0.61]})
-    return _compared(leaders, tuner.load(tmp_path))
-
-
-def first_study(folder: Path, *places: float) -> Path:
-    """A study of trials at these places, simulated."""
-    from tests.brain import simulate
-    from tuner.experiment.loading import Loaded, Source
-    from tuner.store.study_json import describe
-
-    folder.mkdir()
-    settled = experiment(
-        trials=len(places),
-        sampler="random",
-        scheduler="none",
-        first=[{"x": place, "epochs": 4} for place in places],
-    )
-    loaded = Loaded(settled, Source("object", __name__))
-    points = [dict(point) for point in settled.first]
-    describe(loaded, settled, None, name=folder.name, enqueued=points).write(folder)
-    simulate(settled, folder=folder)
-    return folder
-
-
-def test_the_results_have_what_was_confirmed_by_the_trials_own_numbers(tmp_path: Path) -> None:
-    folder = first_study(tmp_path / "mine", 0.9, 0.5, 0.8, 0.2)
-    assert tuner.load(folder).confirmed is None
-    (tmp_path / "mine-confirmed").mkdir()
-    table = confirmed(tmp_path / "mine-confirmed", luck=0.1)
-    found = tuner.load(folder).confirmed
-    assert found is not None
-    assert found.table["trial"].tolist() == [1, 3]
-    assert found.table["mean"].tolist() == table["mean"].tolist()
-    assert found.best == 1
-    values = tuner.load(folder).trials.set_index("trial")["value"]
-    assert found.table["value"].tolist() == values.loc[[1, 3]].tolist()
-
-
-def test_a_confirming_study_of_other_points_is_refused(tmp_path: Path) -> None:
-    folder = first_study(tmp_path / "mine", 0.9, 0.5)
-    (tmp_path / "mine-confirmed").mkdir()
-    confirmed(tmp_path / "mine-confirmed", luck=0.1)
-    with pytest.raises(StudyError, match="trains a point that no trial with a value"):
-        _ = tuner.load(folder).confirmed
+    return compared(leaders, tuner.load(tmp_path))
 
 
 def test_the_mean_of_new_trainings_decides(tmp_path: Path) -> None:
-    table = confirmed(tmp_path, luck=0.1)
+    table = Confirmed(tmp_path, "val_accuracy", confirmed(tmp_path, luck=0.1)).table
     assert table["trainings"].tolist() == [5, 5]
     assert table["mean"].is_monotonic_decreasing
     assert table["stderr"].to_numpy() == pytest.approx(table["std"].to_numpy() / 5**0.5)
@@ -143,16 +113,35 @@ def test_the_mean_of_new_trainings_decides(tmp_path: Path) -> None:
 
 
 def test_a_difference_within_the_luck_is_a_tie(tmp_path: Path) -> None:
-    assert confirmed(tmp_path, luck=20.0)["tied"].tolist() == [False, True]
+    assert [row.tied for row in confirmed(tmp_path, luck=20.0)] == [False, True]
+
+
+def test_what_is_kept_reads_back_and_what_is_broken_is_said(tmp_path: Path) -> None:
+    found = Confirmed(tmp_path / "mine-confirmed", "val_accuracy", confirmed(tmp_path, luck=0.1))
+    (tmp_path / "mine").mkdir()
+    found.write(tmp_path / "mine")
+    assert read_confirmed(tmp_path / "mine") == found
+    assert read_confirmed(tmp_path) is None
+    (tmp_path / "shown").mkdir()
+    make_study(tmp_path / "shown")
+    one, two = tuner.load(tmp_path / "shown").ranked()["trial"].head(2)
+    luckier = [replace(found.rows[0], trial=int(two)), replace(found.rows[1], trial=int(one))]
+    Confirmed(tmp_path / "again", "val_accuracy", luckier).write(tmp_path / "shown")
+    said = StringIO()
+    show_study(tmp_path / "shown", 3, Console(file=said, width=200))
+    assert f"best: trial {two}, by the mean of 5 new trainings" in said.getvalue()
+    (tmp_path / "mine" / "confirmed.json").write_text('{"study": "x", "metric": "loss"}')
+    with pytest.raises(ResultsError, match=r"confirmed.json is not whole \(KeyError 'trials'\)"):
+        read_confirmed(tmp_path / "mine")
 
 
 def test_what_it_refuses(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match="top: 0 must be a whole number of 1 or more"):
+    with pytest.raises(ExperimentError, match="top: 0 must be a whole number of at least 1"):
         confirm(tmp_path, top=0)
-    with pytest.raises(ExperimentError, match="seeds: 1 must be a whole number of 2 or more"):
+    with pytest.raises(ExperimentError, match="seeds: 1 must be a whole number of at least 2"):
         confirm(tmp_path, seeds=1)
     confirmed(tmp_path, luck=0.1)
-    with pytest.raises(StudyError, match="has 2 trials with a value; confirm 2"):
+    with pytest.raises(StudyError, match=r"top: 3 are more than the 2 trials of .*; confirm 2"):
         confirm(tmp_path, top=3)
     with pytest.raises(ExperimentError, match="made in memory; give it"):
         confirm(tmp_path, top=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tuner.errors import ExperimentError
-from tuner.experiment.experiment import NAME_RULE
+from tuner.experiment.checks import NAME_RULE
 
 TEXT = '''"""One line on the question this answers; `tuner show` and reports repeat it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -17,6 +18,11 @@ class Terminated(KeyboardInterrupt):
 
     came = False
     """Whether it did: Ray raises a KeyboardInterrupt of its own in this one's place."""
+
+
+def interrupted_code() -> int:
+    """The exit code of a command that Ctrl-C or SIGTERM has ended."""
+    return 128 + (signal.SIGTERM if Terminated.came else signal.SIGINT)
 
 
 def console() -> Console:

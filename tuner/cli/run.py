@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tuner.cli.flags import flag, with_options
-from tuner.cli.output import Terminated, ask_password, console
+from tuner.cli.output import ask_password, console, interrupted_code
 from tuner.experiment.experiment import RESOURCES, RESULTS, WHAT, Experiment
 
 Text = str | None
@@ -53,10 +52,10 @@ def run(
     if shown is not None:
         # Importing what runs a study takes a second or two: say first that the line was taken.
         shown.print(f"{experiment}: starting", highlight=False, markup=False)
+    from tuner.runner.confirm import run_and_confirm
     from tuner.runner.display import Display
     from tuner.runner.finished import Interrupted
     from tuner.runner.request import Request
-    from tuner.runner.run import run_study
 
     request = Request(
         experiment,
@@ -71,13 +70,13 @@ def run(
         overrides={n: _listed(n, value) for n, value in given.items() if value is not None},
     )
     try:
-        finished = run_study(request, Display(shown))
+        finished = run_and_confirm(request, Display(shown))
     except Interrupted as interrupt:
         print(f"tuner: {interrupt.said(_resuming(interrupt.study))}", file=sys.stderr)
-        raise typer.Exit(_exit_code()) from None
+        raise typer.Exit(interrupted_code()) from None
     except KeyboardInterrupt:
         print("tuner: interrupted; nothing had begun", file=sys.stderr)
-        raise typer.Exit(_exit_code()) from None
+        raise typer.Exit(interrupted_code()) from None
     if as_json:
         print(json.dumps(finished.summary()))
     elif shown is not None:
@@ -95,7 +94,3 @@ def _listed(name: str, value: Any) -> Any:
 
 def _resuming(study: str) -> str:
     return f"--study {study} --resume"
-
-
-def _exit_code() -> int:
-    return 128 + (signal.SIGTERM if Terminated.came else signal.SIGINT)

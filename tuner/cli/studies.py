@@ -11,7 +11,7 @@ import typer
 
 from tuner.cli.bring import import_results
 from tuner.cli.flags import flag
-from tuner.cli.output import ask_password, console
+from tuner.cli.output import ask_password, console, interrupted_code
 from tuner.schedulers.registry import SCHEDULERS
 from tuner.shown import shown
 
@@ -176,23 +176,30 @@ def confirm(
     concurrency: Annotated[Number, flag("trials at a time; else all that fit")] = None,
     trust: Annotated[bool, flag(TRUST, "--trust")] = False,
 ) -> None:
-    """Train the best trials again on new splits and seeds, and say which of them holds."""
+    """Train the best trials again on new splits and seeds; the best mean is the study's best."""
     from tuner.runner.confirm import confirm as confirm_study
     from tuner.runner.display import Display
+    from tuner.runner.finished import Interrupted
 
-    found = confirm_study(
-        study_dir,
-        top=top,
-        seeds=seeds,
-        seed=seed,
-        trust=trust,
-        ask=_ask(),
-        display=Display(console()),
-        concurrency=concurrency,
-    )
+    display = Display(console())
+    try:
+        found = confirm_study(
+            study_dir,
+            top=top,
+            seeds=seeds,
+            seed=seed,
+            trust=trust,
+            ask=_ask(),
+            display=display,
+            concurrency=concurrency,
+        )
+    except Interrupted as interrupt:
+        print(f"tuner: {interrupt.said('the same command')}", file=sys.stderr)
+        raise typer.Exit(interrupted_code()) from None
     for line in found.lines():
-        console().print(line, markup=False, soft_wrap=True)
-    console().print(f"the trainings are in {found.path}", markup=False, soft_wrap=True)
+        display.line(line)
+    display.line(f"best: {found.why}")
+    display.line(f"the trainings are in {found.path}")
 
 
 def export(

@@ -10,8 +10,12 @@ from tuner.errors import ExperimentError
 
 
 def earlier_studies(given: Any) -> tuple[str, ...] | None:
-    """The studies to learn from, as an Experiment holds them; None where there are none."""
+    """The studies to learn from, as an Experiment holds them; None where there are none.
+
+    An empty text is none: so the command line says it where the experiment's file names some.
+    """
     listed = [given] if isinstance(given, str | Path) else given
+    listed = None if listed == [""] else listed
     if listed is None or (isinstance(listed, Sequence) and not listed):
         return None
     if not isinstance(listed, Sequence) or not all(isinstance(p, str | Path) for p in listed):

@@ -6,12 +6,11 @@ An `Experiment` is declared in a file (`EXPERIMENT = Experiment(...)`); the comm
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tuner.errors import ExperimentError
+from tuner.experiment.checks import MODES, check_checkpoints, check_names, first_points
 from tuner.experiment.direction import AUTO
 from tuner.experiment.earlier import earlier_studies
 from tuner.experiment.goals import Constraints, Goal, check_constraints, goals_of
@@ -22,7 +21,6 @@ from tuner.registry import ENGINES
 from tuner.samplers.registry import GRID, SAMPLERS
 from tuner.schedulers.contract import Scheduler
 from tuner.schedulers.registry import SCHEDULERS
-from tuner.search_space.points import checked_point
 from tuner.search_space.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Experiment", "KerasModel", "Objective"]
 
-DIRECTION_RENAMED = ("max", "min")
-MODES = ("search", "grid", "cv")
 VALUES = ("last", "best")
 VALIDATIONS = ("split", "test")
 FOLD_RACING = ("none", "forgiving", "aggressive")
@@ -42,8 +38,6 @@ FITS = ("auto", "plain")
 TRIALS, CONVERGED = "trials", "converged"
 """When a search ends: after so many trials, or once more would gain next to nothing."""
 LOGS = ("mlflow", "wandb", "tensorboard")
-
-NAME_RULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 
 WHAT, HOW, RESULTS, RESOURCES = "What to search", "How to search", "Results", "Resources"
 """The groups of options in the command line's help."""
@@ -70,7 +64,8 @@ class Experiment:
     `first`, your own defaults say; what a point leaves out is the sampler's. Several metrics, each
     with its direction, are searched at once; the first of them is the trial's value. `constraints`
     gives, of a report's metrics, numbers above 0 where the trial is infeasible. The trials of the
-    studies that `learn_from` names count as values, as far as the new study's own agree.
+    studies that `learn_from` names count as values, as far as the new study's own agree. At the end
+    `confirm` so many of the best are trained again; the best of their means is the study's best.
     """
 
     name: str
@@ -137,7 +132,7 @@ class Experiment:
     )
     learn_from: str | Sequence[str] | None = option(
         None,
-        "rung_gp: earlier studies to learn from, or a folder of studies; several: A,B",
+        "rung_gp: earlier studies to learn from, or a folder of studies; several: A,B; '' for none",
         group=HOW,
     )
     eta: int = option(3, "asha, hyperband: one in eta goes on at a rung", least=2, group=HOW)
@@ -160,6 +155,20 @@ class Experiment:
         "a trial's value: its last or its best epoch's (a search takes the best, grid and cv the "
         "last)",
         among=VALUES,
+        group=HOW,
+    )
+    confirm: int = option(
+        0,
+        "train so many of the best again at the end, and choose by their means",
+        least=0,
+        on_resume=True,
+        group=HOW,
+    )
+    confirm_seeds: int = option(
+        5,
+        "confirm: trainings of each, on new splits and seeds",
+        least=2,
+        on_resume=True,
         group=HOW,
     )
     seed: int = option(0, "seed of everything", least=0, group=HOW)
@@ -273,31 +282,15 @@ class Experiment:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "space", SearchSpace(self.space))
-        if not isinstance(self.name, str) or not NAME_RULE.match(self.name):
-            raise ExperimentError(
-                f"{self.name!r} may hold letters, digits, '_', '-' and '.' only, "
-                "100 at most, and starts with none of '-' and '.'",
-                field="name",
-            )
-        if not isinstance(self.objective, KerasModel) and not callable(self.objective):
-            raise ExperimentError(
-                f"{self.objective!r} is neither a function train(trial) nor a KerasModel",
-                field="objective",
-            )
-        if self.mode in DIRECTION_RENAMED:
-            raise ExperimentError(
-                f"{self.mode!r} is not one of {', '.join(MODES)}",
-                field="mode",
-                way_out=f"which way the metric is searched is direction='{self.mode}imize'",
-            )
+        check_names(self)
         check_options(self)
         goals = self.goals  # refuses names that say neither direction
         for name in ("metric", "direction"):
             if len(goals) == 1 and not isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, getattr(self, name)[0])
         check_constraints(self.constraints, [goal.metric for goal in goals])
-        _check_checkpoints(self)
-        object.__setattr__(self, "first", _first_points(self))
+        check_checkpoints(self)
+        object.__setattr__(self, "first", first_points(self))
         object.__setattr__(self, "learn_from", earlier_studies(self.learn_from))
         object.__setattr__(self, "explore", explored_axes(self.explore))
 
@@ -309,37 +302,3 @@ class Experiment:
 
 FREE_FIELDS = frozenset(one.name for one, rule in options_of(Experiment) if rule.on_resume)
 """The fields that may differ when a study is resumed: trials, limits, resources."""
-
-
-def _first_points(experiment: Experiment) -> tuple[dict[str, Any], ...]:
-    """The points to try first, as the space has them."""
-    given = experiment.first
-    listed = isinstance(given, Sequence) and not isinstance(given, str)
-    if not listed or not all(isinstance(point, Mapping) for point in given):
-        raise ExperimentError(
-            f"{given!r:.200} is not a list of points", field="first", way_out="give [{axis: value}]"
-        )
-    space = SearchSpace(experiment.space)
-    return tuple(
-        checked_point(f"point {i}", point, space, field="first") for i, point in enumerate(given)
-    )
-
-
-def _check_checkpoints(experiment: Experiment) -> None:
-    """Refuse checkpoints of a training whose whole state is not ours to restore."""
-    every, model = experiment.checkpoint_every, experiment.objective
-    if every is None:
-        return
-    if not isinstance(model, KerasModel):
-        raise ExperimentError(
-            f"{every} is for a declared KerasModel, and {experiment.name} trains by a function",
-            field="checkpoint_every",
-            way_out="declare it, or let the function keep its state in trial.folder",
-        )
-    if model.callbacks is not None:
-        raise ExperimentError(
-            f"{every} is for a KerasModel without callbacks of its own, as what they remember "
-            "cannot be restored",
-            field="checkpoint_every",
-            way_out="drop one or the other",
-        )

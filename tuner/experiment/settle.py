@@ -26,8 +26,9 @@ SEVERAL = {"sampler": "tpe", "scheduler": "asha"}
 def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     """The experiment that a study runs: overrides applied, sampler, scheduler and epochs settled.
 
-    Grid and CV run every point of the grid without a scheduler, unless `overrides` names a sampler
-    or scheduler. Under a scheduler that stops trials, `epochs` is the budget and no parameter.
+    Grid and CV run every point of the grid without a scheduler, and learn from nobody, unless
+    `overrides` names a sampler, a scheduler, or whom to learn from. Under a scheduler that stops
+    trials, `epochs` is the budget and no parameter.
     """
     changed = replace(experiment, **overrides)
     if changed.mode != "search":
@@ -35,6 +36,7 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
             changed,
             sampler=overrides.get("sampler", GRID),
             scheduler=overrides.get("scheduler", "none"),
+            learn_from=overrides.get("learn_from"),
         )
     goals = changed.goals
     directions = [goal.direction for goal in goals]
@@ -46,6 +48,9 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
         changed = with_population(changed, overrides, USUAL["sampler"])
     if changed.stop == CONVERGED:
         _check_converges(changed)
+    check_best(changed)
+    if changed.keep_models and changed.confirm > changed.keep_models:
+        changed = replace(changed, keep_models=changed.confirm)  # any of them may be the best
     value = changed.value or ("best" if changed.mode == "search" else "last")
     return replace(changed, space=_settled_space(changed), value=value)
 
@@ -118,13 +123,33 @@ def _check_converges(experiment: Experiment) -> None:
         )
 
 
+def check_best(experiment: Experiment) -> None:
+    """Raises ExperimentError where the rule by which the best is chosen does not hold."""
+    asked = experiment.confirm
+    if asked and len(experiment.goals) > 1:
+        raise ExperimentError(
+            f"{asked} would be compared by their means, and {len(experiment.goals)} metrics are "
+            "searched",
+            field="confirm",
+            way_out="drop it, or search one",
+        )
+    if experiment.mode == "search" and asked > experiment.trials:
+        raise ExperimentError(
+            f"{asked} are more than the {experiment.trials} trials that there are to be",
+            field="confirm",
+            way_out=f"confirm {experiment.trials} or fewer, or ask for more `trials`",
+        )
+
+
 def _settled_space(experiment: Experiment) -> SearchSpace:
     space = SearchSpace(experiment.space)
     axis = space.get("epochs")
     if isinstance(axis, Int) and experiment.epochs is not None:
         high = experiment.epochs
-        grid = None if axis.grid is None else [value for value in axis.grid if value <= high]
-        axis = replace(axis, low=min(axis.low, high), high=high, grid=grid or None)
+        grid = None
+        if axis.grid is not None:  # of which N is the least there is, where N is less than all
+            grid = [value for value in axis.grid if value <= high] or [high]
+        axis = replace(axis, low=min(axis.low, high), high=high, grid=grid)
         space = space.replace({"epochs": axis})
     elif isinstance(axis, Constant) and experiment.epochs is not None:
         space = space.replace({"epochs": experiment.epochs})

@@ -9,7 +9,7 @@ from typing import Any
 
 from tuner.data.datasets import Dataset
 from tuner.data.datasets import load as load_dataset
-from tuner.data.splits import SEED_LIMIT, Data, Part, cell_data
+from tuner.data.splits import Data, Part, cell_data
 from tuner.errors import ExperimentError, SearchSpaceError, StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded
@@ -33,14 +33,6 @@ def read_params(text: str) -> dict[str, Any]:
             f"{text!r} is not a JSON object", field="params", way_out="such as '{\"x\": 1}'"
         )
     return given
-
-
-def check_number(name: str, value: int | None, least: int) -> None:
-    """Raises StudyError for a number of epochs, or a seed, that there cannot be."""
-    if value is not None and not least <= value < SEED_LIMIT:
-        raise StudyError(
-            f"{value} must be a whole number of at least {least}, below 2**32", field=name
-        )
 
 
 def settled_experiment(study: StudyFile, given: Experiment | None, data: str | None) -> Experiment:

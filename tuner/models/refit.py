@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.data.datasets import Dataset
+from tuner.data.splits import SEED_LIMIT
 from tuner.errors import StudyError, TunerError
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.settle import last_epoch
@@ -23,7 +24,6 @@ from tuner.experiment.trust import Ask, check_trust
 from tuner.files import put_bytes
 from tuner.models.chosen import (
     all_training_data,
-    check_number,
     check_schedule,
     dataset_of,
     kin_of,
@@ -35,6 +35,7 @@ from tuner.models.chosen import (
 )
 from tuner.models.model_files import MODEL_FILE, import_quietly, save_model
 from tuner.models.scores import test_metrics
+from tuner.options import check_whole
 from tuner.store.layout import FILES_FOLDER
 from tuner.store.study_json import StudyFile, stored_dataset
 from tuner.store.study_tables import read_study
@@ -91,11 +92,12 @@ def refit(
     is run without a question in the current project alone, else with `trust`, or if `ask` says yes.
     `say` is told what happens, line by line.
 
-    Raises StudyError where there is nothing to refit, the training gives no model, raises or
-    diverges.
+    Raises ExperimentError for epochs or a seed that there cannot be, and StudyError where there is
+    nothing to refit, the training gives no model, raises or diverges.
     """
-    check_number("epochs", epochs, 1)
-    check_number("seed", seed, 0)
+    for name, given, least in (("epochs", epochs, 1), ("seed", seed, 0)):
+        if given is not None:
+            check_whole(name, given, least, below=SEED_LIMIT)
     results = read_study(path)
     if experiment is None:
         check_trust(results.study.source, results.path, trust=trust, ask=ask)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from tuner.experiment.experiment import Experiment
     from tuner.models.refit import Refit
-    from tuner.runner.confirm import Confirmed
 
 
 @dataclass(frozen=True)
@@ -76,16 +75,6 @@ class Results(StudyTables):
         from tuner.models.kept import kept_model
 
         return kept_model(self.path)
-
-    @cached_property
-    def confirmed(self) -> Confirmed | None:
-        """What `tuner confirm` has found of the best trials: `table`, and in words `lines()`.
-
-        None where the study was not confirmed, or its confirming study lies elsewhere.
-        """
-        from tuner.runner.confirm import confirmed
-
-        return confirmed(self)
 
     def expected_gain(self, trials: int = MORE) -> float:
         """By how much so many more trials of the search would better its best value, about.

@@ -9,10 +9,10 @@ from typing import Any
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.functions import experiment_of
 from tuner.results.results import Results, load
+from tuner.runner.confirm import run_and_confirm
 from tuner.runner.display import Display, in_notebook
 from tuner.runner.enqueue import Given
 from tuner.runner.request import Request
-from tuner.runner.run import run_study
 from tuner.store.loggers import Logger
 
 
@@ -56,7 +56,9 @@ def run(
         overrides=fields,
     )
     console = Console(force_jupyter=False) if quiet is False else None
-    finished = run_study(request, Display(console, notebook=quiet is not True and in_notebook()))
+    finished = run_and_confirm(
+        request, Display(console, notebook=quiet is not True and in_notebook())
+    )
     if console is not None:
         finished.show(console)
     return load(finished.path, experiment if isinstance(experiment, Experiment) else None)

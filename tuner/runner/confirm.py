@@ -6,60 +6,36 @@ is luck. So the leaders are trained anew, each on the same new splits, and compa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.trust import Ask, check_trust
+from tuner.options import check_whole
+from tuner.runner.compared import compared
 from tuner.runner.display import Display
+from tuner.runner.finished import Finished, Interrupted
 from tuner.runner.request import Request
 from tuner.runner.resolve import load_asked
 from tuner.runner.run import run_study
 from tuner.search_space.axes import Constant, Int
+from tuner.search_space.points import checked_point
 from tuner.search_space.space import SearchSpace
-from tuner.store.layout import PARAM_PREFIX, STUDY_FILE
-from tuner.store.study_json import FUNCTION
+from tuner.store.choice import BY_VALUE
+from tuner.store.confirmed import Confirmed, read_confirmed
+from tuner.store.copying import mirrored
+from tuner.store.layout import STUDY_FILE
+from tuner.store.mirror import Mirror
+from tuner.store.study_json import FUNCTION, StudyFile
 from tuner.store.study_tables import StudyTables, read_study
+from tuner.store.uris import is_uri
 
 SUFFIX = "confirmed"
-SURE = 0.95
-"""Two trials are tied where an interval of this confidence for their difference holds zero."""
-
-
-@dataclass(frozen=True)
-class Confirmed:
-    """The leaders of a study, trained again.
-
-    `table` has a row a leader, the best mean first: `trial`, its number in the study confirmed;
-    `value`, what the study said; `mean`, `std` (ddof 1) and `stderr` of its `trainings`; `tied`,
-    whether it cannot be told from the first one. `path` is the folder of the new study.
-    """
-
-    path: Path
-    metric: str
-    table: pd.DataFrame
-
-    @property
-    def best(self) -> int:
-        """The trial of the best mean."""
-        return int(self.table["trial"].iloc[0])
-
-    def lines(self) -> list[str]:
-        """What was found, in words."""
-        first = self.table.iloc[0]
-        lines = [
-            f"trial {int(row.trial)}: validation said {self.metric} {row.value:.4f}, "
-            f"{row.trainings} new trainings {row.mean:.4f} +- {row.stderr:.4f}"
-            for row in self.table.itertuples()
-        ]
-        tied = [str(int(row.trial)) for row in self.table.iloc[1:].itertuples() if row.tied]
-        also = f"; not to be told from it: {', '.join(tied)}" if tied else ""
-        return [*lines, f"best: trial {int(first['trial'])}{also}"]
 
 
 def confirm(
@@ -78,85 +54,168 @@ def confirm(
 
     They train as many epochs as the best of each had, and are compared by their last. The trainings
     are a study of their own, beside the first, named NAME-confirmed; `seed` is its seed (None: the
-    first one's and 1). Code that the study names is run as `refit` does; a study of an Experiment
-    made in memory needs that `experiment`. Raises StudyError where fewer than `top` trials have a
-    value.
+    first one's and 1). From then on the best of their means is the study's best trial. Where such a
+    study of the same trials was interrupted it goes on. Code that the study names is run as `refit`
+    does; a study of an Experiment made in memory needs that `experiment`. Raises StudyError where
+    fewer than `top` trials have a value.
     """
-    for name, given, least in (("top", top, 1), ("seeds", seeds, 2)):
-        if isinstance(given, bool) or not isinstance(given, int) or given < least:
-            raise ExperimentError(
-                f"{given!r} must be a whole number of {least} or more", field=name
-            )
+    check_whole("top", top, 1)
+    check_whole("seeds", seeds, 2)
     results = read_study(path)
-    leaders = results.ranked().query("ranks").head(top)
-    if len(leaders) < top:
-        raise StudyError(
-            f"{results.path} has {len(leaders)} trials with a value",
-            field="top",
-            way_out=f"confirm {len(leaders)}" if len(leaders) else "run it first",
-        )
+    _check_leaders(results, top, "top")
     if experiment is None:
         check_trust(results.study.source, results.path, trust=trust, ask=ask)
-    reference = _reference(results) if experiment is None else experiment
-    declared = load_asked(reference, {}).experiment
-    space = _space(results, declared)
-    overrides: dict[str, Any] = {
+    return _confirm(
+        results,
+        _reference(results) if experiment is None else experiment,
+        top=top,
+        place=str(path).rstrip("/").rpartition("/")[0] if is_uri(str(path)) else None,
+        overrides={
+            "repeats": seeds,
+            "seed": results.study.experiment.seed + 1 if seed is None else seed,
+            **({} if concurrency is None else {"concurrency": concurrency}),
+        },
+        display=display or Display(None),
+    )
+
+
+def run_and_confirm(request: Request, display: Display) -> Finished:
+    """Run a study to its end, and confirm its leaders where its experiment asks for that.
+
+    Raises Interrupted on Ctrl-C: what the search has found stays, and a resume goes on.
+    """
+    finished = run_study(request, display)
+    ran = finished.study.experiment
+    if ran.confirm and finished.study.best() is not None:
+        results = read_study(finished.path)
+        _check_leaders(results, ran.confirm, "confirm")
+        display.line(
+            f"the best {ran.confirm} train again, each on {ran.confirm_seeds} new splits and seeds"
+        )
+        _confirm(
+            results,
+            request.experiment,
+            top=ran.confirm,
+            place=request.results if is_uri(request.results) else None,
+            overrides={
+                "repeats": ran.confirm_seeds,
+                "seed": ran.seed + 1,
+                "dataset": ran.dataset,
+                "engine": ran.engine,
+            },
+            display=display,
+            address=request.address,
+        )
+    confirmed = read_confirmed(finished.path)
+    if confirmed is None:
+        return finished
+    choice = read_study(finished.path).choice
+    if choice is None or choice.by == BY_VALUE:  # it has found better ones since
+        return finished
+    return replace(finished, choice=choice, confirmed=confirmed)
+
+
+def _check_leaders(results: StudyTables, top: int, field: str) -> None:
+    """Raises StudyError where the best trials of a study cannot be compared, naming the field."""
+    goals = len(results.study.experiment.directions)
+    if goals > 1:
+        raise StudyError(
+            f"{results.path} searches for {goals} metrics, and means of one are compared",
+            field=field,
+            way_out="train points of its front again, by `refit`",
+        )
+    valued = int(results.ranked()["ranks"].sum())
+    if valued < top:
+        raise StudyError(
+            f"{top} are more than the {valued} trials of {results.path} that have a value",
+            field=field,
+            way_out=f"confirm {valued} or fewer" if valued else "run it first",
+        )
+
+
+def _confirm(
+    results: StudyTables,
+    reference: str | Experiment,
+    *,
+    top: int,
+    place: str | None,
+    overrides: dict[str, Any],
+    display: Display,
+    address: str | None = None,
+) -> Confirmed:
+    """Train the leaders of a study, compare them, and keep that beside its tables.
+
+    `place` is the URI of the results, None where they are in a folder.
+    """
+    leaders = results.ranked().query("ranks").head(top)
+    space = _space(results, load_asked(reference, {}).experiment)
+    points = [_point(results, int(trial), space) for trial in leaders["trial"]]
+    overrides = {
         **_kept_options(results),
         "mode": "search",
         "space": space,
-        "first": [_point(results, int(trial), space) for trial in leaders["trial"]],
+        "first": points,
         "trials": top,
-        "repeats": seeds,
         "sampler": "random",
         "scheduler": "none",
         "learn_from": None,
         "value": "last",
         "stop": "trials",
-        "seed": results.study.experiment.seed + 1 if seed is None else seed,
-        **({} if concurrency is None else {"concurrency": concurrency}),
+        "confirm": 0,
+        "keep_models": 0,
+        "time_limit": None,  # the search's own
+        **overrides,
     }
-    name = f"{results.path.name}-{SUFFIX}"
-    parent = str(results.path.parent)
-    request = Request(reference, results=parent, study=name, overrides=overrides)
-    finished = run_study(request, display or Display(None))
-    table = _compared(leaders, read_study(finished.path))
-    return Confirmed(finished.path, results.study.experiment.metric, table)
+    path, begun = _path(results, space, points, overrides)
+    if not (begun and _is_whole(path, top)):
+        request = Request(
+            reference,
+            results=place or str(path.parent),
+            study=path.name,
+            resume=begun,
+            address=address,
+            overrides=overrides,
+        )
+        try:
+            run_study(request, display)
+        except KeyboardInterrupt as stop:
+            kept = stop.kept if isinstance(stop, Interrupted) else 0
+            raise Interrupted(kept, results.path, confirming=True) from None
+    metric = results.study.experiment.metric
+    found = Confirmed(path, metric, compared(leaders, read_study(path)))
+    mirror = None if place is None else Mirror(place, display.line)
+    if mirror is not None:
+        mirror.fetch(results.path)
+    with mirrored(mirror, results.path):
+        found.write(results.path)
+    return found
 
 
-def confirmed(results: StudyTables) -> Confirmed | None:
-    """What confirming a study has found, by the study beside it; None where nobody has.
-
-    Raises StudyError where the trials of the study beside it are not of this one.
-    """
-    path = results.path.parent / f"{results.path.name}-{SUFFIX}"
-    if not (path / STUDY_FILE).is_file():
-        return None
-    again = read_study(path)
-    table = _compared(_leaders(results, again), again)
-    return Confirmed(path, results.study.experiment.metric, table)
-
-
-def _leaders(results: StudyTables, again: StudyTables) -> pd.DataFrame:
-    """The trials that were trained again, in that order: the best of those with their points."""
-    ranks = results.ranked().query("ranks")
-    names = [
-        name
-        for name in again.trials
-        if name.startswith(PARAM_PREFIX) and name != f"{PARAM_PREFIX}epochs"
-    ]
-    found = []
-    for row in again.trials.sort_values("trial").to_dict("records"):
-        equal = pd.Series(True, index=ranks.index)
-        for name in names:
-            equal &= ranks[name].isna() if pd.isna(row[name]) else ranks[name].eq(row[name])
-        if not equal.any():
-            raise StudyError(
-                f"{again.path} trains a point that no trial with a value of {results.path} has",
-                field="confirmed",
-                way_out="rename it, and confirm the study anew",
+def _path(
+    results: StudyTables, space: SearchSpace, points: list[dict[str, Any]], asked: dict[str, Any]
+) -> tuple[Path, bool]:
+    """Where the trainings are, or are to be, and whether they have begun: of these very points."""
+    first = [checked_point("a leader", point, space, field="first") for point in points]
+    for number in count(1):
+        name = f"{results.path.name}-{SUFFIX}" + (f"-{number}" if number > 1 else "")
+        path = results.path.with_name(name)
+        if not path.exists():
+            return path, False
+        if (path / STUDY_FILE).is_file():
+            kept = StudyFile.read(path)
+            same = (kept.experiment.repeats, kept.experiment.seed) == (
+                asked["repeats"],
+                asked["seed"],
             )
-        found.append(ranks[equal].head(1))
-    return pd.concat(found)
+            if same and kept.enqueued == [space.encode(point) for point in first]:
+                return path, True
+    raise AssertionError("one of all numbers is free")
+
+
+def _is_whole(path: Path, trials: int) -> bool:
+    """Whether all that is to train there has."""
+    states = read_study(path).trials["state"]
+    return len(states) == trials and bool(states.eq("COMPLETE").all())
 
 
 def _reference(results: StudyTables) -> str:
@@ -194,45 +253,7 @@ def _point(results: StudyTables, trial: int, space: SearchSpace) -> dict[str, An
     point = results.params(trial)
     axis = space.get("epochs")
     if isinstance(axis, Int):
-        best = results.trials.set_index("trial").loc[trial, "best_epoch"] or point["epochs"]
+        best = results.trials.set_index("trial").loc[trial, "best_epoch"]
+        best = point["epochs"] if pd.isna(best) or not best else best
         point["epochs"] = min(max(int(best), axis.low), axis.high)
     return {name: value for name, value in point.items() if not isinstance(space[name], Constant)}
-
-
-def _compared(leaders: pd.DataFrame, again: StudyTables) -> pd.DataFrame:
-    """The table of a Confirmed; the trials of the new study are the leaders in their order."""
-    metric, minimize = again.study.experiment.metric, again.study.experiment.direction == "minimize"
-    last = again.reports.sort_values("epoch").groupby(["trial", "fold"])[metric].last().unstack()
-    values = last.reindex(range(len(leaders)))
-    counted = values.count(axis=1)
-    table = pd.DataFrame(
-        {
-            "trial": leaders["trial"].to_numpy(),
-            "value": leaders["value"].to_numpy(),
-            "mean": values.mean(axis=1),
-            "std": values.std(axis=1),
-            "stderr": values.std(axis=1) / np.sqrt(counted),
-            "trainings": counted,
-        }
-    )
-    if counted.min() < 2:
-        failed = ", ".join(str(t) for t in table.loc[counted < 2, "trial"])
-        raise StudyError(
-            f"{again.path}: of trial {failed} fewer than two new trainings have a value"
-        )
-    order = table["mean"].sort_values(ascending=minimize).index
-    best = values.loc[order[0]]
-    others = [row for row in table.index if row != order[0]]
-    table["tied"] = [row in others and _tied(values.loc[row] - best) for row in table.index]
-    return table.loc[order].reset_index(drop=True)
-
-
-def _tied(differences: pd.Series) -> bool:
-    """Whether paired differences, on the same splits, leave open which is better (Student's t)."""
-    from scipy import stats
-
-    known = differences.dropna()
-    if len(known) < 2 or not known.any():
-        return True
-    within = stats.t.ppf((1 + SURE) / 2, len(known) - 1) * known.std() / np.sqrt(len(known))
-    return bool(abs(known.mean()) <= within)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from tuner.registry import said
 from tuner.runner.board import params_text
 from tuner.runner.display import Display
 from tuner.runner.show import FRONT_SHOWN
+from tuner.store.choice import Choice
+from tuner.store.confirmed import Confirmed
 from tuner.study.record import Record
 from tuner.study.study import Study
 from tuner.trial.cells import State
@@ -35,8 +37,10 @@ NEXT = {
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during a run: what is kept, and how to go on with it."""
 
-    def __init__(self, kept: int, path: Path) -> None:
+    def __init__(self, kept: int, path: Path, *, confirming: bool = False) -> None:
+        """`kept` are finished trials; `confirming` says that the study itself had ended."""
         self.kept, self.path, self.study = kept, path, path.name
+        self.confirming = confirming
         super().__init__(self.said(f"study={path.name!r}, resume=True"))
 
     def _render_traceback_(self) -> list[str]:
@@ -45,6 +49,11 @@ class Interrupted(KeyboardInterrupt):
 
     def said(self, again: str) -> str:
         """The line that says so; `again` is what goes on with the study."""
+        if self.confirming:
+            return (
+                f"interrupted while its best trials were confirmed: the results of {self.path} are "
+                f"kept, and {self.kept} of these trials; go on with {again}"
+            )
         return (
             f"interrupted: {self.kept} finished trials are kept in {self.path}; go on with {again}"
         )
@@ -52,20 +61,33 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that came to its end. `place` is where users find it: its folder, or its URI."""
+    """A run that came to its end. `place` is where users find it: its folder, or its URI.
+
+    `choice` is the best trial where another rule than its value decides, `confirmed` what became of
+    the leaders when they were trained again.
+    """
 
     path: Path
     study: Study
     seconds: float
     place: str
     spent: Mapping[str, float] = field(default_factory=dict)
+    choice: Choice | None = None
+    confirmed: Confirmed | None = None
+
+    @property
+    def best(self) -> Record | None:
+        """The best trial; None if there is none."""
+        if self.choice is None:
+            return self.study.best()
+        return self.study.records[self.choice.trial]
 
     @property
     def exit_code(self) -> int:
         """1 where no trial came to a value, or a point of a grid or CV failed; else 0."""
         every_point = self.study.experiment.mode != "search"
         failed = every_point and self.study.counts()[State.FAILED] > 0
-        return int(failed or self.study.best() is None)
+        return int(failed or self.best is None)
 
     @property
     def epochs(self) -> tuple[int, int]:
@@ -88,7 +110,7 @@ class Finished:
 
     def summary(self) -> dict[str, Any]:
         """What the command line prints as JSON."""
-        best = self.study.best()
+        best, choice, again = self.best, self.choice, self.confirmed
         trained, saved = self.epochs
         several = len(self.study.goals) > 1
         return {
@@ -105,6 +127,8 @@ class Finished:
                 "epoch": best.best_epoch,
                 "params": self.study.space.encode(best.params),
             },
+            **({} if choice is None else {"choice": choice._asdict()}),
+            **({} if again is None else {"confirmed": [asdict(row) for row in again.rows]}),
             **({"front": [r.trial for r in _front(self.study)]} if several else {}),
             **self._outlook(),
             "epochs_trained": trained,
@@ -138,13 +162,26 @@ class Finished:
             why = next((f": {record.error}" for record in lost if record.error), "")
             display.line(f"{len(lost)} trials do not keep the constraints{why}")
 
+    def _show_choice(self, display: Display) -> None:
+        """By what rule the best trial is the best, where that is not its value."""
+        for line in () if self.confirmed is None else self.confirmed.lines():
+            display.line(f"  {line}")
+        if self.choice is not None:
+            led = self.study.best()
+            ahead = (
+                ""
+                if led is None or led.trial == self.choice.trial
+                else f"; by its value {led.trial} led"
+            )
+            display.line(f"  chosen: {self.choice.why}{ahead}")
+
     def show(self, console: Console, again: str = "resume=True") -> None:
         """Print the answer, what it cost, and where the tables are.
 
         `again` is how the study is gone on with, in the words of who reads it.
         """
         display = Display(console)
-        best = self.study.best()
+        best = self.best
         states = ", ".join(f"{n} {state}" for state, n in sorted(self.study.counts().items()))
         if best is None:
             display.line("no trial has a value on all of its folds, so there is no best one")
@@ -152,6 +189,7 @@ class Finished:
             metric = self.study.metric
             display.line(f"best: trial {best.trial}, {metric} {best.value:.4f}{_when(best)}")
             display.line(f"  {params_text(best.params)}")
+        self._show_choice(display)
         self._show_goals(display)
         display.line(f"{len(self.study.records)} trials in {self.seconds:.0f} s: {states}")
         if (outlook := self.study.outlook()) is not None:

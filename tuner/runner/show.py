@@ -41,6 +41,8 @@ def _show_study(results: StudyTables, top: int, console: Console) -> None:
         console.print("no trial yet")
         return
     console.print(_leaderboard(results, top))
+    if results.choice is not None and results.choice.why:
+        _print(console, f"best: {results.choice.why}")
     if len(experiment.directions) > 1:
         front = results.pareto_front()["trial"]
         _print(console, f"front: {len(front)} trials, {', '.join(map(str, front[:FRONT_SHOWN]))}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import tuner
 from tuner.cluster.jobs import Jobs, Submitted, job_id
 from tuner.errors import StudyError
-from tuner.experiment.experiment import NAME_RULE
+from tuner.experiment.checks import NAME_RULE
 from tuner.runner.share import USER, tuner_version, user_name
 from tuner.sharing.messages import Row
 

@@ -17,7 +17,7 @@ from sklearn.utils.validation import column_or_1d
 from tuner.cluster.resources import available_cpus
 from tuner.data.datasets import Dataset
 from tuner.errors import ExperimentError
-from tuner.experiment.experiment import NAME_RULE
+from tuner.experiment.checks import NAME_RULE
 from tuner.sklearn.objective import SINGLE
 from tuner.sklearn.sklearn_internals import checked_weights, takes_weights
 from tuner.sklearn.targets import checked_pair, labels_of, task_by

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from tuner.errors import ResultsError, StudyError
-from tuner.experiment.experiment import NAME_RULE
+from tuner.experiment.checks import NAME_RULE
 from tuner.files import sync_folder
 from tuner.shown import shown
 from tuner.store.layout import (

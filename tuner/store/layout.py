@@ -11,6 +11,7 @@ results/<study>/
     logs/               what each trial's workers printed, and the errors it ended in
     models/             the weights of the best trials, with the network, one file a trial
     learned.json        the trials of earlier studies that it learns from, with --learn-from
+    confirmed.json      how the leaders did when they were trained again, where they were
     importance.json     what a report worked out of the tables, with their SHA-256
     tensorboard/        event files, one run a trial, with --tensorboard
 """
@@ -32,6 +33,7 @@ MODELS_FOLDER = "models"
 TENSORBOARD_FOLDER = "tensorboard"
 LEARNED_FILE = "learned.json"
 IMPORTANCE_FILE = "importance.json"
+CONFIRMED_FILE = "confirmed.json"
 FORMAT = 3
 """The version of this layout, `format` in study.json."""
 

@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tuner.errors import ResultsError, StudyError
-from tuner.experiment.experiment import NAME_RULE
+from tuner.experiment.checks import NAME_RULE
 from tuner.files import put_bytes
 from tuner.shown import shown
 from tuner.store import generations

@@ -14,7 +14,7 @@ from tuner.experiment.earlier import earlier_studies
 from tuner.experiment.experiment import FREE_FIELDS, Experiment
 from tuner.experiment.loading import Loaded, Source, digest
 from tuner.experiment.population import explored_axes
-from tuner.experiment.settle import settle
+from tuner.experiment.settle import check_best, settle
 from tuner.options import names_of, options_of
 from tuner.registry import is_place, said
 from tuner.samplers.registry import GRID
@@ -65,6 +65,7 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
     free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
     settled = replace(loaded.experiment, **{**stored, **free})
     settled = replace(settled, space=kept.settled_space(like=declared), first=first)
+    check_best(settled)
     _check_first(settled, kept)
     if (settled.constraints is not None) != kept.experiment.constrained:
         raise StudyError(

@@ -12,6 +12,8 @@ import pandas as pd
 
 from tuner.errors import ResultsError
 from tuner.search_space.space import SearchSpace
+from tuner.store.choice import Choice, choice_of
+from tuner.store.confirmed import Confirmed, read_confirmed
 from tuner.store.damage import reading
 from tuner.store.fronts import check_several, front_of, growth_of
 from tuner.store.layout import PARAM_PREFIX, REPORTS_FOLDER, TRIALS_FILE
@@ -39,11 +41,27 @@ class StudyTables:
         """The row of the best trial (the earliest of equals); None if there is none.
 
         As a run itself says it: the best of all that have a value on all of their folds, stopped
-        ones too.
+        ones too; by the rule of `choice`.
         """
+        if self.choice is None:
+            return None
         with reading(self.path):
             of = self.ranked()
-            return of.iloc[0] if of["ranks"].any() else None
+            return of[of["trial"] == self.choice.trial].iloc[0]
+
+    @cached_property
+    def choice(self) -> Choice | None:
+        """Which trial is the best, by what rule and why; None if there is none."""
+        with reading(self.path):
+            return choice_of(self.ranked().query("ranks"), self.confirmed)
+
+    @cached_property
+    def confirmed(self) -> Confirmed | None:
+        """What confirming the best trials has found: `table`, and in words `lines()`.
+
+        None where the study was not confirmed.
+        """
+        return read_confirmed(self.path)
 
     def ranked(self) -> pd.DataFrame:
         """The trials, the best first; behind those that rank (bool `ranks`) the others."""

@@ -1,0 +1,150 @@
+"""`confirm=` of an Experiment: the search's end, an interruption of it, and what is the best then.
+
+The cells are carried in this process, by the simulated engine: what is shown is the run around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+import tuner
+from tests.brain import never
+from tuner.cluster.session import connect
+from tuner.engines.simulated import Simulated, Step, VirtualClock
+from tuner.errors import ExperimentError, StudyError
+from tuner.experiment.experiment import Experiment
+from tuner.models.chosen import trial_number
+from tuner.runner.finished import Interrupted
+from tuner.search_space.axes import Categorical
+from tuner.trial.cells import Cell
+
+BASES = [0.5, 0.6, 0.7, 0.705, 0.71]
+FAILS: set[float] = set()
+"""Bases whose trials have no value."""
+STOPS: list[int] = []
+"""After so many more cells the user presses Ctrl-C."""
+
+
+def curve(cell: Cell) -> Iterator[Step]:
+    if STOPS:
+        STOPS[0] -= 1
+        if STOPS[0] < 0:
+            STOPS.clear()
+            raise KeyboardInterrupt
+    if cell.params["base"] in FAILS:
+        raise ValueError("a base that fails")
+    value = cell.params["base"] + Random(cell.seed).gauss(0, 0.1)
+    yield Step(1, {"val_accuracy": value})
+
+
+def engine(job: Any, cluster: Any) -> Simulated:
+    """Carries the cells of a job in this process."""
+    return Simulated(curve, workers=1, clock=VirtualClock())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_ray() -> Iterator[None]:
+    """All runs of these tests join it, which none of them uses."""
+    with connect(concurrency=1) as runtime:
+        runtime.ready()
+        yield
+
+
+def search(folder: Path, **fields: Any) -> tuner.Results:
+    experiment = Experiment(
+        "lucky",
+        {"base": Categorical(BASES), "epochs": 1},
+        never,
+        dataset=None,
+        sampler="random",
+        scheduler="none",
+        trials=5,
+        first=[{"base": base} for base in BASES],
+        engine=engine,  # type: ignore[arg-type]
+        concurrency=1,
+        seed=1,
+    )
+    return tuner.run(experiment, results=folder, quiet=True, **fields)
+
+
+def test_the_best_mean_of_the_leaders_is_the_best_wherever_it_is_asked_for(tmp_path: Path) -> None:
+    results = search(tmp_path, confirm=3, confirm_seeds=4)
+    leaders = results.ranked()["trial"].head(3).tolist()
+    confirmed = results.confirmed
+    assert confirmed is not None
+    assert sorted(confirmed.trials) == sorted(leaders)
+    means = confirmed.table["mean"]
+    assert means.is_monotonic_decreasing
+    assert results.best is not None
+    assert results.choice is not None
+    assert confirmed.best != leaders[0]  # by this seed's luck: else the test would show nothing
+    assert (
+        confirmed.best == results.best.trial == results.choice.trial == trial_number(results, None)
+    )
+    assert results.best_params == results.params(confirmed.best)
+    assert results.choice.why.startswith(f"trial {confirmed.best}, by the mean of 4 new trainings")
+    again = tuner.load(tmp_path / "lucky-confirmed")
+    assert again.reports.groupby("trial")["fold"].nunique().tolist() == [4, 4, 4]
+    assert not set(again.trials["seed"]) & set(results.trials["seed"])
+
+
+def test_an_interruption_keeps_the_search_and_a_resume_goes_on(tmp_path: Path) -> None:
+    STOPS.append(5 + 7)
+    with pytest.raises(Interrupted, match="while its best trials were confirmed: the results of"):
+        search(tmp_path, confirm=3, confirm_seeds=4)
+    kept = tuner.load(tmp_path / "lucky")
+    assert kept.confirmed is None
+    assert kept.best is not None
+    assert kept.best.trial == kept.ranked()["trial"].iloc[0]
+    before = tuner.load(tmp_path / "lucky-confirmed").reports
+    assert 0 < len(before) < 12
+    results = search(tmp_path, study="lucky", resume=True)
+    assert results.confirmed is not None
+    assert results.trials["value"].tolist() == kept.trials["value"].tolist()
+    after = tuner.load(tmp_path / "lucky-confirmed").reports
+    assert len(after) == 12
+    ended = before.groupby("trial")["fold"].nunique() == 4
+    first = before[before["trial"].isin(ended.index[ended])]
+    both = first.merge(after, on=["trial", "fold", "epoch"])
+    assert both["val_accuracy_x"].tolist() == both["val_accuracy_y"].tolist()
+    assert both["at_x"].tolist() == both["at_y"].tolist()  # these were not trained again
+
+
+def test_what_a_search_finds_later_is_not_held_down_by_older_leaders(tmp_path: Path) -> None:
+    began: dict[str, Any] = {"first": [{"base": 0.5}, {"base": 0.6}]}
+    older = search(tmp_path, confirm=2, trials=3, **began).confirmed
+    began |= {"study": "lucky", "resume": True, "trials": 30}
+    results = search(tmp_path, confirm=0, **began)
+    assert results.choice is not None
+    assert results.choice.by == "value"
+    assert results.confirmed == older
+    results = search(tmp_path, confirm=2, **began)
+    assert results.choice is not None
+    assert results.choice.by == "confirmed"
+    assert results.confirmed is not None
+    assert results.confirmed.path.name == "lucky-confirmed-2"
+
+
+def test_more_than_there_are_values_is_one_line_and_the_search_stays(tmp_path: Path) -> None:
+    FAILS.update(BASES[1:])
+    try:
+        with pytest.raises(StudyError, match=r"confirm: 2 are more than the 1 trials of .*m 1 or"):
+            search(tmp_path, confirm=2, retries=0)
+    finally:
+        FAILS.clear()
+    assert len(tuner.load(tmp_path / "lucky").trials) == 5
+
+
+def test_what_can_be_refused_before_a_search_is(tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match=r"confirm: 6 are more than the 5 trials .*confirm 5"):
+        search(tmp_path, confirm=6)
+    with pytest.raises(ExperimentError, match="confirm_seeds: 1 must be a whole number"):
+        search(tmp_path, confirm_seeds=1)
+    with pytest.raises(ExperimentError, match="confirm: 2 would be compared by their means, and 2"):
+        search(tmp_path, confirm=2, metric=["val_accuracy", "loss"])
+    assert not list(tmp_path.iterdir())
