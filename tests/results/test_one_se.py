@@ -11,7 +11,7 @@ import pytest
 import tuner
 from tests.brain import experiment, simulate
 from tuner.engines.simulated import Step
-from tuner.errors import StudyError
+from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.loading import Loaded, Source
 from tuner.search_space.axes import Categorical
 from tuner.store.study_json import describe
@@ -51,6 +51,55 @@ def test_the_smallest_within_one_standard_error_is_chosen(tmp_path: Path) -> Non
 
 def test_without_sizes_epochs_decide_and_of_equals_the_better_one_is(tmp_path: Path) -> None:
     assert crossed(tmp_path, sizes=False).one_se().params["units"] == 4
+
+
+def test_what_the_user_says_is_simpler_is_taken(tmp_path: Path) -> None:
+    results = crossed(tmp_path, sizes=True)  # 4 and 3 units are equals
+    assert results.one_se(simplest="units").params["units"] == 3
+    assert results.one_se(simplest="-units").params["units"] == 4
+    assert results.one_se(simplest="parameters").params["units"] == 3
+    with pytest.raises(StudyError, match="simplest: 'unit' is neither a parameter nor a metric"):
+        results.one_se(simplest="unit")
+
+
+def test_where_it_is_chosen_it_is_the_best_and_says_why(tmp_path: Path) -> None:
+    results = crossed(tmp_path, sizes=True, choose="one_se")
+    assert results.best is not None
+    assert results.best.params["units"] == 3
+    assert results.choice == (
+        2,
+        "one_se",
+        "trial 2, the simplest (parameters 0) of 2 within one standard error, 0.058, of the best "
+        "value, 0.7000 of trial 3",
+    )
+    assert "trial 2, one_se)" in repr(results)
+
+
+def test_a_rule_that_does_not_hold_is_said_and_the_best_value_is_taken(tmp_path: Path) -> None:
+    results = crossed(tmp_path, sizes=False, choose="one_se", simplest="size")
+    assert results.best is not None
+    assert results.best.params["units"] == 4
+    assert results.choice is not None
+    assert results.choice.why.startswith("trial 3, by its value: simplest: 'size' is neither")
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"mode": "grid", "choose": "one_se"}, "choose: 'one_se' takes the error over"),
+        ({"mode": "cv", "simplest": "x"}, "simplest: 'x' tells who is the simplest of equals"),
+        ({"mode": "cv", "choose": "one_se", "confirm": 2}, "choose: 'one_se' takes the simplest"),
+        ({"mode": "cv", "choose": "1se"}, "choose: '1se' is not one of best, one_se"),
+        (
+            {"mode": "cv", "choose": "one_se", "simplest": "-kind"},
+            "simplest: '-kind' has choices that are not numbers",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(fields: dict[str, Any], line: str) -> None:
+    space = {"x": Categorical([1, 2]), "kind": Categorical(["a", "b"]), "epochs": 1}
+    with pytest.raises(ExperimentError, match=line):
+        experiment(space=space, **{"sampler": "grid", "scheduler": "none", "mode": "cv", **fields})
 
 
 def test_one_training_has_no_standard_error(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ The cells are carried in this process, by the simulated engine: what is shown is
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 import tuner
 from tests.brain import never
@@ -19,7 +21,10 @@ from tuner.engines.simulated import Simulated, Step, VirtualClock
 from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.models.chosen import trial_number
+from tuner.runner.confirm import run_and_confirm
+from tuner.runner.display import Display
 from tuner.runner.finished import Interrupted
+from tuner.runner.request import Request
 from tuner.search_space.axes import Categorical
 from tuner.trial.cells import Cell
 
@@ -55,8 +60,8 @@ def _one_ray() -> Iterator[None]:
         yield
 
 
-def search(folder: Path, **fields: Any) -> tuner.Results:
-    experiment = Experiment(
+def declared() -> Experiment:
+    return Experiment(
         "lucky",
         {"base": Categorical(BASES), "epochs": 1},
         never,
@@ -69,7 +74,10 @@ def search(folder: Path, **fields: Any) -> tuner.Results:
         concurrency=1,
         seed=1,
     )
-    return tuner.run(experiment, results=folder, quiet=True, **fields)
+
+
+def search(folder: Path, **fields: Any) -> tuner.Results:
+    return tuner.run(declared(), results=folder, quiet=True, **fields)
 
 
 def test_the_best_mean_of_the_leaders_is_the_best_wherever_it_is_asked_for(tmp_path: Path) -> None:
@@ -148,3 +156,18 @@ def test_what_can_be_refused_before_a_search_is(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="confirm: 2 would be compared by their means, and 2"):
         search(tmp_path, confirm=2, metric=["val_accuracy", "loss"])
     assert not list(tmp_path.iterdir())
+
+
+def test_the_last_lines_say_who_is_the_simplest_and_why(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"repeats": 3, "choose": "one_se", "simplest": "-base", "seed": 11}
+    request = Request(declared(), results=str(tmp_path), overrides=fields)
+    finished, said = run_and_confirm(request, Display(None)), StringIO()
+    assert finished.choice is not None
+    simplest, led = finished.choice.trial, finished.study.best()
+    assert led is not None
+    assert led.trial != simplest  # by this seed's luck: else the test would show nothing
+    assert finished.summary()["best"]["trial"] == simplest
+    finished.show(Console(file=said, width=200))
+    assert f"best: trial {simplest}, val_accuracy" in said.getvalue()
+    assert f"chosen: trial {simplest}, the simplest (base 0.71) of 2 " in said.getvalue()
+    assert said.getvalue().count(f"; by its value trial {led.trial} led") == 1

@@ -31,13 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Experiment", "KerasModel", "Objective"]
 
-VALUES = ("last", "best")
-VALIDATIONS = ("split", "test")
-FOLD_RACING = ("none", "forgiving", "aggressive")
-FITS = ("auto", "plain")
 TRIALS, CONVERGED = "trials", "converged"
 """When a search ends: after so many trials, or once more would gain next to nothing."""
-LOGS = ("mlflow", "wandb", "tensorboard")
+BEST, ONE_SE = "best", "one_se"
 
 WHAT, HOW, RESULTS, RESOURCES = "What to search", "How to search", "Results", "Resources"
 """The groups of options in the command line's help."""
@@ -92,7 +88,7 @@ class Experiment:
         "digits", "digits, mnist, fashion_mnist, or PATH.npz in Keras' layout", group=WHAT
     )
     validation: str = option(
-        "split", "split (20% of the training data) or test", among=VALIDATIONS, group=WHAT
+        "split", "split (20% of the training data) or test", among=("split", "test"), group=WHAT
     )
     folds: int = option(3, "cv: how many folds", least=2, group=WHAT)
     repeats: int = option(
@@ -147,14 +143,29 @@ class Experiment:
     fold_racing: str = option(
         "none",
         "cv: drop configurations at a fold: none, forgiving or aggressive",
-        among=FOLD_RACING,
+        among=("none", "forgiving", "aggressive"),
         group=HOW,
     )
     value: str | None = option(
         None,
         "a trial's value: its last or its best epoch's (a search takes the best, grid and cv the "
         "last)",
-        among=VALUES,
+        among=("last", "best"),
+        group=HOW,
+    )
+    choose: str = option(
+        BEST,
+        "who is the best: best (of the values), or one_se (cv, repeats: the simplest within one "
+        "standard error of it)",
+        among=(BEST, ONE_SE),
+        on_resume=True,
+        group=HOW,
+    )
+    simplest: str | None = option(
+        None,
+        "one_se: the parameter or metric of which less is simpler (-NAME: more); else parameters "
+        "of the model where reported, else epochs trained",
+        on_resume=True,
         group=HOW,
     )
     confirm: int = option(
@@ -165,11 +176,7 @@ class Experiment:
         group=HOW,
     )
     confirm_seeds: int = option(
-        5,
-        "confirm: trainings of each, on new splits and seeds",
-        least=2,
-        on_resume=True,
-        group=HOW,
+        5, "confirm: trainings of each, on new splits and seeds", least=2, on_resume=True, group=HOW
     )
     seed: int = option(0, "seed of everything", least=0, group=HOW)
     deterministic: bool = option(False, "the same study at any concurrency", group=HOW)
@@ -185,7 +192,7 @@ class Experiment:
     fit: str = option(
         "auto",
         "who runs model.fit: auto (programs that trials of equal graphs share) or plain (Keras)",
-        among=FITS,
+        among=("auto", "plain"),
         group=RESOURCES,
     )
     exact: bool = option(
@@ -264,15 +271,12 @@ class Experiment:
         1, "so many of the best trials keep their weights", least=0, on_resume=True, group=RESULTS
     )
     tensorboard: bool = option(
-        False,
-        "write event files too, which TensorBoard reads",
-        on_resume=True,
-        group=RESULTS,
+        False, "write event files too, which TensorBoard reads", on_resume=True, group=RESULTS
     )
     log: str | None = option(
         None,
         "who else is told: mlflow, wandb or tensorboard",
-        among=LOGS,
+        among=("mlflow", "wandb", "tensorboard"),
         on_resume=True,
         group=RESULTS,
     )

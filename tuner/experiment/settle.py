@@ -9,7 +9,7 @@ from typing import Any
 from tuner.curve_model.sources import NOTHING, Learned
 from tuner.data.splits import Splits
 from tuner.errors import ExperimentError
-from tuner.experiment.experiment import CONVERGED, Experiment, KerasModel
+from tuner.experiment.experiment import CONVERGED, ONE_SE, Experiment, KerasModel
 from tuner.experiment.population import has_population, with_population
 from tuner.options import options_of
 from tuner.samplers.registry import GRID
@@ -125,6 +125,15 @@ def _check_converges(experiment: Experiment) -> None:
 
 def check_best(experiment: Experiment) -> None:
     """Raises ExperimentError where the rule by which the best is chosen does not hold."""
+    if experiment.choose == ONE_SE:
+        _check_one_se(experiment)
+    elif experiment.simplest is not None:
+        raise ExperimentError(
+            f"{experiment.simplest!r} tells who is the simplest of equals, and `choose` is "
+            f"{experiment.choose!r}",
+            field="simplest",
+            way_out="drop it, or `choose` one_se",
+        )
     asked = experiment.confirm
     if asked and len(experiment.goals) > 1:
         raise ExperimentError(
@@ -138,6 +147,36 @@ def check_best(experiment: Experiment) -> None:
             f"{asked} are more than the {experiment.trials} trials that there are to be",
             field="confirm",
             way_out=f"confirm {experiment.trials} or fewer, or ask for more `trials`",
+        )
+
+
+def _check_one_se(experiment: Experiment) -> None:
+    if cells_per_trial(experiment) < 2:
+        raise ExperimentError(
+            f"{ONE_SE!r} takes the error over a trial's folds or repeats, and it has one training",
+            field="choose",
+            way_out="take `mode` cv, or `repeats`",
+        )
+    if len(experiment.goals) > 1:
+        raise ExperimentError(
+            f"{ONE_SE!r} knows one metric, and {len(experiment.goals)} are searched",
+            field="choose",
+            way_out="drop it, or search one",
+        )
+    if experiment.confirm:
+        raise ExperimentError(
+            f"{ONE_SE!r} takes the simplest of equals, and `confirm` the best mean",
+            field="choose",
+            way_out="drop one of them",
+        )
+    axis = SearchSpace(experiment.space).get((experiment.simplest or "").removeprefix("-"))
+    if isinstance(axis, Categorical) and not all(
+        isinstance(choice, int | float) for choice in axis.choices if choice is not None
+    ):
+        raise ExperimentError(
+            f"{experiment.simplest!r} has choices that are not numbers, and so no order",
+            field="simplest",
+            way_out="name another parameter, or a metric",
         )
 
 

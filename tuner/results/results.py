@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.errors import StudyError
 from tuner.gain import MORE, expected_gain
-from tuner.results.one_se import simplest_of_equals
 from tuner.results.shown_html import html_of
 from tuner.shown import shown
+from tuner.store.choice import BY_VALUE
 from tuner.store.damage import reading
+from tuner.store.one_se import simplest_of_equals
 from tuner.store.study_tables import StudyTables, read_study
 
 if TYPE_CHECKING:
@@ -53,18 +54,26 @@ class Results(StudyTables):
     @cached_property
     def best(self) -> Best | None:
         """The best trial, the earliest of equals, as a run itself says it: the best of all that
-        have a value on all of their folds, stopped ones too. None if there is none."""
+        have a value on all of their folds, stopped ones too. None if there is none.
+
+        Where leaders were confirmed it is the best of their means, with `choose="one_se"` the
+        simplest of the equals: `choice` says by what rule, and why."""
         return None if self.best_row is None else _best(self, self.best_row)
 
-    def one_se(self) -> Best:
+    def one_se(self, simplest: str | None = None) -> Best:
         """The simplest trial within one standard error of the best, for `refit(trial=...)`.
 
-        In a cross-validation, or with repeats. The simplest has the fewest `parameters`, where
-        trials report them (`trial.model_stats`), else it has trained the fewest epochs.
+        In a cross-validation, or with repeats; `choose="one_se"` makes it the `best`. `simplest`
+        names a parameter or a metric of which less is simpler (-NAME: more). Without it, and
+        without the study's own, the simplest has the fewest `parameters`, where trials report them
+        (`trial.model_stats`), else it has trained the fewest epochs.
         """
+        asked = self.study.experiment
         with reading(self.path):
-            of = self.trials.set_index("trial", drop=False)
-            return _best(self, of.loc[simplest_of_equals(self)])
+            ranked = self.ranked().query("ranks")
+            by = simplest or asked.simplest
+            found = simplest_of_equals(ranked, self.reports, asked.cells, by)
+            return _best(self, ranked[ranked["trial"] == found.trial].iloc[0])
 
     def best_model(self) -> keras.Model:
         """The best trial's network as its best epoch left it, without training again.
@@ -137,7 +146,8 @@ class Results(StudyTables):
         if best is None:
             return shown(f"Results({name!r}, {counts or 'no trial yet'}, no best trial)", keep="")
         metric = self.study.experiment.metric
-        found = f"best {metric} {best.value:.4g} (trial {best.trial})"
+        by = "" if self.choice is None or self.choice.by == BY_VALUE else f", {self.choice.by}"
+        found = f"best {metric} {best.value:.4g} (trial {best.trial}{by})"
         return shown(f"Results({name!r}, {counts}, {found})", keep="")
 
     def _repr_html_(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from tuner.errors import ExperimentError, StudyError
-from tuner.experiment.experiment import Experiment
+from tuner.experiment.experiment import BEST, Experiment
 from tuner.experiment.trust import Ask, check_trust
 from tuner.options import check_whole
 from tuner.runner.compared import compared
@@ -26,7 +26,6 @@ from tuner.runner.run import run_study
 from tuner.search_space.axes import Constant, Int
 from tuner.search_space.points import checked_point
 from tuner.search_space.space import SearchSpace
-from tuner.store.choice import BY_VALUE
 from tuner.store.confirmed import Confirmed, read_confirmed
 from tuner.store.copying import mirrored
 from tuner.store.layout import STUDY_FILE
@@ -107,10 +106,10 @@ def run_and_confirm(request: Request, display: Display) -> Finished:
             address=request.address,
         )
     confirmed = read_confirmed(finished.path)
-    if confirmed is None:
+    if confirmed is None and ran.choose == BEST:
         return finished
     choice = read_study(finished.path).choice
-    if choice is None or choice.by == BY_VALUE:  # it has found better ones since
+    if choice is None or not choice.why:  # it has found better ones than were confirmed
         return finished
     return replace(finished, choice=choice, confirmed=confirmed)
 
@@ -162,6 +161,8 @@ def _confirm(
         "value": "last",
         "stop": "trials",
         "confirm": 0,
+        "choose": BEST,
+        "simplest": None,
         "keep_models": 0,
         "time_limit": None,  # the search's own
         **overrides,

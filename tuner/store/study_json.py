@@ -77,6 +77,8 @@ class StoredExperiment(_Record, strict=True):
     eta: int
     min_epochs: int
     keep_models: int
+    choose: str
+    simplest: str | None
     description: str
     goals: list[StoredGoal] = Field(default_factory=list)
     constrained: bool = False

@@ -12,7 +12,7 @@ import pandas as pd
 
 from tuner.errors import ResultsError
 from tuner.search_space.space import SearchSpace
-from tuner.store.choice import Choice, choice_of
+from tuner.store.choice import Choice, Rule, choice_of
 from tuner.store.confirmed import Confirmed, read_confirmed
 from tuner.store.damage import reading
 from tuner.store.fronts import check_several, front_of, growth_of
@@ -53,7 +53,9 @@ class StudyTables:
     def choice(self) -> Choice | None:
         """Which trial is the best, by what rule and why; None if there is none."""
         with reading(self.path):
-            return choice_of(self.ranked().query("ranks"), self.confirmed)
+            asked = self.study.experiment
+            rule = Rule(asked.choose, asked.simplest, asked.cells)
+            return choice_of(rule, self.ranked().query("ranks"), self.reports, self.confirmed)
 
     @cached_property
     def confirmed(self) -> Confirmed | None:
