@@ -6,17 +6,21 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 import tuner
+from analysis.replay_record import record
+from analysis.replay_show import show_simulation
 from tests.cells import Reports  # first: it limits TensorFlow's threads, as workers' are
 from tuner.data.datasets import Dataset, load
 from tuner.data.splits import cell_data
-from tuner.errors import StudyError
+from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.settle import last_epoch, settle, splits_of
 from tuner.models.chosen import kin_of
 from tuner.models.refit import refit
 from tuner.results.results import Results
+from tuner.runner.confirm import confirm
 from tuner.search_space.axes import Categorical, Float
 from tuner.store.layout import FILES_FOLDER
 from tuner.training.process import clear_worker
@@ -116,6 +120,19 @@ def test_a_schedule_trained_again_gives_the_numbers_that_its_trials_reported(
     names = ["loss", "val_loss", "accuracy", "val_accuracy", "learning_rate"]
     replayed = pd.DataFrame(again.metrics)[names]
     pd.testing.assert_frame_equal(replayed, rows[names].reset_index(drop=True), rtol=1e-6)
+
+
+def test_nobody_confirms_or_replays_a_population(results: Results) -> None:
+    with pytest.raises(StudyError, match="whose best trial is its schedule"):
+        confirm(results.path, experiment=EXPERIMENT)
+    with pytest.raises(ExperimentError, match="no recorded curve says"):
+        show_simulation(
+            results.path, Console(), schedulers=["pbt"], etas=[3], min_epochs=1, workers=[2],
+            sampler="random", seeds=1, top=1, out=results.path / "simulate.html",
+        )  # fmt: skip
+    recorded = record(results)
+    whole = results.trials["parent"].isna() & results.trials["state"].eq("COMPLETE")
+    assert len(recorded.points) == whole.sum()
 
 
 def test_a_refit_lives_through_the_schedule(results: Results) -> None:

@@ -191,6 +191,7 @@ def test_a_successor_that_fails_goes_on_from_its_parent_again() -> None:
         ({"objective": never}, "by a function of its own"),
         ({"objective": KerasModel(never, never, callbacks=lambda trial: [])}, "own callbacks"),
         ({"repeats": 2}, "a trial has 2"),
+        ({"confirm": 2}, "drop `confirm`"),
         ({"stop": "converged"}, "`stop` is 'converged'"),
         ({"members": 8, "trials": 12}, "not 12"),
         ({"metric": ["val_accuracy", "loss"], "direction": ["maximize", "minimize"]}, "one metric"),

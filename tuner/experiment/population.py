@@ -72,7 +72,7 @@ def _check(experiment: Experiment) -> None:
     if experiment.repeats > 1:
         raise refused(
             f"copies the weights of one training, and a trial has {experiment.repeats}",
-            "drop `repeats`, or confirm the winner afterwards",
+            "drop `repeats`",
         )
     if not isinstance(model, KerasModel):
         raise refused(
@@ -84,6 +84,11 @@ def _check(experiment: Experiment) -> None:
             "copies weights between trials, and cannot copy what the model's own callbacks "
             "remember",
             "drop them, or take asha",
+        )
+    if experiment.confirm:
+        raise refused(
+            "gives a schedule of parameters, and what is confirmed is one point of them",
+            "drop `confirm`, and train the winner's schedule again by `refit`",
         )
     if experiment.stop != "trials":
         raise refused(
