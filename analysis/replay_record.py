@@ -54,6 +54,8 @@ def record(results: StudyTables) -> Recorded:
     """
     experiment = recorded_experiment(results.study)
     ended = results.trials[results.trials["state"].isin(["COMPLETE", "DIVERGED"])]
+    if "parent" in ended:  # the curves of a population's later trials begin in mid-training
+        ended = ended[ended["parent"].isna()]
     if not (ended["state"] == "COMPLETE").any():
         raise ResultsError(f"{results.path} has no COMPLETE trial whose curve could be replayed")
     metrics = [name for name in results.reports if name not in _NO_METRIC]

@@ -43,6 +43,13 @@ def show_simulation(
         if name not in (*SCHEDULERS.names(), ONE_EPOCH):
             known = ", ".join((*SCHEDULERS.names(), ONE_EPOCH))
             raise ExperimentError(f"{name!r} is not one of {known}", field="scheduler")
+        if name != ONE_EPOCH and hasattr(SCHEDULERS.find(name), "succeed"):
+            raise ExperimentError(
+                f"{name!r} trains from weights on with other parameters, and no recorded curve "
+                "says how that would have gone",
+                field="scheduler",
+                way_out="name another",
+            )
     if sampler not in SAMPLERS.names():
         known = ", ".join(SAMPLERS.names())
         raise ExperimentError(f"{sampler!r} is not one of {known}", field="sampler")

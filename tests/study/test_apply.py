@@ -28,12 +28,19 @@ def _most_of_it(metrics: Mapping[str, float]) -> list[float]:
     return [0.6 - metrics["val_accuracy"]]
 
 
+def _built(trial: Any) -> Any:
+    raise NotImplementedError("a simulated study trains nothing")
+
+
+DECLARED = {"objective": KerasModel(build=_built, optimizer=_built)}
+
 KINDS: dict[str, dict[str, Any]] = {
+    "population": {"scheduler": "pbt", "interval": 2, **DECLARED},
     "promotion": {"scheduler": "asha", "eta": 2},
     "stopping": {"scheduler": "asha_stopping", "eta": 2},
     "none": {"scheduler": "none", "epochs": 3},
     "duplicates": {"scheduler": "asha", "eta": 2, "space": DISCRETE},
-    "shared trainings": {"mode": "grid", "space": EPOCHS_GRID, "sampler": "grid"},
+    "shared trainings": {"mode": "grid", "space": EPOCHS_GRID, "sampler": "grid", **DECLARED},
     "racing": {
         **CV,
         "space": {"x": Float(0, 1, grid=[0.1, 0.3, 0.5, 0.7]), "epochs": 3},
@@ -48,14 +55,8 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def _built(trial: Any) -> Any:
-    raise NotImplementedError("a simulated study trains nothing")
-
-
 def made(kind: str, **fields: Any) -> Experiment:
-    model = KerasModel(build=_built, optimizer=_built)
-    objective = {"objective": model} if kind == "shared trainings" else {}
-    return simulated(trials=8, **KINDS[kind], **objective, **fields)
+    return simulated(trials=8, **KINDS[kind], **fields)
 
 
 def state(study: StudyState) -> str:

@@ -10,9 +10,9 @@ import optuna
 import pandas as pd
 import pytest
 
-from tests.brain import abandon, experiment, half_diverging, open_study, rising, simulate
+from tests.brain import abandon, experiment, half_diverging, never, open_study, rising, simulate
 from tuner.engines.simulated import Curve, Step, VirtualClock, run
-from tuner.experiment.experiment import Experiment
+from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.search_space.axes import Categorical, Float
 from tuner.store.layout import JOURNAL_FILE, REPORT_LOG_FILE, REPORTS_FOLDER, TRIALS_FILE
 from tuner.store.ledger import Ledger, journal_storage
@@ -64,6 +64,7 @@ def _most_of_it(metrics: Mapping[str, float]) -> list[float]:
     return [0.4 - metrics["val_accuracy"]]
 
 
+DECLARED = KerasModel(build=never, optimizer=never)
 DISCRETE = {"x": Categorical([0.1, 0.4, 0.8]), "b": Categorical([1, 2]), "epochs": 9}
 
 
@@ -98,6 +99,7 @@ DISCRETE = {"x": Categorical([0.1, 0.4, 0.8]), "b": Categorical([1, 2]), "epochs
             "space": {"x": Float(0, 1, grid=[0.4, 0.3, 0.1, 0.2]), "epochs": 5},
             "fold_racing": "aggressive",
         },
+        {"scheduler": "pbt", "sampler": "random", "interval": 2, "objective": DECLARED},
     ],
     ids=[
         "sequential",
@@ -108,6 +110,7 @@ DISCRETE = {"x": Categorical([0.1, 0.4, 0.8]), "b": Categorical([1, 2]), "epochs
         "goals",
         "cv promotion",
         "racing",
+        "population",
     ],
 )
 def test_a_killed_study_ends_as_an_undisturbed_one(

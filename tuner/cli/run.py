@@ -88,8 +88,10 @@ def run(
 
 
 def _listed(name: str, value: Any) -> Any:
-    """Several metrics, directions or studies, with commas between them."""
-    several = name == "learn_from" or (name in ("metric", "direction") and "," in value)
+    """Several metrics, directions, studies or axes, with commas between them."""
+    several = name in ("learn_from", "explore") or (
+        name in ("metric", "direction") and "," in value
+    )
     return [one.strip() for one in value.split(",")] if several else value
 
 

@@ -144,6 +144,9 @@ def refit(
     params: Annotated[Text, flag("parameters to change, as a JSON object")] = None,
     epochs: Annotated[Number, flag("epochs to train; else as many as the trial")] = None,
     seed: Annotated[Number, flag("seed of the training; else the trial's")] = None,
+    schedule: Annotated[
+        bool, flag("live through the schedule of a population's trial", "--schedule")
+    ] = False,
     data: Annotated[Text, flag("where the study's dataset lies now")] = None,
     trust: Annotated[bool, flag(TRUST, "--trust")] = False,
 ) -> None:
@@ -157,6 +160,7 @@ def refit(
         params=None if params is None else read_params(params),
         epochs=epochs,
         seed=seed,
+        schedule=schedule,
         data=data,
         trust=trust,
         ask=_ask(),

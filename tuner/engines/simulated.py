@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, dropwhile
 
 from tuner.engines.contract import Ended, Event, Reported, Study
 from tuner.engines.drive import drive
@@ -84,7 +84,9 @@ class Simulated:
             paused.began += now - paused.time
             self._push(replace(paused, time=now, order=next(self._orders), cell=cell))
             return
-        self._push(_Next(now, next(self._orders), cell, iter(self._curve(cell)), now))
+        born = cell.kin.born if cell.kin else 0
+        steps = dropwhile(lambda step: step.epoch <= born, self._curve(cell))
+        self._push(_Next(now, next(self._orders), cell, steps, now))
 
     def wait(self) -> Iterable[Event]:
         """The one thing that happens next. Raises EngineError where nothing ever will."""

@@ -15,6 +15,7 @@ from tuner.experiment.direction import AUTO
 from tuner.experiment.earlier import earlier_studies
 from tuner.experiment.goals import Constraints, Goal, check_constraints, goals_of
 from tuner.experiment.keras_model import KerasModel
+from tuner.experiment.population import explored_axes
 from tuner.options import check_options, option, options_of
 from tuner.registry import ENGINES
 from tuner.samplers.registry import GRID, SAMPLERS
@@ -132,6 +133,13 @@ class Experiment:
     )
     eta: int = option(3, "asha, hyperband: one in eta goes on at a rung", least=2, group=HOW)
     min_epochs: int = option(1, "epoch before which no trial is stopped", least=1, group=HOW)
+    members: int | None = option(
+        None, "pbt: trials of the population; else as many as trials", least=2, group=HOW
+    )
+    interval: int = option(3, "pbt: epochs after which weights are copied", least=1, group=HOW)
+    explore: str | Sequence[str] | None = option(
+        None, "pbt: the axes that change as it trains: A,B; else all", group=HOW
+    )
     fold_racing: str = option(
         "none",
         "cv: drop configurations at a fold: none, forgiving or aggressive",
@@ -288,6 +296,7 @@ class Experiment:
         check_checkpoints(self)
         object.__setattr__(self, "first", first_points(self))
         object.__setattr__(self, "learn_from", earlier_studies(self.learn_from))
+        object.__setattr__(self, "explore", explored_axes(self.explore))
 
     @property
     def goals(self) -> tuple[Goal, ...]:

@@ -10,6 +10,7 @@ from tuner.curve_model.sources import NOTHING, Learned
 from tuner.data.splits import Splits
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import CONVERGED, ONE_SE, Experiment, KerasModel
+from tuner.experiment.population import has_population, with_population
 from tuner.options import options_of
 from tuner.samplers.registry import GRID
 from tuner.schedulers.contract import Scheduler
@@ -43,6 +44,8 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     if len(goals) > 1:
         changed = _with_others_than_usual(changed, overrides)
     _check_together(changed)
+    if has_population(changed):
+        changed = with_population(changed, overrides, USUAL["sampler"])
     if changed.stop == CONVERGED:
         _check_converges(changed)
     check_best(changed)
@@ -251,6 +254,10 @@ def scheduler_of(experiment: Experiment, learned: Learned = NOTHING) -> Schedule
     options: dict[str, Any] = {
         "eta": experiment.eta,
         "min_epochs": experiment.min_epochs,
+        "members": experiment.members,
+        "interval": experiment.interval,
+        "explore": experiment.explore,
+        "seed": experiment.seed,
         "space": SearchSpace(experiment.space),
         "learned": learned,
     }

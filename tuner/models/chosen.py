@@ -19,6 +19,7 @@ from tuner.search_space.space import SearchSpace
 from tuner.store.resume_checks import check_dataset
 from tuner.store.study_json import FUNCTION, StudyFile
 from tuner.store.study_tables import StudyTables
+from tuner.trial.cells import Kin, Segment
 
 
 def read_params(text: str) -> dict[str, Any]:
@@ -85,6 +86,40 @@ def point_of(
     if epochs is not None and "epochs" in point:
         point["epochs"] = epochs
     return point
+
+
+def kin_of(results: StudyTables, number: int) -> Kin | None:
+    """What a trial's weights lived through before it began, to be trained again."""
+    *before, _ = results.schedule(number).itertuples()
+    segments = (
+        Segment(int(p.trial), int(p.to_epoch), results.params(int(p.trial)), int(p.seed))
+        for p in before
+    )
+    return Kin(tuple(segments)) if before else None
+
+
+def check_schedule(
+    number: int,
+    kin: Kin | None,
+    params: Mapping[str, Any] | None,
+    epochs: int | None,
+    seed: int | None,
+) -> None:
+    """Raises StudyError where a trial has no schedule, or the call would change it."""
+    if kin is None:
+        raise StudyError(
+            f"trial {number} went on from nobody's weights: its parameters are all its schedule",
+            field="schedule",
+            way_out="drop it",
+        )
+    given = {"params": params or None, "epochs": epochs, "seed": seed}
+    changed = next((name for name, value in given.items() if value is not None), None)
+    if changed is not None:
+        raise StudyError(
+            "a schedule is trained as it was",
+            field=changed,
+            way_out=f"drop `{changed}`, or `schedule`",
+        )
 
 
 def seed_of(results: StudyTables, number: int) -> int:

@@ -24,7 +24,9 @@ from tuner.experiment.trust import Ask, check_trust
 from tuner.files import put_bytes
 from tuner.models.chosen import (
     all_training_data,
+    check_schedule,
     dataset_of,
+    kin_of,
     point_of,
     seed_of,
     settled_experiment,
@@ -74,6 +76,7 @@ def refit(
     epochs: int | None = None,
     seed: int | None = None,
     data: str | None = None,
+    schedule: bool = False,
     experiment: Experiment | None = None,
     trust: bool = False,
     ask: Ask | None = None,
@@ -82,7 +85,9 @@ def refit(
     """Train a study's best trial, or another, on all training data, and write model.keras.
 
     `params` replaces some of the trial's parameters. It trains to the trial's `best_epoch`, or
-    `epochs` many; from the trial's seed, or `seed`. `data` says where the study's dataset lies now.
+    `epochs` many; from the trial's seed, or `seed`. With `schedule` it lives through what a trial
+    of a population did: each part with its own parameters and seed. `data` says where the study's
+    dataset lies now.
     A study of an Experiment made in memory needs that `experiment`. The code that the study names
     is run without a question in the current project alone, else with `trust`, or if `ask` says yes.
     `say` is told what happens, line by line.
@@ -98,6 +103,14 @@ def refit(
         check_trust(results.study.source, results.path, trust=trust, ask=ask)
     settled = settled_experiment(results.study, experiment, data)
     number = trial_number(results, trial)
+    kin = kin_of(results, number) if schedule else None
+    if schedule:
+        check_schedule(number, kin, params, epochs, seed)
+    elif kin_of(results, number) is not None:
+        say(
+            f"trial {number} went on from others' weights, and this trains its parameters alone; "
+            "with `schedule` it lives through theirs too"
+        )
     point = point_of(results, number, params or {}, epochs)
     dataset = dataset_of(results, settled)
     cell = Cell(
@@ -107,6 +120,8 @@ def refit(
         params=point,
         seed=seed_of(results, number) if seed is None else seed,
         epochs=epochs or last_epoch(settled, point),
+        start=kin.born if kin else 0,
+        kin=kin,
     )
     end = None if epochs else trained_epochs(results, number, cell.epochs)
     trains = end or cell.epochs

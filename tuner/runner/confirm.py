@@ -123,6 +123,13 @@ def _check_leaders(results: StudyTables, top: int, field: str) -> None:
             field=field,
             way_out="train points of its front again, by `refit`",
         )
+    if "parent" in results.trials:
+        raise StudyError(
+            f"{results.path} has trained a population, whose best trial is its schedule and not "
+            "its parameters alone",
+            field=field,
+            way_out="train its schedule again, by `refit` with `schedule`",
+        )
     valued = int(results.ranked()["ranks"].sum())
     if valued < top:
         raise StudyError(

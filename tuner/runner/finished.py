@@ -98,8 +98,9 @@ class Finished:
                 continue
             trained += record.epochs
             limit = last_epoch(self.study.experiment, record.params)
-            if record.state in (State.STOPPED, State.DIVERGED) and limit is not None:
-                saved += limit * self.study.cells - record.epochs
+            ended = record.state in (State.STOPPED, State.DIVERGED) and not record.why
+            if ended and limit is not None:
+                saved += limit * self.study.cells - record.born - record.epochs
         return trained, saved
 
     @property

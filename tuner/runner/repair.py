@@ -34,10 +34,10 @@ from tuner.store.reports_table import ReportStore
 from tuner.store.resume_checks import resumed_storage
 from tuner.store.study_json import StudyFile
 from tuner.store.trials_table import trials_table
-from tuner.study.attempts import lay_aside
 from tuner.study.record import Record
 from tuner.study.restore import check_whole, last_attempts, replay
 from tuner.study.study import Study
+from tuner.study.winding_up import lay_aside
 from tuner.trial.cells import CellKey, State
 
 BROKEN = ".broken"
@@ -86,6 +86,7 @@ def repair(study_dir: Path, storage: str | None = None, ask: Ask | None = None) 
             kept.experiment.engine,
             goals=len(study.goals),
             constrained=study.constrained,
+            population=study.has_population,
         )
         if not _readable(study_dir / TRIALS_FILE):
             said.append(f"{TRIALS_FILE}: was missing or broken, and is made anew")

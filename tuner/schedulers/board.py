@@ -45,6 +45,9 @@ class Board:
         self.version = 0
         self._windowed = windowed
         self._params: dict[int, Mapping[str, Any]] = {}
+        self._living: dict[int, None] = {}
+        self._born: dict[int, int] = {}
+        self._replaced: dict[int, int] = {}
         self._reports: dict[CellKey, dict[int, _Entry]] = defaultdict(dict)
         self._pending: list[tuple[CellKey, int]] = []
         self._at: dict[tuple[int, int], dict[int, float]] = defaultdict(dict)
@@ -63,6 +66,25 @@ class Board:
     def params(self, trial: int) -> Mapping[str, Any]:
         """A trial's parameters."""
         return self._params[trial]
+
+    @property
+    def trials(self) -> Collection[int]:
+        """All trials that there were so far."""
+        return self._params.keys()
+
+    @property
+    def living(self) -> Collection[int]:
+        """The trials that have not ended, whatever window they are of."""
+        return self._living.keys()
+
+    def born(self, trial: int) -> int:
+        """The epoch after which a trial began, with the weights of another; 0 for most."""
+        return self._born.get(trial, 0)
+
+    @property
+    def replaced(self) -> Mapping[int, int]:
+        """The trials in whose place others were begun, and these."""
+        return self._replaced
 
     def losses(self, cell: CellKey) -> dict[int, float]:
         """What a cell itself has reported, by epoch; an open window's too."""
@@ -155,9 +177,15 @@ class Board:
 
     # ------------------------------------------------------ for the study to write
 
-    def enter(self, trial: int, params: Mapping[str, Any]) -> None:
-        """A trial is known from now on."""
+    def enter(
+        self, trial: int, params: Mapping[str, Any], born: int = 0, replaces: int | None = None
+    ) -> None:
+        """A trial is known from now on; it may begin after an epoch, in the place of another."""
         self._params[trial] = params
+        self._living[trial] = None
+        if replaces is not None:
+            self._born[trial] = born
+            self._replaced[replaces] = trial
 
     def note(
         self,
@@ -179,6 +207,7 @@ class Board:
     def withdraw(self, cell: CellKey, after: int = 0) -> None:
         """Forget a cell's reports after an epoch, since a new attempt starts over from there."""
         self.version += 1
+        self._living[cell.trial] = None
         for epoch in [epoch for epoch in self._reports.get(cell, ()) if epoch > after]:
             if (cell, epoch) in self._pending:
                 self._pending.remove((cell, epoch))
@@ -196,6 +225,7 @@ class Board:
 
     def end(self, trial: int) -> None:
         """A trial has ended: it waits for nothing any more."""
+        self._living.pop(trial, None)
         self._paused.pop(trial, None)
         self._pausing.pop(trial, None)
 

@@ -7,10 +7,12 @@ whatever the study's direction, and the study lets no NaN through.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from tuner.schedulers.board import Board
+from tuner.search_space.space import SearchSpace
 from tuner.trial.cells import Cell, Decision
 
 
@@ -49,6 +51,34 @@ class Pausing(Protocol):
 
     def promote(self, board: Board) -> int | None:
         """The paused trial that a free worker goes on with; None to start a new one."""
+
+
+@dataclass(frozen=True)
+class Successor:
+    """A trial to be begun: it goes on from the weights that `parent` has at `epoch`, with `params`.
+
+    It `replaces` another, which is ended where it is not yet; `why` says that in a line.
+    """
+
+    parent: int
+    epoch: int
+    replaces: int
+    params: Mapping[str, Any]
+    why: str
+
+
+@runtime_checkable
+class Populating(Pausing, Protocol):
+    """A scheduler that begins trials of its own, with the weights of others: see `pbt`."""
+
+    interval: int
+    """Weights are kept after each so many epochs: a Successor's `epoch` is a multiple."""
+
+    def succeed(self, board: Board) -> Successor | None:
+        """The trial that is to be begun now; None if there is none."""
+
+    def axes(self, space: SearchSpace) -> tuple[str, ...]:
+        """The axes in which a Successor may differ from its parent."""
 
 
 @dataclass(frozen=True)

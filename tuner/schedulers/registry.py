@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from tuner.errors import ExperimentError
@@ -18,11 +18,14 @@ SCHEDULERS = Registry(
         "asha_stopping": "tuner.schedulers.asha_stopping:AshaStopping",
         "median": "tuner.schedulers.median:Median",
         "hyperband": "tuner.schedulers.hyperband:Hyperband",
+        "pbt": "tuner.schedulers.pbt:Pbt",
         "none": "tuner.schedulers.contract:NeverStop",
     },
     "tuner.schedulers",
 )
 """Where each scheduler stands. One line here makes one of ours known everywhere."""
+BOUND = ("last_epoch", "members", "space", "seed")
+"""What is the study's own where a scheduler, which is a dataclass, says None."""
 
 
 def make_scheduler(
@@ -36,8 +39,12 @@ def make_scheduler(
     Raises ExperimentError where it can't work in that study.
     """
     scheduler: Any = SCHEDULERS.made(given, options) if isinstance(given, str) else given
-    if getattr(scheduler, "last_epoch", 0) is None:
-        scheduler = replace(scheduler, last_epoch=last_epoch)
+    if is_dataclass(scheduler) and not isinstance(scheduler, type):
+        known = {**options, "last_epoch": last_epoch}
+        left_open = {f.name for f in fields(scheduler) if getattr(scheduler, f.name) is None}
+        scheduler = replace(
+            scheduler, **{name: known[name] for name in BOUND if name in left_open & known.keys()}
+        )
     check_scheduler(scheduler)
     if goals > 1 and not getattr(scheduler, "several_goals", False):
         raise ExperimentError(

@@ -69,7 +69,12 @@ TRIAL_COLUMNS = {
 `value_0`, `value_1`, ... stand behind `value` where there are several goals, and `feasible` (bool)
 there and with constraints.
 `shared_with` is the trial whose training this one shares (its epochs count there), else null.
+Behind them, where the trials are a population, stand those of POPULATION_COLUMNS.
 """
+
+POPULATION_COLUMNS = {"parent": "int64", "from_epoch": "int64", "why": "string"}
+"""`parent` is the trial whose weights this one went on from, else null, `from_epoch` after which
+epoch (0 without), and `why` what was said as another trial took its place."""
 
 REPORT_COLUMNS_FIRST = {
     "trial": "int64",

@@ -13,6 +13,7 @@ from tuner.errors import StudyError
 from tuner.experiment.earlier import earlier_studies
 from tuner.experiment.experiment import FREE_FIELDS, Experiment
 from tuner.experiment.loading import Loaded, Source, digest
+from tuner.experiment.population import explored_axes
 from tuner.experiment.settle import check_best, settle
 from tuner.options import names_of, options_of
 from tuner.registry import is_place, said
@@ -80,6 +81,8 @@ def _plain(name: str, given: Any) -> Any:
     """A field's value as study.json has it, where that is a list of any kind."""
     if name == "learn_from":
         given = earlier_studies(given)
+    if name == "explore":
+        given = explored_axes(given)
     return list(given) if isinstance(given, tuple) else given
 
 

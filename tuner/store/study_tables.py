@@ -18,6 +18,7 @@ from tuner.store.damage import reading
 from tuner.store.fronts import check_several, front_of, growth_of
 from tuner.store.layout import PARAM_PREFIX, REPORTS_FOLDER, TRIALS_FILE
 from tuner.store.ranking import may_be_best
+from tuner.store.schedules import schedule_of
 from tuner.store.study_json import StudyFile
 from tuner.store.uris import is_uri
 
@@ -95,6 +96,19 @@ class StudyTables:
         with reading(self.path):
             rows = self.ranked().query("ranks")
             return growth_of(rows, self.study.experiment.directions, reference)
+
+    def schedule(self, trial: int | None = None) -> pd.DataFrame:
+        """What the best trial, or another, lived through: `trial`, `from_epoch`, `to_epoch`, `seed`
+        and parameters, a row for each trial that trained a part of its weights (`pbt`).
+
+        Raises ResultsError where there is no such trial.
+        """
+        with reading(self.path):
+            if trial is None:
+                if self.best_row is None:
+                    raise ResultsError(f"no trial of {self.path} has a value to choose it by")
+                trial = int(self.best_row["trial"])
+            return schedule_of(self.trials, trial)
 
     @property
     def best_params(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.search_space.space import SearchSpace
-from tuner.store.layout import TRIALS_FILE
+from tuner.store.layout import FILES_FOLDER, TRIALS_FILE
 from tuner.store.loggers import Logger
 from tuner.store.parquet import put_parquet
 from tuner.store.report import Report
@@ -16,6 +16,7 @@ from tuner.store.reports_table import ReportStore
 from tuner.store.trial_logs import keep_log
 from tuner.store.trials_table import trials_table
 from tuner.trial.cells import Cell, CellKey, Outcome
+from tuner.trial.weights_file import forget_weights
 
 if TYPE_CHECKING:
     from tuner.study.record import Record
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Recorder:
     """Writes the tables into `folder`; with None it writes nothing. `loggers` get them too.
 
-    Its study says how many `goals` it has, and whether it is `constrained`.
+    Its study says how many `goals` it has, whether it is `constrained`, and a `population`.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Recorder:
         self._next_write = 0.0
         self.goals = 1
         self.constrained = False
+        self.population = False
 
     def append(self, report: Report) -> None:
         """Keep a report: a kill can't take it any more, and a power cut only within a second."""
@@ -60,8 +62,15 @@ class Recorder:
         if self.store is not None:
             for fold in record.cells:
                 self.store.finish(CellKey(record.trial, fold))
+        if record.why:  # nobody goes on from one that was replaced
+            self.forget_weights(record.trial)
         for logger in self._loggers:
             logger.ended(record)
+
+    def forget_weights(self, trial: int | None = None) -> None:
+        """Remove the weights that a trial kept for others, or all trials."""
+        if self._folder is not None and self.population:
+            forget_weights(self._folder / FILES_FOLDER, trial)
 
     def log(self, cell: Cell, outcome: Outcome) -> None:
         """Keep what a cell printed, and its error."""
@@ -84,7 +93,12 @@ class Recorder:
             return
         self.store.write()  # first: no trial may seem to have ended without its reports
         table = trials_table(
-            records, self._space, self._engine, goals=self.goals, constrained=self.constrained
+            records,
+            self._space,
+            self._engine,
+            goals=self.goals,
+            constrained=self.constrained,
+            population=self.population,
         )
         put_parquet(self._folder / TRIALS_FILE, table)
         # At most a twentieth of the driver's time goes into rewriting.

@@ -10,7 +10,7 @@ import pyarrow as pa
 from tuner.search_space.axes import Axis, Categorical, Float, Int
 from tuner.search_space.space import SearchSpace
 from tuner.search_space.values import EXACT_WHOLE
-from tuner.store.layout import PARAM_PREFIX, TRIAL_COLUMNS
+from tuner.store.layout import PARAM_PREFIX, POPULATION_COLUMNS, TRIAL_COLUMNS
 from tuner.store.parquet import arrow_type, microseconds
 from tuner.trial.cells import State
 
@@ -25,15 +25,16 @@ def trials_table(
     *,
     goals: int = 1,
     constrained: bool = False,
+    population: bool = False,
 ) -> pa.Table:
     """The records as an Arrow table with the columns of `tuner.store.layout`.
 
     Several `goals` have a column each, `value_0`, `value_1`, ...; with them, and with constraints,
-    there is `feasible`.
+    there is `feasible`. The trials of a `population` have a parent.
     """
     rows = list(records)
     several = range(goals if goals > 1 else 0)
-    schema = trials_schema(space, goals=goals, constrained=constrained)
+    schema = trials_schema(space, goals=goals, constrained=constrained, population=population)
     columns: dict[str, list[Any]] = {
         name: [getattr(row, name) for row in rows]
         for name in TRIAL_COLUMNS
@@ -49,6 +50,9 @@ def trials_table(
     columns["feasible"] = [
         None if v is None else r.feasible for v, r in zip(columns["value"], rows, strict=True)
     ]
+    columns["parent"] = [None if row.parent is None else row.parent.trial for row in rows]
+    columns["from_epoch"] = [row.born for row in rows]
+    columns["why"] = [row.why for row in rows]
     columns["seed"] = [str(row.seed) for row in rows]
     columns["engine"] = [engine] * len(rows)
     columns["started_at"] = [microseconds(row.started_at) for row in rows]
@@ -61,7 +65,9 @@ def trials_table(
     return pa.table([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
 
 
-def trials_schema(space: SearchSpace, *, goals: int = 1, constrained: bool = False) -> pa.Schema:
+def trials_schema(
+    space: SearchSpace, *, goals: int = 1, constrained: bool = False, population: bool = False
+) -> pa.Schema:
     """The columns of trials.parquet for a space, in order."""
     names = list(TRIAL_COLUMNS)
     split = names.index("value")
@@ -74,6 +80,8 @@ def trials_schema(space: SearchSpace, *, goals: int = 1, constrained: bool = Fal
     if goals > 1 or constrained:
         fields.append(("feasible", pa.bool_()))
     fields += [(name, common[name]) for name in names[split + 1 :]]
+    if population:
+        fields += [(name, arrow_type(kind)) for name, kind in POPULATION_COLUMNS.items()]
     return pa.schema(fields)
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tuner.errors import StudyError
-from tuner.schedulers.contract import Pausing
 from tuner.study.entries import Asked, Opened, Told
 from tuner.study.fold_racing import falls_behind
-from tuner.study.judging import promotable
 from tuner.study.record import CellResult, Record
 from tuner.study.running_cell import OpenCell
 from tuner.trial.cells import CellKey, Ending, Outcome, State
@@ -40,7 +38,10 @@ def settle(study: Study, record: Record) -> None:
 
 def start_over(study: Study, record: Record) -> None:
     """Open a new attempt, which runs the cells that failed or never ended."""
-    attrs = {"trial": record.trial, "attempt": record.attempt + 1, "windows": record.windows}
+    attrs: dict[str, Any] = {"trial": record.trial, "attempt": record.attempt + 1}
+    attrs["windows"] = record.windows
+    if record.parent is not None:
+        attrs["parent"] = record.parent.as_json()
     done = {fold: cell for fold, cell in record.cells.items() if cell.state is State.COMPLETE}
     for fold in range(study.cells):
         if fold not in done and fold not in record.paused:
@@ -48,7 +49,9 @@ def start_over(study: Study, record: Record) -> None:
             study.recorder.drop(key, record.attempt, start)
     kept = {f"fold:{fold}": cell.as_json() for fold, cell in done.items()}
     attempt_id = study.ledger.open(study.space, record.params, {**attrs, **kept})
-    opened = Opened(record.trial, record.attempt + 1, attempt_id, record.params)
+    opened = Opened(
+        record.trial, record.attempt + 1, attempt_id, record.params, parent=record.parent
+    )
     study.apply(opened)
     if study.cells == 1:
         for epoch, value in record.curves.get(0, {}).items():
@@ -64,28 +67,13 @@ def end_paused(study: Study, record: Record) -> None:
     """End a trial's paused cells, which nobody goes on with."""
     while record.paused:
         open_cell = study.open[CellKey(record.trial, min(record.paused))]
-        end_cell(study, open_cell.cell.key, _as_it_waits(open_cell))
+        end_cell(study, open_cell.cell.key, as_it_waits(open_cell))
 
 
-def _as_it_waits(open_cell: OpenCell) -> Outcome:
+def as_it_waits(open_cell: OpenCell) -> Outcome:
     """The end of a paused cell, as STOPPED."""
     open_cell.end = State.STOPPED
     return Outcome(Ending.FINISHED, duration_s=open_cell.time_s, **open_cell.by.named())
-
-
-def lay_aside(study: Study) -> None:
-    """Let paused trials read STOPPED, since no run goes on with them.
-
-    To the ledger they stay paused: a resume takes them up where they stand.
-    """
-    for record in study.records:
-        if not record.set_aside:
-            continue
-        for fold in sorted(record.paused):
-            open_cell = study.open[CellKey(record.trial, fold)]
-            result = result_of(study, open_cell, _as_it_waits(open_cell))
-            study.apply(Told(open_cell.cell.key, result))
-        study.recorder.finish(record)
 
 
 def result_of(study: Study, open_cell: OpenCell, outcome: Outcome) -> CellResult:
@@ -115,16 +103,6 @@ def end_cell(study: Study, key: CellKey, outcome: Outcome) -> None:
     if outcome.hopeless and not study.order:
         study.give_up(_as_every_trial(record, outcome.error))
     settle(study, record)
-
-
-def wind_up(study: Study) -> None:
-    """End the trials that are still paused, once nothing runs and none is to be promoted."""
-    if study.is_busy() or not study.board.paused or study.finished:
-        return
-    if isinstance(study.scheduler, Pausing) and promotable(study) is None:
-        for trial in sorted(study.board.paused):
-            end_paused(study, study.records[trial])
-        study.recorder.write(study.records)
 
 
 def conclude(study: Study, record: Record) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner.store.report import Report
+from tuner.study.lineage import Parent
 from tuner.study.record import CellResult
 from tuner.trial.cells import Cell, CellKey
 
@@ -19,7 +20,7 @@ class Opened:
     """An attempt of a trial: the first with its point, a later one to start over what is open.
 
     `window` counts the windows of a deterministic study from 0. `leader` is the trial whose
-    training it is to share.
+    training it is to share, `parent` the one whose weights it goes on from.
     """
 
     trial: int
@@ -28,6 +29,7 @@ class Opened:
     params: Mapping[str, Any]
     window: int = 0
     leader: int | None = None
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True)

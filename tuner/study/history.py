@@ -16,6 +16,7 @@ from tuner.store.ledger import FOLD
 from tuner.store.optuna_internals import trial_id
 from tuner.store.report import Report
 from tuner.study.entries import Asked, Entry, Opened, Promoted, Told
+from tuner.study.lineage import Parent
 from tuner.study.record import CellResult, Record
 from tuner.study.study import Study
 from tuner.trial.cells import CellKey, Decision, State
@@ -62,6 +63,7 @@ class Trial:
             record.params,
             windows[0],
             attrs.get("leader"),
+            record.parent,
         )
         yield windows[0], -1, opened
         shared = attrs.get("shared_with")
@@ -85,7 +87,11 @@ class Trial:
         attempt, attrs = self.attempt, self.attempt.user_attrs
         params = self.study.space.decode(attempt.params)
         number = attrs.get("attempt", 1)
-        return Record(self.number, params, 0, trial_id(attempt), attempt=number)
+        parent = Parent.from_json(attrs.get("parent"))
+        record = Record(self.number, params, 0, trial_id(attempt), attempt=number, parent=parent)
+        if parent is not None:
+            record.held[0] = parent.epoch
+        return record
 
     def _leg(
         self, record: Record, fold: int, rows: list[Report], result: CellResult | None

@@ -82,9 +82,11 @@ def progress_of(study: Study, top: int = 5) -> Progress:
         trained = saved = 0
         for record, limit in zip(records, limits, strict=True):
             if record.shared_with is None:
-                trained += sum(max(curve, default=0) for curve in record.curves.values())
-            if record.state in (State.STOPPED, State.DIVERGED) and limit is not None:
-                saved += limit * study.cells - record.epochs
+                ends = [max(curve, default=record.born) for curve in record.curves.values()]
+                trained += sum(ends) - record.born * len(ends)
+            ended = record.state in (State.STOPPED, State.DIVERGED) and not record.why
+            if ended and limit is not None:
+                saved += limit * study.cells - record.born - record.epochs
         return Progress(
             metric=study.metric,
             cells=study.cells,

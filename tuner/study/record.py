@@ -6,8 +6,10 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Any
 
+from tuner.study.lineage import Parent
+from tuner.study.value import Value, best_epoch, mean_of
 from tuner.trial.cells import Cell, State
 
 
@@ -51,19 +53,6 @@ class CellResult:
         return cls(**{**given, "state": State(form["state"]), "scores": scores})
 
 
-class Value(NamedTuple):
-    """A trial's value, its standard deviation over folds (ddof 0), and the epoch it is of.
-
-    `scores` are the values of several goals there, `violation` that of the constraints.
-    """
-
-    value: float | None = None
-    std: float | None = None
-    epoch: int | None = None
-    scores: tuple[float, ...] = ()
-    violation: float = 0.0
-
-
 @dataclass(slots=True, eq=False)
 class Record:
     """One trial: its last attempt, the cells that have ended, and those that have not.
@@ -71,7 +60,8 @@ class Record:
     `waiting`, `running` and `paused` hold the folds that have not ended, `held` the epoch at which
     each was last paused: a new attempt goes on from there. `curves` holds the searched metric by
     fold and epoch. `windows` are those that its legs were given out in, `shared_with` the trial
-    whose training it shared. `scores` hold the values of several goals and `violations` those of
+    whose training it shared, `parent` the one whose weights it went on from; `why` was said as
+    another took its place. `scores` hold the values of several goals and `violations` those of
     the constraints, as `curves` do. `sign` is 1 where the metric is minimised, else -1;
     `takes_best` says whether the value is that of the best epoch, else the last one's.
     """
@@ -94,6 +84,8 @@ class Record:
     ended_early: bool = False
     windows: list[int] = field(default_factory=list)
     shared_with: int | None = None
+    parent: Parent | None = None
+    why: str = ""
     raises: int = 0
     deaths: int = 0
     failed_in: set[tuple[int, bool]] = field(default_factory=set)
@@ -117,6 +109,11 @@ class Record:
         """One of the trial's cells, as it is given out now; `epochs` is the last it may train."""
         start = self.held.get(fold, 0)
         return Cell(self.trial, self.attempt, fold, self.params, seed, epochs, start)
+
+    @property
+    def born(self) -> int:
+        """The epochs of its weights that others had trained before it began."""
+        return 0 if self.parent is None else self.parent.epoch
 
     def forget_value(self) -> None:
         """Something that the value follows from has changed."""
@@ -242,7 +239,7 @@ class Record:
         epochs = {cell.best_epoch for cell in ended}
         epoch = epochs.pop() if len(epochs) == 1 else None
         violation = max((cell.violation for cell in ended), default=0.0)
-        return _mean(values, epoch, [cell.scores for cell in ended], violation)
+        return mean_of(values, epoch, [cell.scores for cell in ended], violation)
 
     def _of_one(self, curve: Mapping[int, float]) -> Value:
         if not curve:
@@ -261,7 +258,7 @@ class Record:
         epoch = best_epoch(means, self.sign)
         scores = [self.scores.get(fold, {}).get(epoch, ()) for fold in folds]
         violation = max(self.violations.get(fold, {}).get(epoch, 0.0) for fold in folds)
-        return _mean([curve[epoch] for curve in curves], epoch, scores, violation)
+        return mean_of([curve[epoch] for curve in curves], epoch, scores, violation)
 
 
 def ranked(records: Iterable[Record], cells: int) -> list[Record]:
@@ -275,21 +272,3 @@ def ranked(records: Iterable[Record], cells: int) -> list[Record]:
     ]
     known = [(r.sign * value, r.trial, r) for value, r in whole if value is not None]
     return [record for _, _, record in sorted(known, key=lambda one: one[:2])]
-
-
-def best_epoch(curve: Mapping[int, float], sign: float) -> int:
-    """The epoch with the best value, the earliest of equals; `sign` is -1 where it is maximised."""
-    return min(curve, key=lambda epoch: (sign * curve[epoch], epoch))
-
-
-def _mean(
-    values: Sequence[float],
-    epoch: int | None,
-    scores: Sequence[tuple[float, ...]],
-    violation: float,
-) -> Value:
-    if not values:
-        return Value()
-    std = statistics.pstdev(values) if len(values) > 1 else None
-    means = tuple(map(statistics.fmean, zip(*scores, strict=True)))
-    return Value(statistics.fmean(values), std, epoch, means, violation)

@@ -20,6 +20,7 @@ from tuner.study import attempts
 from tuner.study.history import Reports, entries
 from tuner.study.record import Record
 from tuner.study.study import Study
+from tuner.study.winding_up import wind_up
 from tuner.trial.cells import CellKey, Ending, Outcome, State
 
 
@@ -34,7 +35,7 @@ def restore(study: Study) -> None:
     for record in list(study.records):
         _go_on(study, record)
     attempts.tell_ledger(study)
-    attempts.wind_up(study)
+    wind_up(study)
 
 
 def replay(study: Study, last: Mapping[int, FrozenTrial], reports: Reports) -> None:

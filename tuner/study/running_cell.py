@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuner.experiment.experiment import Experiment
-from tuner.study.record import CellResult, best_epoch
+from tuner.study.record import CellResult
+from tuner.study.value import best_epoch
 from tuner.trial.cells import NOBODY, By, Cell, Ending, Outcome, State
 
 
@@ -21,7 +22,8 @@ class OpenCell:
     `opened_at` is when it was first given out, in seconds since the Unix epoch; `time_s` is its
     last report's, and `began_at` when its training began, by the first report. `why` says what
     ended it, where that is a metric's value. `ahead_s` is by how much an epoch took longer than
-    when it was trained again: its seconds go on from the first time. `by` is who trains it.
+    when it was trained again: its seconds go on from the first time. `by` is who trains it. The
+    first `born` of its epochs are others'.
     """
 
     cell: Cell
@@ -31,6 +33,7 @@ class OpenCell:
     violations: dict[int, float] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     epochs: int = 0
+    born: int = 0
     time_s: float = 0.0
     rung: int = 0
     end: State | None = None
@@ -76,7 +79,7 @@ class OpenCell:
             state=state,
             attempt=self.cell.attempt,
             value=value,
-            epochs=self.epochs,
+            epochs=self.epochs - self.born,
             rung=self.rung,
             duration_s=duration,
             peak_rss_mb=None if math.isnan(outcome.peak_rss_mb) else outcome.peak_rss_mb,

@@ -112,9 +112,16 @@ class StudyState:
             attempt=entry.attempt,
             sign=self.sign,
             takes_best=self.experiment.value == "best",
+            parent=entry.parent,
         )
         self.records.append(record)
-        self.board.enter(record.trial, record.params)
+        if entry.parent is None:
+            self.board.enter(record.trial, record.params)
+        else:
+            record.held[0] = entry.parent.epoch
+            replaces = entry.parent.replaces
+            self.board.enter(record.trial, record.params, entry.parent.epoch, replaces)
+            self.records[replaces].why = entry.parent.why
         self.followers.enter(record.trial, record.params, entry.leader)
         if self.windowed:
             self._join_window(record, entry.window)
@@ -193,7 +200,7 @@ class StudyState:
         curve = record.curves.setdefault(cell.fold, {})
         open_cell = self.open[cell.key] = OpenCell(cell, entry.at, curve, epochs=cell.start)
         open_cell.rung = self.board.last_rung(cell.key)
-        open_cell.paused = cell.start > 0
+        open_cell.paused, open_cell.born = cell.start > record.born, record.born
         if len(self.goals) > 1:
             open_cell.scores = record.scores.setdefault(cell.fold, {})
         if self.constrained:

@@ -28,7 +28,7 @@ from tuner.experiment.goals import VIOLATION
 from tuner.experiment.settle import last_epoch, scheduler_of
 from tuner.gain import Outlook
 from tuner.registry import said
-from tuner.schedulers.contract import Pausing
+from tuner.schedulers.contract import Pausing, Populating
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
 from tuner.store.report import Report
@@ -38,11 +38,13 @@ from tuner.study.constraints import violation_of
 from tuner.study.entries import Asked, Closed, Entry, Opened, Promoted
 from tuner.study.judging import promotable, verdict_on
 from tuner.study.points import Proposals
+from tuner.study.population import renew, with_kin
 from tuner.study.record import Record, ranked
 from tuner.study.running_cell import OpenCell
 from tuner.study.shared_training import Followers, leaders
 from tuner.study.state import StudyState
 from tuner.study.stopping import outlook_of
+from tuner.study.winding_up import lay_aside, wind_up
 from tuner.trial.cells import NOBODY, By, Cell, Decision, Outcome, State
 
 
@@ -70,13 +72,14 @@ class Study(StudyState):
         self.proposals = Proposals(experiment, ledger, enqueued, learned)
         points = self.proposals.points
         space = SearchSpace(experiment.space)
-        followers = Followers(
-            leaders(experiment, points or ()), space, finite=self.proposals.remembered
-        )
+        self.has_population = isinstance(self.scheduler, Populating)
+        # Two members of one point may have weights of different origin.
+        shares = self.proposals.remembered and not self.has_population
+        followers = Followers(leaders(experiment, points or ()), space, finite=shares)
         super().__init__(experiment, followers, windowed=self.proposals.windowed)
         self.recorder = recorder or Recorder(None, self.space, said(experiment.engine))
         self.recorder.goals, self.recorder.constrained = len(self.goals), self.constrained
-        self.total = self.proposals.total
+        self.recorder.population = self.has_population
         self.clock = clock
         self.on_change = on_change
         self.started = clock()
@@ -101,7 +104,7 @@ class Study(StudyState):
                     cell, numbers = self._next()
                     self._proposing = len(numbers)
                     if not cell and not numbers:
-                        attempts.wind_up(self)
+                        wind_up(self)
                 if not numbers:
                     return cell
                 try:
@@ -109,6 +112,11 @@ class Study(StudyState):
                         self._propose(number)  # slow samplers think here, while reports go on
                 finally:
                     self._proposing = 0
+
+    @property
+    def total(self) -> int:
+        """How many trials there are to be, those that a scheduler has begun among them."""
+        return max(self.proposals.total, len(self.records))
 
     @property
     def finished(self) -> bool:
@@ -149,6 +157,7 @@ class Study(StudyState):
         """The next cell, or the trials to propose before there is one."""
         if self.finished:
             return None, range(0)
+        renew(self)
         if self.windowed:  # a window is filled before any of it is given out
             self._promote()
             numbers = self._next_numbers()
@@ -168,7 +177,7 @@ class Study(StudyState):
         if found is None:
             return None
         record, fold = found
-        cell = self.cell(record, fold)
+        cell = with_kin(self, self.cell(record, fold))
         self.apply(Asked(cell, self.clock()))
         self.on_change(record)
         return cell
@@ -272,7 +281,7 @@ class Study(StudyState):
         if verdict.decision is Decision.PAUSE:
             attempts.settle(self, self.records[cell.trial])
             attempts.tell_ledger(self)
-            attempts.wind_up(self)
+            wind_up(self)
         self.recorder.write(self.records)
         return verdict.decision
 
@@ -309,7 +318,7 @@ class Study(StudyState):
                 self._report(self.open[cell.key], 1, outcome.returned, duration, final=True)
             self.recorder.log(cell, outcome)
             attempts.end_cell(self, cell.key, outcome)
-            attempts.wind_up(self)
+            wind_up(self)
             self.recorder.write(self.records)
 
     def give_up(self, error: StudyError) -> None:
@@ -349,7 +358,9 @@ class Study(StudyState):
         resume takes them up where they stand. Those in flight stay RUNNING.
         """
         with self._lock:
-            attempts.lay_aside(self)
+            if not (self.out or self.board.paused):
+                self.recorder.forget_weights()
+            lay_aside(self)
             self.recorder.close(self.records)
             self.ledger.disconnect()
 

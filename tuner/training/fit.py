@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tuner.errors import EveryTrialError
 from tuner.experiment.experiment import KerasModel
 from tuner.programs.eligible import has_own_step
 from tuner.training.checkpoint import CheckpointFile
@@ -22,6 +23,7 @@ from tuner.training.declared import (
     optimizer_of,
     targets_of,
 )
+from tuner.training.inherit import check_shapes, handing_on, inherited, take_over
 from tuner.training.process import seed_worker
 from tuner.trial.trial import Trial
 
@@ -36,8 +38,13 @@ def train_model(
 
     Returns the model as its last epoch left it. With a `checkpoint` it goes on from there, and
     keeps it up to date: the data's order is the same every epoch, and all else is in it. A model
-    with a training step of its own has none, as nobody knows what that remembers.
+    with a training step of its own has none, as nobody knows what that remembers. A member of a
+    population goes on from where its schedule ends.
     """
+    folder, kin = None if checkpoint is None else checkpoint.folder, trial.cell.kin
+    if kin is not None and kin.explored and not trial.cell.start:
+        check_shapes(declaration, trial)
+    state = inherited(declaration, trial, folder, train_model)
     seed_worker(trial.seed, import_keras=True)
     epochs, batch_size = epochs_of(trial), batch_size_of(declaration, trial)
     data = trial.data
@@ -52,9 +59,16 @@ def train_model(
         loss=loss_of(declaration, trial),
         metrics=metrics_of(declaration, trial),
     )
-    began, kept = 0, []
+    began, before, kept = 0, [], []
+    if kin is not None:
+        check_step(model)
+        before = [handing_on(trial)] if folder is not None else []
+    if state is not None:
+        take_over(model, state)
+        began = kin.born if kin is not None else 0
     if checkpoint is not None and not has_own_step(model):
-        began, kept = go_on(model, trial, checkpoint), [keeping(model, trial, checkpoint)]
+        began = go_on(model, trial, checkpoint) or began
+        kept = [keeping(model, trial, checkpoint)]
     if trial.should_stop:
         return model
     model.fit(
@@ -64,10 +78,21 @@ def train_model(
         epochs=epochs,
         initial_epoch=began,
         validation_data=(data.x_val, y_val),
-        callbacks=[*callbacks, trial.callback(), *kept],
+        callbacks=[*callbacks, *before, trial.callback(), *kept],
         verbose=0,
     )
     return model
+
+
+def check_step(model: keras.Model) -> None:
+    """Raises EveryTrialError for a member of a population whose weights and slots are not all."""
+    if has_own_step(model):
+        raise EveryTrialError(
+            f"{type(model).__name__} has a training step of its own, and what that remembers cannot"
+            " be copied to another trial",
+            field="scheduler",
+            way_out="leave the step to Keras, or take asha",
+        )
 
 
 def go_on(model: keras.Model, trial: Trial, checkpoint: CheckpointFile) -> int:

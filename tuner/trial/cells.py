@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -40,13 +40,57 @@ class CellKey(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Segment:
+    """What trained a part of a schedule, up to epoch `until`: a trial, its point, and its seed."""
+
+    trial: int
+    until: int
+    params: Mapping[str, Any]
+    seed: int
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "params": shipped(self.params)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+@dataclass(frozen=True)
+class Kin:
+    """What a member of a population is told of the others.
+
+    `schedule` is what trained its weights before it began, the earliest first. After `every` so
+    many epochs its weights are kept for trials that go on from them; with None it keeps none, and
+    takes none from others' files. Its weights must have the same shapes where each of the axes
+    `explored` has another value: at the point `other`.
+    """
+
+    schedule: tuple[Segment, ...] = ()
+    every: int | None = None
+    explored: tuple[str, ...] = ()
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def born(self) -> int:
+        """The epochs that others have trained before it began."""
+        return self.schedule[-1].until if self.schedule else 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "other": shipped(self.other)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+@dataclass(frozen=True)
 class Cell:
     """One trial on one fold: the unit of work that an engine places on a worker.
 
     `trial`, `fold` count from 0, `attempt` from 1. `params` holds the active parameters,
     constants included. `seed` fits in 32 bits, as Keras and NumPy want it. `epochs` is the most
     that it may train, None where nothing says. `start` is the epochs that it trained before it
-    was paused: an engine that has lost its state trains it again from epoch 1.
+    was paused: an engine that has lost its state trains it again from epoch 1. A member of a
+    population has `kin`: the first epochs of it may be those of others.
     """
 
     trial: int
@@ -56,6 +100,7 @@ class Cell:
     seed: int
     epochs: int | None
     start: int = 0
+    kin: Kin | None = None
 
     @property
     def key(self) -> CellKey:

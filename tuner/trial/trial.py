@@ -44,7 +44,8 @@ class Trial(Mapping[str, Any]):
     `load_data()` loads this cell's data when it is first asked for. `read_epochs` says whether
     anything asked for the number of epochs: if nothing did, a longer training begins like this one.
     `metric` is the name that the study searches: the first report must have it. `keeper` keeps
-    the weights of a Keras model that reports by the callback.
+    the weights of a Keras model that reports by the callback. `inherited` are the reports of
+    epochs before its own, where these had to be trained again.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Trial(Mapping[str, Any]):
         self._folder = folder
         self._started = time.monotonic()
         self.reports: list[Reported] = []
+        self.inherited: list[Reported] = []
         self.last_epoch = 0
         self.should_stop = False
         self.read_epochs = False
