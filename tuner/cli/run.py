@@ -11,7 +11,8 @@ import typer
 
 from tuner.cli.flags import flag, with_options
 from tuner.cli.output import ask_password, console, interrupted_code
-from tuner.experiment.experiment import RESOURCES, RESULTS, WHAT, Experiment
+from tuner.experiment.experiment import Experiment
+from tuner.experiment.words import RESOURCES, RESULTS, WHAT
 
 Text = str | None
 
