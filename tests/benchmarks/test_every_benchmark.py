@@ -16,6 +16,7 @@ COMMANDS = sorted(
     path.stem for path in (ROOT / "benchmarks").glob("*.py") if "def main(" in path.read_text()
 )
 SMALL = {
+    "confirm": "--sets wine --points 4 --trials 3 --splits 5 --seeds 2 --processes 1",
     "load": "--trials 20 --epochs 10",
     "power_cuts": "--cuts 5",
     "scale": "--trials 40 --who brain",

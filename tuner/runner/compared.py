@@ -34,13 +34,13 @@ def compared(leaders: pd.DataFrame, again: StudyTables) -> list[Again]:
             std=float(values.loc[row].std()),
             stderr=float(values.loc[row].std() / np.sqrt(counted[row])),
             trainings=int(counted[row]),
-            tied=row != order[0] and _tied(values.loc[row] - values.loc[order[0]]),
+            tied=row != order[0] and tied(values.loc[row] - values.loc[order[0]]),
         )
         for row in order
     ]
 
 
-def _tied(differences: pd.Series) -> bool:
+def tied(differences: pd.Series) -> bool:
     """Whether paired differences, on the same splits, leave open which is better (Student's t)."""
     from scipy import stats
 
