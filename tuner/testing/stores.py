@@ -44,6 +44,8 @@ from tuner.testing.kept_studies import (
 from tuner.testing.simulation import simulate, simulated
 from tuner.trial.cells import CellKey, State
 
+__all__ = ["Store", "StoreSuite"]
+
 SPACE = SearchSpace(
     {
         "rate": Float(1e-12, 1.0, log=True),
