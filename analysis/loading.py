@@ -26,6 +26,8 @@ study:
     description     string
     source, space, versions, data    string, JSON as in study.json
     goals           string, JSON: each metric that is searched with its direction, the first first
+    choose, simplest             string: by what rule the best is chosen (best, one_se)
+    confirmed       string, JSON as in confirmed.json; null where no leader was trained again
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ from analysis.places import Place, find
 from tuner.errors import ResultsError
 from tuner.store.layout import (
     ADDED_COLUMNS,
+    CONFIRMED_FILE,
     PARAM_PREFIX,
     REPORT_COLUMNS_FIRST,
     REPORT_COLUMNS_LAST,
@@ -155,6 +158,9 @@ _STUDY_COLUMNS = {
     "versions": _TEXT,
     "data": _TEXT,
     "goals": _TEXT,
+    "choose": _TEXT,
+    "simplest": _TEXT,
+    "confirmed": _TEXT,
 }
 
 
@@ -191,12 +197,23 @@ def _row(name: str, study: _Study) -> dict[str, Any]:
             "versions": json.dumps(file.versions),
             "data": json.dumps(data or {}),
             "goals": json.dumps(experiment.directions),
+            "choose": experiment.choose,
+            "simplest": experiment.simplest,
+            "confirmed": _confirmed(study.place),
         }
     except (TypeError, ValueError) as error:
         raise ResultsError(
             f"{study.place}/{STUDY_FILE} is not one that tuner wrote: "
             f"{type(error).__name__} {error}"
         ) from None
+
+
+def _confirmed(place: Place) -> str | None:
+    """The text of a study's confirmed.json, where it has one."""
+    try:
+        return place.read(CONFIRMED_FILE).decode()
+    except FileNotFoundError:
+        return None
 
 
 def _longest(said: int | None, axis: dict[str, Any]) -> float | None:

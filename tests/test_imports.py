@@ -27,6 +27,8 @@ KERAS = (
     "search_spaces/",
 )
 SCHEMA = (
+    "tuner.store.choice.",
+    "tuner.store.confirmed.",
     "tuner.store.ranking.",
     "tuner.store.fronts.",
     "tuner.store.layout.",

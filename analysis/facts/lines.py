@@ -26,3 +26,9 @@ def refit(path: str, **options: int) -> str:
     """The command line that trains a study's best point again."""
     flags = "".join(f" --{name} {value}" for name, value in options.items())
     return f"python -m tuner refit {shlex.quote(path)}{flags}"
+
+
+def confirm(path: str, **options: int) -> str:
+    """The command line that trains a study's leaders again."""
+    flags = "".join(f" --{name} {value}" for name, value in options.items())
+    return f"python -m tuner confirm {shlex.quote(path)}{flags}"

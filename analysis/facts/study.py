@@ -56,6 +56,7 @@ class Facts:
     legs: Sequence[Leg]
     fold_rows: Sequence[int]
     folds: np.ndarray
+    goals: Sequence[Mapping[str, Any]] = ()
 
     @property
     def running(self) -> bool:
@@ -67,6 +68,7 @@ class Facts:
         won = self.winner
         return {
             "about": self.about,
+            "goals": self.goals,
             "axes": self.axes,
             "trials": self.trials,
             "params": self.params,
@@ -116,6 +118,7 @@ def facts(tables: Tables, known: Mapping[str, Any] | None = None) -> Facts:
         legs=timeline(tables),
         fold_rows=rows,
         folds=fold_values(tables, rows) if rows else np.zeros((0, 0)),
+        goals=_goals(tables),
     )
 
 
@@ -181,6 +184,16 @@ def _front(tables: Tables) -> list[int]:
     goals = json.loads(the_study(tables.studies)["goals"])
     counted = tables.trials[ranked(tables)]
     return front_of(counted, goals)["trial"].tolist() if len(goals) > 1 and len(counted) else []
+
+
+def _goals(tables: Tables) -> list[dict[str, Any]]:
+    """Where there are several goals, each with the trials' values; nothing where there is one."""
+    goals = json.loads(the_study(tables.studies)["goals"])
+    return [
+        {"metric": metric, "direction": way, "values": short(tables.trials[f"value_{place}"], 6)}
+        for place, (metric, way) in enumerate(goals.items())
+        if len(goals) > 1
+    ]
 
 
 def _axes(tables: Tables) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.agreement import disagreement
 from analysis.facts.fidelity import Course
-from analysis.facts.lines import refit, run_again
+from analysis.facts.lines import confirm, refit, run_again
 from analysis.facts.winner import Winner
 from analysis.facts.words import count, last_line, number, some
 from analysis.loading import Tables, the_study
@@ -26,6 +26,8 @@ FEW_COMPLETE = 3
 """Trials that must have run to the end for a lead to say much."""
 NEAR = 0.05
 """What part of an axis is its edge."""
+MOST_CONFIRMED = 5
+"""Leaders that are to be trained again at most, where more are tied."""
 BOUNDED = {"momentum", "rho", "beta_1", "beta_2", "dropout", "decay", "weight_decay"}
 """Parameters whose range ends where nature has it."""
 
@@ -50,6 +52,7 @@ def findings(tables: Tables, of: Course, won: Winner | None) -> list[Finding]:
             found.insert(0, Finding("bad", "No trial has a value", "There is no winner yet."))
         return found
     found = [
+        *_confirmed(tables, won),
         *_ties(tables, won),
         *_seed(tables, won),
         *_edges(tables, won),
@@ -76,6 +79,9 @@ def _ties(tables: Tables, won: Winner) -> Iterator[Finding]:
         if study["mode"] == "cv":
             text += " More repeats would tell them apart."
             line = run_again(study, shuffle=True, repeats=max(3, 2 * int(study["repeats"])))
+        elif len(json.loads(study["goals"])) == 1:
+            text += " Training the leaders again, on new splits and seeds, tells them apart."
+            line = confirm(study["path"], top=min(1 + len(tied), MOST_CONFIRMED))
         first = [int(ids.iloc[won.best]), *tied]
         yield Finding("warn", f"{len(first)} trials tie for first", text, line, first)
     elif won.lead is not None and len(won.order) >= 5:
@@ -83,10 +89,31 @@ def _ties(tables: Tables, won: Winner) -> Iterator[Finding]:
         yield Finding("good", "The lead is larger than noise", text)
 
 
+def _confirmed(tables: Tables, won: Winner) -> Iterator[Finding]:
+    """What came of the leaders when they were trained again."""
+    if not won.confirmed:
+        return
+    best, ids = won.confirmed[0], tables.trials["trial"]
+    if ids.iloc[won.best] != best.trial:
+        text = f"Trial {best.trial} was confirmed before, among others that led then."
+        yield Finding("info", "The winner itself was not confirmed", text, trials=[best.trial])
+        return
+    text = (
+        f"Validation said {number(best.value)}; {best.trainings} trainings on new splits and seeds "
+        f"say {number(best.mean)} ± {number(best.stderr)}."
+    )
+    if won.ties:
+        tied = [int(ids.iloc[row]) for row in won.ties]
+        text += f" They do not tell it from {some(tied)}."
+        yield Finding("warn", "Confirmed, and not alone", text, trials=[best.trial, *tied])
+    else:
+        yield Finding("good", "The winner holds when it is trained again", text)
+
+
 def _seed(tables: Tables, won: Winner) -> Iterator[Finding]:
     study = the_study(tables.studies)
-    if study["mode"] == "cv" or pd.isna(study["dataset"]):
-        return
+    if study["mode"] == "cv" or pd.isna(study["dataset"]) or won.confirmed or won.ties:
+        return  # or it was, or is to be: the ties say how
     line = refit(study["path"], seed=1)
     text = "Each point was trained once: train the winner from other seeds to trust its last digit."
     yield Finding("info", "Luck of the seed was not measured", text, line)

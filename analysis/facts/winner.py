@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from scipy import stats
 from analysis.facts.fidelity import Course
 from analysis.loading import Tables, the_study
 from analysis.summaries import last_values, ranked
+from tuner.store.choice import BY_CONFIRMING, Rule, choice_of
+from tuner.store.confirmed import Again, Confirmed, parse_confirmed
 
 SURE = 0.95
 """The confidence of a tie's interval."""
@@ -31,9 +34,11 @@ class Noise:
 
 @dataclass(frozen=True)
 class Winner:
-    """Places are rows of the trials table; `order` has all that have a rank, the best first.
+    """Places are rows of the trials table; `order` has all that have a rank, the best value first.
 
-    `lead` is how much better the winner is than the next; `ties` are within noise of it.
+    `lead` is how much better the winner is than the next; `ties` are within noise of it. `why` is
+    the reason where another rule than the value made it the best, `confirmed` what came of the
+    leaders when they were trained again, the best mean first.
     """
 
     best: int
@@ -41,6 +46,8 @@ class Winner:
     lead: float | None
     noise: Noise | None
     ties: Sequence[int] = field(default_factory=list)
+    why: str = ""
+    confirmed: Sequence[Again] = ()
 
     @property
     def next(self) -> int | None:
@@ -61,23 +68,38 @@ def samples(study: pd.Series) -> int | None:
 
 
 def winner(tables: Tables, of: Course) -> Winner | None:
-    """The best trial, the earliest of equals; None while none has a rank."""
+    """The best trial, by the study's own rule; None while none has a rank."""
     study, trials = the_study(tables.studies), tables.trials
     losses = trials["value"] * (-1.0 if study["direction"] == "maximize" else 1.0)
     rows = np.flatnonzero(ranked(tables).to_numpy())
     if not len(rows):
         return None
     order = sorted(rows.tolist(), key=lambda row: (losses.iloc[row], trials["trial"].iloc[row]))
-    best = order[0]
+    again = confirmed(study)
+    simplest = None if pd.isna(study["simplest"]) else str(study["simplest"])
+    rule = Rule(study["choose"], simplest, int(study["cells"]))
+    choice = choice_of(rule, trials.iloc[order], tables.reports, again)
+    assert choice is not None  # some rank
+    best = int(np.flatnonzero(trials["trial"] == choice.trial)[0])
+    said = () if again is None else again.rows
+    if choice.by == BY_CONFIRMING and again is not None:
+        tied = [row for row in order if trials["trial"].iloc[row] in again.tied]
+        return Winner(best, order, None, None, tied, choice.why, said)
     lead = float(losses.iloc[order[1]] - losses.iloc[best]) if len(order) > 1 else None
     if study["mode"] == "cv" and study["cells"] > 1:
-        noise, ties = _over_folds(tables, order)
+        noise, ties = _over_folds(tables, [best, *(row for row in order if row != best)])
     else:
         noise = _of_accuracy(study, float(trials["value"].iloc[best])) or _wobble(of, best)
         half = 0.0 if noise is None else noise.half
         close = losses.to_numpy() - losses.iloc[best] <= half
-        ties = [row for row in order[1:] if close[row]] if noise else []
-    return Winner(best, order, lead, noise, ties)
+        ties = [row for row in order if close[row] and row != best] if noise else []
+    return Winner(best, order, lead, noise, ties, choice.why, said)
+
+
+def confirmed(study: pd.Series) -> Confirmed | None:
+    """What confirming a study has found; None where nobody has."""
+    text = study["confirmed"]
+    return None if pd.isna(text) else parse_confirmed(text.encode(), Path(study["path"]))
 
 
 def fold_values(tables: Tables, rows: Sequence[int]) -> np.ndarray:

@@ -124,6 +124,19 @@ function history_(place) {
   });
 }
 
+/* The trials by the first two goals; those of the front are joined. */
+function front(place) {
+  const goals = () => S.data.goals.slice(0, 2), several = () => goals().length === 2;
+  const ends = () => goals().map((goal) => valueRange(goal.values, goal.direction));
+  const spot = (row) => { const at = goals().map((goal) => goal.values[row]); return at.includes(null) ? null : at.map((value, k) => clamp(value, ends()[k])); };
+  const joined = () => S.data.about.front.map((trial) => spot(S.row.get(trial))).filter(Boolean).sort((a, b) => a[0] - b[0]);
+  return new Chart(place, {
+    option: () => { if (!several()) return {}; const [x, y] = goals(), range = ends(); return { grid: { left: 58, right: 18, top: 26, bottom: 40 }, xAxis: { ...metricAxis(range[0], x.metric), nameLocation: "middle", nameGap: 26 }, yAxis: metricAxis(range[1], y.metric) }; },
+    series: () => several() ? [{ type: "line", data: joined(), showSymbol: false, silent: true, z: 1, lineStyle: { color: INK.best, width: 2 } }, ...points(spot, 10)] : [],
+    brush: (low, high) => setFilter("front", { label: goals().map((goal, k) => `${goal.metric} ${show(low[k], 3)} to ${show(high[k], 3)}`).join(", "), test: (row) => { const at = spot(row); return at !== null && at.every((value, k) => value >= low[k] && value <= high[k]); } }),
+  });
+}
+
 /* Values on each fold of the best configurations, the best on top; a bar at the mean. */
 function folds(place) {
   const rows = () => S.data.fold_rows;

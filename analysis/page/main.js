@@ -69,7 +69,7 @@ function drawControls() {
 }
 /* Sections that a study has nothing for are left out. */
 function drawSections() {
-  const hide = { folds: !S.data.fold_rows.length, combinations: S.varied.length < 2 || !S.n, heat: S.data.about.mode === "search" || S.varied.length < 2, map: !S.varied.length, parameters: !S.axes.length, curves: !S.data.curves.some((parts) => parts.some((part) => part.values[0]?.length > 1)) };
+  const hide = { front: S.data.goals.length < 2, folds: !S.data.fold_rows.length, combinations: S.varied.length < 2 || !S.n, heat: S.data.about.mode === "search" || S.varied.length < 2, map: !S.varied.length, parameters: !S.axes.length, curves: !S.data.curves.some((parts) => parts.some((part) => part.values[0]?.length > 1)) };
   for (const [id, away] of Object.entries(hide)) {
     byId(id).hidden = away;
     document.querySelectorAll(`nav a[href="#${id}"]`).forEach((link) => { link.hidden = away; });
@@ -108,6 +108,7 @@ function start() {
   heat(byId("heat-chart"), choices.heat);
   map(byId("map-chart"), choices.map);
   history_(byId("history-chart"));
+  front(byId("front-chart"));
   timeline(byId("timeline-chart"));
   on("selection", () => { drawChips(); for (const chart of charts.values()) chart.follow(); });
   on("rows", drawTable);

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from analysis.facts.lines import refit
 from analysis.facts.study import Facts
+from analysis.facts.winner import Winner
 from analysis.facts.words import count, number, seconds
 from tuner.shown import shown
 
@@ -44,13 +45,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Answer:
-    """The best trial, as the page says it; `ties` others are within noise of it."""
+    """The best trial, as the page says it; `ties` says how many others it cannot be told from."""
 
     trial: int
     value: str
     deviation: str
     lead: str
-    ties: int
+    ties: str
     params: Sequence[tuple[str, str]]
     refit: str
 
@@ -87,6 +88,7 @@ def cards(of: Facts, index: int = 0) -> Markup:
         verdict=_verdict(of),
         findings=of.findings,
         cost=of.cost,
+        confirmed=_confirmed(of),
         states=STATES,
         how=_how(of),
     )
@@ -142,14 +144,23 @@ def _answer(of: Facts) -> Answer | None:
         value=number(trials["value"][best]),
         deviation="" if deviation is None else number(deviation),
         lead=_lead(of),
-        ties=len(won.ties),
+        ties=_tied(won),
         params=[(name, number(value)) for name, value in chosen if value is not None],
         refit=refit(str(of.about["path"])),
     )
 
 
+def _tied(won: Winner) -> str:
+    others = count(len(won.ties), "other")
+    if not won.ties:
+        return ""
+    return f"within noise of {others}" if won.noise else f"not to be told from {others}"
+
+
 def _lead(of: Facts) -> str:
     won, trials = of.winner, of.trials
+    if won is not None and won.why:
+        return f"{won.why[0].upper()}{won.why[1:]}."
     if won is None or won.next is None or won.lead is None:
         return "The only trial with a value."
     other = f"trial {trials['trial'][won.next]}"
@@ -161,6 +172,22 @@ def _lead(of: Facts) -> str:
     if samples and "acc" in of.about["metric"] and of.about["mode"] != "cv":
         said += f": {count(round(won.lead * samples), 'validation sample')} of {samples}"
     return f"{said}."
+
+
+def _confirmed(of: Facts) -> list[tuple[int, str, str, int, str]]:
+    """Of each leader that was trained again: what validation said, the mean of the new trainings
+    and how many, and whether it is tied with the best of them."""
+    rows = () if of.winner is None else of.winner.confirmed
+    return [
+        (
+            row.trial,
+            number(row.value),
+            f"{number(row.mean)} ± {number(row.stderr)}",
+            row.trainings,
+            "best mean" if place == 0 else "tied with it" if row.tied else "",
+        )
+        for place, row in enumerate(rows)
+    ]
 
 
 def _verdict(of: Facts) -> str:

@@ -15,7 +15,9 @@ from analysis.report import write_report
 from tests.analysis.browser import NARROW, Window, chromium, needs_chromium
 from tests.analysis.studies import saved
 from tuner.engines.simulated import Step
+from tuner.results.results import load
 from tuner.search_space.axes import Categorical, Float, Int
+from tuner.store.confirmed import Again, Confirmed
 from tuner.trial.cells import Cell
 
 pytestmark = needs_chromium
@@ -109,6 +111,31 @@ def test_every_chart_draws(pages: dict[str, Path], window: Any, mode: str) -> No
     common = {"curves-chart", "parallel-chart", "map-chart", "history-chart", "timeline-chart"}
     own = {"search": set(), "grid": {"heat-chart"}, "cv": {"heat-chart", "folds-chart"}}
     assert window(pages[mode]).drawn() == common | own[mode]
+
+
+def test_a_front_and_what_was_trained_again_are_there_to_see(tmp_path: Path, window: Any) -> None:
+    both: dict[str, Any] = {"metric": ["val_accuracy", "loss"], "scheduler": "none", "trials": 12}
+    saved(tmp_path / "goals", learned, space=SPACE, seed=5, **both)
+    page = window(write_report([tmp_path / "goals"]))
+    assert "front-chart" in page.drawn()
+    joined = "charts.get(byId('front-chart')).parts.series()[0].data.length"
+    assert page.page.evaluate(joined) == len(load(tmp_path / "goals").pareto_front())
+    page.drag("#front-chart", (0.2, 0.2), (0.9, 0.9))
+    page.page.wait_for_function("() => document.getElementById('chips').innerText.includes('loss')")
+    first = saved(tmp_path / "one", learned, space=SPACE, seed=5, **STUDIES["search"])
+    trials = first.ranked()["trial"].head(2).tolist()
+    rows = [
+        Again(trial, 0.9, 0.8, 0.02, 0.01, 4, tied=trial != trials[1]) for trial in trials[::-1]
+    ]
+    Confirmed(tmp_path / "again", "val_accuracy", rows).write(tmp_path / "one")
+    page = window(write_report([tmp_path / "one"]))
+    assert "front-chart" not in page.drawn()
+    assert f"★ trial {trials[1]}" in page.text("#answer0")
+    again = page.text("[aria-label='Trained again'] tbody")
+    assert (
+        again == f"{trials[1]} 0.9 0.8 ± 0.01 4 best mean {trials[0]} 0.9 0.8 ± 0.01 4 tied with it"
+    )
+    assert page.faults() == []
 
 
 def test_one_switch_sets_what_trials_are_compared_by(pages: dict[str, Path], window: Any) -> None:

@@ -81,7 +81,11 @@ def search(folder: Path, **fields: Any) -> tuner.Results:
 
 
 def test_the_best_mean_of_the_leaders_is_the_best_wherever_it_is_asked_for(tmp_path: Path) -> None:
-    results = search(tmp_path, confirm=3, confirm_seeds=4)
+    asked: dict[str, Any] = {"confirm": 3, "confirm_seeds": 4}
+    request = Request(declared(), results=str(tmp_path), overrides=asked)
+    finished, said = run_and_confirm(request, Display(None)), StringIO()
+    finished.show(Console(file=said, width=200))
+    results = tuner.load(finished.path)
     leaders = results.ranked()["trial"].head(3).tolist()
     confirmed = results.confirmed
     assert confirmed is not None
@@ -94,6 +98,8 @@ def test_the_best_mean_of_the_leaders_is_the_best_wherever_it_is_asked_for(tmp_p
     assert (
         confirmed.best == results.best.trial == results.choice.trial == trial_number(results, None)
     )
+    assert finished.summary()["best"]["trial"] == confirmed.best
+    assert f"chosen: {confirmed.why}; by its value trial {leaders[0]} led" in said.getvalue()
     assert results.best_params == results.params(confirmed.best)
     assert results.choice.why.startswith(f"trial {confirmed.best}, by the mean of 4 new trainings")
     again = tuner.load(tmp_path / "lucky-confirmed")
@@ -170,4 +176,4 @@ def test_the_last_lines_say_who_is_the_simplest_and_why(tmp_path: Path) -> None:
     finished.show(Console(file=said, width=200))
     assert f"best: trial {simplest}, val_accuracy" in said.getvalue()
     assert f"chosen: trial {simplest}, the simplest (base 0.71) of 2 " in said.getvalue()
-    assert said.getvalue().count(f"; by its value trial {led.trial} led") == 1
+    assert f"of the best value, {led.value:.4f} of trial {led.trial}" in said.getvalue()

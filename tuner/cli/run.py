@@ -11,7 +11,8 @@ import typer
 
 from tuner.cli.flags import flag, with_options
 from tuner.cli.output import ask_password, console, interrupted_code
-from tuner.experiment.experiment import RESOURCES, RESULTS, WHAT, Experiment
+from tuner.experiment.experiment import Experiment
+from tuner.experiment.words import RESOURCES, RESULTS, WHAT
 
 Text = str | None
 
@@ -80,7 +81,10 @@ def run(
     if as_json:
         print(json.dumps(finished.summary()))
     elif shown is not None:
-        finished.show(shown, again="--resume")
+        from analysis.facts.suggest import suggestion
+
+        doubt = suggestion(finished.path, finished.place)
+        finished.show(shown, again="--resume", doubt=doubt)
     raise typer.Exit(finished.exit_code)
 
 

@@ -16,6 +16,7 @@ from tuner.experiment.earlier import earlier_studies
 from tuner.experiment.goals import Constraints, Goal, check_constraints, goals_of
 from tuner.experiment.keras_model import KerasModel
 from tuner.experiment.population import explored_axes
+from tuner.experiment.words import BEST, CONVERGED, HOW, ONE_SE, RESOURCES, RESULTS, TRIALS, WHAT
 from tuner.options import check_options, option, options_of
 from tuner.registry import ENGINES
 from tuner.samplers.registry import GRID, SAMPLERS
@@ -31,14 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Experiment", "KerasModel", "Objective"]
 
-TRIALS, CONVERGED = "trials", "converged"
-"""When a search ends: after so many trials, or once more would gain next to nothing."""
-BEST, ONE_SE = "best", "one_se"
-
-WHAT, HOW, RESULTS, RESOURCES = "What to search", "How to search", "Results", "Resources"
-"""The groups of options in the command line's help."""
-
-
 Objective = KerasModel | Callable[..., Any]
 
 
@@ -51,17 +44,16 @@ class Experiment:
     "grid" or "cv". `dataset` is a name, the path of an .npz, a function that returns a `Dataset`,
     or None. `epochs` sets the high end of the axis `epochs`. `engine` "auto" takes "fused" where it
     can and gains, else "ray_tune". `sampler`, `scheduler` and `engine` are a name, an object, or
-    `package.module:factory`. `lanes` is how many cells a worker of "fused" trains at a time
-    (None: as it sees fit). Times are in seconds; `trials` counts points, not attempts.
+    `package.module:factory`. Times are in seconds; `trials` counts points, not attempts.
     `trial_timeout` is that of a cell. `memory_per_trial`, in MB, is what Ray sets aside for a
     worker; one that held more is replaced after its trial. `checkpoint_every` so many epochs a
-    declared training is kept on disk: one whose worker or driver dies goes on from there.
-    `tensorboard` writes event files beside the tables. A search's first trials try the points
-    `first`, your own defaults say; what a point leaves out is the sampler's. Several metrics, each
-    with its direction, are searched at once; the first of them is the trial's value. `constraints`
-    gives, of a report's metrics, numbers above 0 where the trial is infeasible. The trials of the
-    studies that `learn_from` names count as values, as far as the new study's own agree. At the end
-    `confirm` so many of the best are trained again; the best of their means is the study's best.
+    declared training is kept on disk: one whose worker or driver dies goes on from there. A
+    search's first trials try the points `first`, your own defaults say; what a point leaves out is
+    the sampler's. Several metrics, each with its direction, are searched at once; the first of them
+    is the trial's value. `constraints` gives, of a report's metrics, numbers above 0 where the
+    trial is infeasible. The trials of the studies that `learn_from` names count as values, as far
+    as the new study's own agree. At the end `confirm` so many of the best are trained again; the
+    best of their means is the study's best.
     """
 
     name: str

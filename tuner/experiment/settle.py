@@ -9,8 +9,9 @@ from typing import Any
 from tuner.curve_model.sources import NOTHING, Learned
 from tuner.data.splits import Splits
 from tuner.errors import ExperimentError
-from tuner.experiment.experiment import CONVERGED, ONE_SE, Experiment, KerasModel
+from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.population import has_population, with_population
+from tuner.experiment.words import CONVERGED, ONE_SE
 from tuner.options import options_of
 from tuner.samplers.registry import GRID
 from tuner.schedulers.contract import Scheduler

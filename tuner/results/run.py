@@ -60,5 +60,7 @@ def run(
         request, Display(console, notebook=quiet is not True and in_notebook())
     )
     if console is not None:
-        finished.show(console)
+        from analysis.facts.suggest import suggestion
+
+        finished.show(console, doubt=suggestion(finished.path, finished.place))
     return load(finished.path, experiment if isinstance(experiment, Experiment) else None)

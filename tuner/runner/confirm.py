@@ -14,8 +14,9 @@ from typing import Any
 import pandas as pd
 
 from tuner.errors import ExperimentError, StudyError
-from tuner.experiment.experiment import BEST, Experiment
+from tuner.experiment.experiment import Experiment
 from tuner.experiment.trust import Ask, check_trust
+from tuner.experiment.words import BEST
 from tuner.options import check_whole
 from tuner.runner.compared import compared
 from tuner.runner.display import Display

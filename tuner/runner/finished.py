@@ -16,7 +16,7 @@ from tuner.registry import said
 from tuner.runner.board import params_text
 from tuner.runner.display import Display
 from tuner.runner.show import FRONT_SHOWN
-from tuner.store.choice import Choice
+from tuner.store.choice import BY_CONFIRMING, Choice
 from tuner.store.confirmed import Confirmed
 from tuner.study.record import Record
 from tuner.study.study import Study
@@ -166,19 +166,17 @@ class Finished:
         """By what rule the best trial is the best, where that is not its value."""
         for line in () if self.confirmed is None else self.confirmed.lines():
             display.line(f"  {line}")
-        if self.choice is not None:
-            led = self.study.best()
-            ahead = (
-                ""
-                if led is None or led.trial == self.choice.trial
-                else f"; by its value {led.trial} led"
-            )
-            display.line(f"  chosen: {self.choice.why}{ahead}")
+        led = self.study.best()
+        if self.choice is not None and led is not None:
+            ahead = led.trial != self.choice.trial and self.choice.by == BY_CONFIRMING
+            before = f"; by its value trial {led.trial} led" if ahead else ""
+            display.line(f"  chosen: {self.choice.why}{before}")
 
-    def show(self, console: Console, again: str = "resume=True") -> None:
+    def show(self, console: Console, again: str = "resume=True", doubt: str | None = None) -> None:
         """Print the answer, what it cost, and where the tables are.
 
-        `again` is how the study is gone on with, in the words of who reads it.
+        `again` is how the study is gone on with, in the words of who reads it; `doubt` a line that
+        says why the best may not be it.
         """
         display = Display(console)
         best = self.best
@@ -190,6 +188,8 @@ class Finished:
             display.line(f"best: trial {best.trial}, {metric} {best.value:.4f}{_when(best)}")
             display.line(f"  {params_text(best.params)}")
         self._show_choice(display)
+        if doubt is not None:
+            display.line(f"  {doubt}")
         self._show_goals(display)
         display.line(f"{len(self.study.records)} trials in {self.seconds:.0f} s: {states}")
         if (outlook := self.study.outlook()) is not None:

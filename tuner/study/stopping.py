@@ -10,8 +10,9 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from tuner.experiment.experiment import CONVERGED, Experiment
+from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import most_epochs
+from tuner.experiment.words import CONVERGED
 from tuner.gain import Outlook, outlook
 from tuner.schedulers.board import Board
 
