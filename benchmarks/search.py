@@ -1,9 +1,11 @@
 """lr_momentum with ASHA, by tuner and by the script that one writes from Ray Tune's documentation.
 
     python -m benchmarks.search --data mnist.npz [--trials 64] [--epochs 9] [--engines fused]
+        [--batch-size 128]
 
-The same space (batches of 128), the same data, TPE and ASHA with eta 3 from epoch 1, each a process
-of its own, timed whole. The draws differ, so that the trials do too; the best value is printed.
+The same space, batches of 16 to 256 in it or all of one size, the same data, TPE and ASHA with eta
+3 from epoch 1, each a process of its own, timed whole. The draws differ, so that the trials do too;
+the best value is printed.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--engines", nargs="+", default=["fused", "ray_tune"])
+    parser.add_argument("--batch-size", type=int, help="of all trials, where it is not searched")
     options = parser.parse_args()
     load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
     print(f"{os.cpu_count()} CPUs, load {load}; {options.trials} trials", flush=True)
@@ -37,10 +40,13 @@ def main() -> None:
     for name in (*options.engines, "plain ray tune"):
         with tempfile.TemporaryDirectory() as folder:
             result = Path(folder) / "result.json"
+            size = options.batch_size
             command = [sys.executable, str(PEER), data, str(result), trials, epochs]
+            command += [] if size is None else [str(size)]
             if name != "plain ray tune":
                 command = [sys.executable, "-m", "tuner", "run", "lr_momentum", "--data", data]
-                command += ["--trials", trials, "--epochs", epochs, "--set", "batch_size=128"]
+                command += ["--trials", trials, "--epochs", epochs]
+                command += [] if size is None else ["--set", f"batch_size={size}"]
                 command += ["--engine", name, "--results", folder, "--quiet"]
             started = time.monotonic()
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

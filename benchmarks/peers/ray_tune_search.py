@@ -1,6 +1,6 @@
 """lr_momentum as Ray Tune's documentation has it: OptunaSearch, ASHAScheduler, a Keras callback.
 
-    python ray_tune_search.py DATA.npz RESULT.json TRIALS EPOCHS
+    python ray_tune_search.py DATA.npz RESULT.json TRIALS EPOCHS [BATCH_SIZE]
 
 After its pages "Using Keras & TensorFlow with Tune" and "Running Tune experiments with Optuna".
 """
@@ -63,14 +63,14 @@ def train(config: dict[str, Any]) -> None:
     )
 
 
-def main(data: str, result: str, trials: str, epochs: str) -> None:
+def main(data: str, result: str, trials: str, epochs: str, size: str | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tuner = tune.Tuner(
             train,
             param_space={
                 "data": data,
                 "epochs": int(epochs),
-                "batch_size": 128,
+                "batch_size": tune.lograndint(16, 257) if size is None else int(size),
                 "learning_rate": tune.loguniform(1e-4, 1.0),
                 "momentum": tune.uniform(0.0, 0.99),
                 "nesterov": tune.choice([False, True]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,8 +17,10 @@ import ray
 from ray._common.usage.usage_constants import CLUSTER_METADATA_KEY
 from ray.experimental import internal_kv
 
+import tuner
 from tests.sharing.local_ray import local_ray, until
 from tuner.cluster.address import check_address
+from tuner.cluster.versions import check_versions
 from tuner.errors import EngineError
 from tuner.sharing.broker import running_broker
 from tuner.sharing.lease import Lease, Wish
@@ -112,3 +115,18 @@ def test_a_cluster_of_another_ray_is_refused_and_both_are_named() -> None:
             check_address(ray.get_runtime_context().gcs_address)
     finally:
         internal_kv._internal_kv_put(CLUSTER_METADATA_KEY, told, True, namespace=namespace)
+
+
+def test_a_node_of_another_tuner_is_refused_and_both_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    check_versions(ray.nodes())
+    (node,) = ray.nodes()
+    ours = tuner.__version__
+    monkeypatch.setattr(tuner, "__version__", "99.1")
+    host = re.escape(node["NodeManagerAddress"])
+    both = f"^node {host} has tuner {ours}, and this is tuner 99.1; install the same one on both"
+    with pytest.raises(EngineError, match=both):
+        check_versions(ray.nodes())
+    check_versions(ray.nodes(), but=node["NodeID"])  # the driver's own node has the driver's
+    check_versions([{**node, "Alive": False}])

@@ -32,6 +32,7 @@ from tuner.cluster.resources import (
     gpu_nodes_to_spare,
     memory_of_one,
 )
+from tuner.cluster.versions import check_versions
 from tuner.errors import EngineError
 
 if TYPE_CHECKING:
@@ -168,6 +169,8 @@ class Runtime:
         try:
             if not self.joined:
                 ray.init(**options)
+            if not self.local:
+                check_versions(ray.nodes(), but=ray.get_runtime_context().get_node_id())
             slots = fitting(ray.nodes(), *self._needs)
             if self._concurrency is None or self.joined:
                 self._concurrency = min(slots, self._concurrency or slots)

@@ -274,10 +274,10 @@ class Ledger:
         DIVERGED is PRUNED with a violated constraint: PRUNED alone does not repel TPE.
         """
         trial = optuna.trial.Trial(self._closing, attempt_id)
-        if state is State.DIVERGED:
-            trial.set_constraint("diverged", 1.0)
-        elif violation is not None:
-            trial.set_constraint("constraints", violation)
+        name, by = ("diverged", 1.0) if state is State.DIVERGED else ("constraints", violation)
+        # A driver that was killed before the `tell` below has set it.
+        if by is not None and name not in self._storage.get_trial(attempt_id).constraints:
+            trial.set_constraint(name, by)
         self._violations.pop(attempt_id, None)
         self._closing.tell(
             trial, value if state is State.COMPLETE else None, state=OPTUNA_STATES[state]

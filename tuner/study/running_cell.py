@@ -12,6 +12,12 @@ from tuner.study.value import best_epoch
 from tuner.trial.cells import NOBODY, By, Cell, Ending, Outcome, State
 
 
+def lost_metric(goals: Sequence[str], metrics: Mapping[str, float]) -> str:
+    """The first of the goals that is not finite in a report; the first one where all are."""
+    lost = (name for name in goals if not math.isfinite(metrics.get(name, 0.0)))
+    return next(lost, goals[0])
+
+
 @dataclass(eq=False)
 class OpenCell:
     """`values` holds the searched metric by epoch; `end` is set once the study ended the cell.

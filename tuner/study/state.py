@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tuner.experiment.experiment import Experiment
@@ -14,24 +14,19 @@ from tuner.search_space.space import SearchSpace
 from tuner.store.report import Report
 from tuner.study.constraints import UNKNOWN
 from tuner.study.entries import Asked, Closed, Entry, Opened, Promoted, Told
-from tuner.study.fold_racing import better_on_folds, fold_losses, order_of_folds
+from tuner.study.fold_racing import order_of_folds
 from tuner.study.queue import Queue
 from tuner.study.record import Record
-from tuner.study.running_cell import OpenCell
+from tuner.study.running_cell import OpenCell, lost_metric
 from tuner.study.seeds import cell_seed
 from tuner.study.shared_training import Followers
+from tuner.study.windows import Windows
 from tuner.trial.cells import CellKey, Decision, State
 
 DEATHS_ALLOWED = 2
 
 
-def lost_metric(goals: Sequence[str], metrics: Mapping[str, float]) -> str:
-    """The first of the goals that is not finite in a report; the first one where all are."""
-    lost = (name for name in goals if not math.isfinite(metrics.get(name, 0.0)))
-    return next(lost, goals[0])
-
-
-class StudyState:
+class StudyState(Windows):
     """The trials, the cells that have not ended, the board, the queue and the open window.
 
     `windowed` says whether trials are asked and told in windows. `order` is how many reports there
@@ -41,22 +36,16 @@ class StudyState:
     def __init__(self, experiment: Experiment, followers: Followers, *, windowed: bool) -> None:
         self.experiment = experiment
         self.space = SearchSpace(experiment.space)
-        self.records: list[Record] = []
         self.goals = experiment.goals
         self.metric = self.goals[0].metric
         self.sign = self.goals[0].sign
         self.constrained = experiment.constraints is not None
-        self.cells = cells_per_trial(experiment)
-        self.board = Board(
-            folds=self.cells, windowed=experiment.deterministic, goals=len(self.goals)
-        )
-        self.followers = followers
+        cells = cells_per_trial(experiment)
+        board = Board(folds=cells, windowed=experiment.deterministic, goals=len(self.goals))
+        super().__init__(cells, board, followers)
         self.windowed = windowed
         self.queue = Queue(one_by_one=windowed)
-        self.window: list[Record] = []
-        self.windows = 0
         self.order = 0
-        self.incumbent: Mapping[int, float] = {}
         self.open: dict[CellKey, OpenCell] = {}
         self.out: set[CellKey] = set()
         self.untold: list[Record] = []
@@ -77,7 +66,7 @@ class StudyState:
             case Told():
                 self._end_cell(entry)
             case Closed():
-                self._close_window()
+                self.close_window()
 
     def seed(self, params: Mapping[str, Any], index: int) -> int:
         """The seed of a point's cell number `index` (repeat * folds + fold)."""
@@ -87,14 +76,6 @@ class StudyState:
     def may_retry(self, record: Record) -> bool:
         """Whether a trial that failed gets a new attempt."""
         return record.raises <= self.experiment.retries and record.deaths <= DEATHS_ALLOWED
-
-    def leader_of(self, record: Record) -> Record | None:
-        """The trial whose training this one is to share, while it has neither shared nor run."""
-        leader = self.followers.following.get(record.trial)
-        begun = record.busy or record.cells or record.state is not State.RUNNING
-        if leader is None or begun or leader >= len(self.records):
-            return None
-        return self.records[leader]
 
     def waits(self, record: Record) -> bool:
         """Whether a trial follows one that was not even opened yet."""
@@ -124,7 +105,7 @@ class StudyState:
             self.records[replaces].why = entry.parent.why
         self.followers.enter(record.trial, record.params, entry.leader)
         if self.windowed:
-            self._join_window(record, entry.window)
+            self.join_window(record, entry.window)
         if record.trial not in self.followers.following:
             self.run_all(record)
         elif entry.leader is not None:
@@ -145,14 +126,7 @@ class StudyState:
         record.waiting = order_of_folds(self.cells, self.incumbent, rule)
         self.queue.append(record)
         if self.windowed and record not in self.window:
-            self._join_window(record, self.windows)
-
-    def _join_window(self, record: Record, window: int) -> None:
-        if self.window and window > self.windows:  # it was closed before this one was opened
-            self._close_window()
-        self.windows = max(self.windows, window)
-        record.windows.append(window)
-        self.window.append(record)
+            self.join_window(record, self.windows)
 
     def _start_over(self, entry: Opened) -> None:
         """The cells that failed or never ended start over, from where they were last paused."""
@@ -213,7 +187,7 @@ class StudyState:
         record.paused.clear()
         self.queue.append(record)
         if self.windowed:
-            self._join_window(record, entry.window)
+            self.join_window(record, entry.window)
 
     def _take(self, entry: Report) -> None:
         self.order = max(self.order, entry.order + 1)
@@ -319,35 +293,7 @@ class StudyState:
             record.forget_value()
             self.untold.append(record)
             if record not in self.window:
-                self._note_incumbent(record)
+                self.note_incumbent(record)
             followers = self.followers.of(record.trial)
             self._let_train(record, [self.records[n] for n in followers if n < len(self.records)])
-        self._close_window_if_done()
-
-    def _note_incumbent(self, record: Record) -> None:
-        """A COMPLETE trial may be the one that others race against; of equals the earlier is."""
-        if record.state is State.COMPLETE and self.cells > 1:
-            self.incumbent = better_on_folds(self.incumbent, fold_losses(record))
-
-    def _close_window_if_done(self) -> None:
-        """Let a window's values count once each of its trials has ended or is set aside."""
-        if self.window_is_done:
-            self._close_window()
-
-    @property
-    def window_is_done(self) -> bool:
-        """Whether there is a window, and each trial of it has ended or is set aside."""
-        return bool(self.window) and not any(map(self._is_on_its_way, self.window))
-
-    def _close_window(self) -> None:
-        for record in sorted(self.window, key=lambda record: record.trial):
-            self._note_incumbent(record)
-        self.window.clear()
-        self.windows += 1
-        self.board.close_window()
-
-    def _is_on_its_way(self, record: Record) -> bool:
-        if record.state is not State.RUNNING or record.set_aside:
-            return False
-        leader = self.leader_of(record)  # one that is set aside may be so for long
-        return leader is None or (leader in self.window and self._is_on_its_way(leader))
+        self.close_window_if_done()

@@ -13,7 +13,6 @@ TensorFlow, any engine, any clock.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,23 +23,22 @@ from tuner.clock import steady_time
 from tuner.curve_model.sources import NOTHING, Learned
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.goals import VIOLATION
 from tuner.experiment.settle import last_epoch, scheduler_of
 from tuner.gain import Outlook
 from tuner.registry import said
-from tuner.schedulers.contract import Pausing, Populating
+from tuner.schedulers.contract import Populating
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
 from tuner.store.report import Report
 from tuner.store.tables import Recorder
 from tuner.study import attempts
-from tuner.study.constraints import violation_of
-from tuner.study.entries import Asked, Closed, Entry, Opened, Promoted
-from tuner.study.judging import promotable, verdict_on
+from tuner.study.entries import Asked, Closed, Entry
+from tuner.study.keeping import keep
+from tuner.study.opening import promote, propose
 from tuner.study.points import Proposals
 from tuner.study.population import renew, with_kin
 from tuner.study.record import Record, ranked
-from tuner.study.running_cell import OpenCell
+from tuner.study.reporting import decide
 from tuner.study.shared_training import Followers, leaders
 from tuner.study.state import StudyState
 from tuner.study.stopping import outlook_of
@@ -109,7 +107,7 @@ class Study(StudyState):
                     return cell
                 try:
                     for number in numbers:
-                        self._propose(number)  # slow samplers think here, while reports go on
+                        propose(self, number)  # slow samplers think here, while reports go on
                 finally:
                     self._proposing = 0
 
@@ -159,7 +157,7 @@ class Study(StudyState):
             return None, range(0)
         renew(self)
         if self.windowed:  # a window is filled before any of it is given out
-            self._promote()
+            promote(self)
             numbers = self._next_numbers()
             cell = None if numbers else self._give_next()
             if numbers or cell is not None or not self.window_is_done:
@@ -168,7 +166,7 @@ class Study(StudyState):
             attempts.tell_ledger(self)
             return self._next()
         cell = self._give_next()
-        if cell is None and self._promote():
+        if cell is None and promote(self):
             cell = self._give_next()
         return cell, range(0) if cell else self._next_numbers()
 
@@ -197,37 +195,6 @@ class Study(StudyState):
         count = 1 if not self.windowed else self.experiment.window - len(self.window)
         return range(first, min(first + count, self.total))
 
-    def _propose(self, number: int) -> None:
-        twin, known = self.followers.twin, self.followers.points
-        attempt_id, params = self.proposals.propose(
-            number, lambda point: twin(point) is not None, known
-        )
-        with self._lock:
-            leader = twin(params)
-            if leader is not None and self.records[leader].state is State.FAILED:
-                leader = None
-            if leader is not None:
-                self.ledger.keep(attempt_id, "leader", leader)
-            if self.windowed:
-                self.ledger.keep(attempt_id, "windows", [self.windows])
-            self.apply(Opened(number, 1, attempt_id, params, self.windows, leader))
-            if leader is not None:
-                attempts.share_with(self, self.records[leader], self.records[number])
-
-    def _promote(self) -> bool:
-        """Let paused trials go on: the one that may, or as many as the window has room for."""
-        if not isinstance(self.scheduler, Pausing):
-            return False
-        room = self.experiment.window - len(self.window) if self.windowed else 1
-        promoted = 0
-        while promoted < room and (number := promotable(self)) is not None:
-            record = self.records[number]
-            if self.windowed:
-                self.ledger.keep(record.attempt_id, "windows", [*record.windows, self.windows])
-            self.apply(Promoted(number, self.windows))
-            promoted += 1
-        return promoted > 0
-
     # --------------------------------------------------------------- report
 
     def report(
@@ -247,66 +214,11 @@ class Study(StudyState):
                 return Decision.CONTINUE if open_cell.end is None else Decision.STOP
             if not open_cell.metrics:
                 self.ledger.sync()  # first: no report without its attempt, after a power cut either
-            return self._report(open_cell, epoch, metrics, time_s + open_cell.ahead_s)
-
-    def _report(
-        self,
-        open_cell: OpenCell,
-        epoch: int,
-        metrics: Mapping[str, float],
-        time_s: float,
-        *,
-        final: bool = False,
-    ) -> Decision:
-        cell = open_cell.cell
-        goals = [goal.metric for goal in self.goals]
-        kept = {n: v for n, v in metrics.items() if n in goals or math.isfinite(v)}
-        infeasible = self._constrain(open_cell, kept)
-        verdict = verdict_on(self, open_cell, epoch, kept, final=final)
-        self.take(
-            Report(
-                trial=cell.trial,
-                attempt=cell.attempt,
-                fold=cell.fold,
-                epoch=epoch,
-                time_s=time_s,
-                metrics=kept,
-                decision=verdict.decision.value,
-                order=self.order,
-                at=self.clock(),
-                rung=verdict.rung,
-                why="; ".join(filter(None, (infeasible, verdict.why))),
-            )
-        )
-        if verdict.decision is Decision.PAUSE:
-            attempts.settle(self, self.records[cell.trial])
-            attempts.tell_ledger(self)
-            wind_up(self)
-        self.recorder.write(self.records)
-        return verdict.decision
-
-    def _constrain(self, open_cell: OpenCell, metrics: dict[str, float]) -> str:
-        """Add to a report's metrics how far they are from keeping the constraints; which, if so."""
-        constraints = self.experiment.constraints
-        if constraints is None or self.values_of(open_cell, metrics) is None:
-            return ""
-        latest = {**open_cell.metrics, **metrics}
-        metrics[VIOLATION], infeasible = violation_of(constraints, latest)
-        return infeasible
+            return decide(self, open_cell, epoch, metrics, time_s + open_cell.ahead_s)
 
     def take(self, report: Report) -> None:
         """Keep a report that was decided on, and apply it."""
-        self.recorder.append(report)
-        self.apply(report)
-        open_cell = self.open.get(report.key)
-        value = None if open_cell is None else open_cell.values.get(report.epoch)
-        if open_cell is not None and self.cells == 1 and value is not None:
-            attempt = self.records[report.trial].attempt_id
-            self.ledger.report(attempt, report.epoch, value)
-            if open_cell.scores:
-                self.ledger.keep_scores(attempt, report.epoch, open_cell.scores[report.epoch])
-            if self.constrained:
-                self.ledger.keep_violation(attempt, report.metrics.get(VIOLATION, 0.0))
+        keep(self, report)
 
     # ----------------------------------------------------------------- tell
 
@@ -315,7 +227,7 @@ class Study(StudyState):
         with self._lock:
             if outcome.returned is not None:  # a report after which nothing is left to stop
                 duration = outcome.duration_s
-                self._report(self.open[cell.key], 1, outcome.returned, duration, final=True)
+                decide(self, self.open[cell.key], 1, outcome.returned, duration, final=True)
             self.recorder.log(cell, outcome)
             attempts.end_cell(self, cell.key, outcome)
             wind_up(self)

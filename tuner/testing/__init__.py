@@ -9,5 +9,8 @@ if find_spec("pytest") is not None:  # curves and simulations do without it
 
     # A broken promise then shows its values, as it would in a file of the tests.
     pytest.register_assert_rewrite(
-        *(f"{__name__}.{suite}" for suite in ("engines", "samplers", "schedulers", "stores"))
+        *(
+            f"{__name__}.{suite}"
+            for suite in ("engines", "kept_studies", "samplers", "schedulers", "stores")
+        )
     )
