@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from analysis.facts.fidelity import course
 from analysis.facts.lines import confirm
-from analysis.facts.trust import MOST_CONFIRMED
+from analysis.facts.trust import MOST_CONFIRMED, can_be_confirmed
 from analysis.facts.winner import winner
 from analysis.facts.words import count
-from analysis.loading import load, the_study
+from analysis.loading import load
 
 
 def suggestion(folder: Path, place: str) -> str | None:
@@ -20,9 +19,8 @@ def suggestion(folder: Path, place: str) -> str | None:
     `place` is where users find the study: its `folder`, or its URI.
     """
     tables = load(folder)
-    study = the_study(tables.studies)
     won = winner(tables, course(tables))
-    if won is None or not won.ties or won.why or len(json.loads(study["goals"])) > 1:
+    if won is None or not won.ties or won.why or not can_be_confirmed(tables):
         return None
     top = min(1 + len(won.ties), MOST_CONFIRMED)
     others = count(len(won.ties), "other trial")

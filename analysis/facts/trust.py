@@ -79,7 +79,7 @@ def _ties(tables: Tables, won: Winner) -> Iterator[Finding]:
         if study["mode"] == "cv":
             text += " More repeats would tell them apart."
             line = run_again(study, shuffle=True, repeats=max(3, 2 * int(study["repeats"])))
-        elif len(json.loads(study["goals"])) == 1:
+        elif can_be_confirmed(tables):
             text += " Training the leaders again, on new splits and seeds, tells them apart."
             line = confirm(study["path"], top=min(1 + len(tied), MOST_CONFIRMED))
         first = [int(ids.iloc[won.best]), *tied]
@@ -87,6 +87,12 @@ def _ties(tables: Tables, won: Winner) -> Iterator[Finding]:
     elif won.lead is not None and len(won.order) >= 5:
         text = f"{number(won.lead)} better than the next; noise is {near}."
         yield Finding("good", "The lead is larger than noise", text)
+
+
+def can_be_confirmed(tables: Tables) -> bool:
+    """Whether its leaders are points, of which one metric says who is better."""
+    one = len(json.loads(the_study(tables.studies)["goals"])) == 1
+    return one and "parent" not in tables.trials  # a population's best is a schedule
 
 
 def _confirmed(tables: Tables, won: Winner) -> Iterator[Finding]:

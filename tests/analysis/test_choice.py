@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from analysis.facts.study import Facts, facts
@@ -57,6 +58,10 @@ def test_leaders_within_noise_are_to_be_confirmed_and_the_command_is_there(tmp_p
     assert line is not None
     assert line.startswith("3 other trials lie within noise of the best (±")
     assert line.endswith("who holds: python -m tuner confirm results/mine --top 4")
+    trials = tmp_path / "mine" / "trials.parquet"
+    table = pd.read_parquet(trials)
+    table.assign(parent=pd.array([None] * len(table), "Int64")).to_parquet(trials)
+    assert suggestion(tmp_path / "mine", "results/mine") is None  # of a population nobody can
 
 
 @pytest.mark.parametrize("tied", [False, True])
