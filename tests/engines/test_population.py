@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,10 +14,9 @@ from analysis.replay_record import record
 from analysis.replay_show import show_simulation
 from tests.cells import Reports  # first: it limits TensorFlow's threads, as workers' are
 from tuner.data.datasets import Dataset, load
-from tuner.data.splits import cell_data
+from tuner.data.splits import Splits, cell_data
 from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment, KerasModel
-from tuner.experiment.settle import last_epoch, settle, splits_of
 from tuner.models.chosen import kin_of
 from tuner.models.refit import refit
 from tuner.results.results import Results
@@ -94,8 +94,24 @@ def test_every_round_replaces_the_worst_and_leaves_no_weights_behind(results: Re
     assert list(children["epochs"]) == [4, 2]
     assert (children["param_units"] == trials.loc[children["parent"], "param_units"].values).all()
     assert results.study.experiment.engine == "ray_tune"
-    assert "take over each other's weights" in results.study.engine_because
     assert not list((results.path / FILES_FOLDER).rglob("*.npz"))
+
+
+def again_of(results: Results, trial: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What a trial reported, and what its schedule does that is trained again by `fit`."""
+    data = cell_data(few_digits(), Splits(seed=2))
+    params, kin = results.params(trial), kin_of(results, trial)
+    assert kin is not None
+    seed = int(results.schedule(trial)["seed"].iloc[-1])
+    cell = Cell(trial, 1, 0, params, seed, params["epochs"], kin.born, kin)
+    again = Reports()
+    outcome = run_cell(EXPERIMENT.objective, "val_accuracy", cell, again.send, lambda: data)
+    clear_worker()
+    assert outcome.ending is Ending.FINISHED
+    rows = results.reports.query("trial == @trial").sort_values("epoch")
+    assert list(rows["epoch"]) == again.epochs
+    names = ["loss", "val_loss", "accuracy", "val_accuracy", "learning_rate"]
+    return rows[names].reset_index(drop=True), pd.DataFrame(again.metrics)[names]
 
 
 def test_a_schedule_trained_again_gives_the_numbers_that_its_trials_reported(
@@ -105,21 +121,23 @@ def test_a_schedule_trained_again_gives_the_numbers_that_its_trials_reported(
     schedule = results.schedule(child)
     assert list(schedule["from_epoch"])[1:] == list(schedule["to_epoch"])[:-1]
     assert schedule["to_epoch"].iloc[-1] == 6
-    settled = settle(EXPERIMENT, {"seed": 2})
-    params = results.params(child)
-    kin, data = kin_of(results, child), cell_data(few_digits(), splits_of(settled))
-    assert kin is not None
-    seed = int(schedule["seed"].iloc[-1])
-    cell = Cell(child, 1, 0, params, seed, last_epoch(settled, params), kin.born, kin)
-    again = Reports()
-    outcome = run_cell(EXPERIMENT.objective, "val_accuracy", cell, again.send, lambda: data)
-    clear_worker()
-    assert outcome.ending is Ending.FINISHED
-    rows = results.reports.query("trial == @child").sort_values("epoch")
-    assert list(rows["epoch"]) == again.epochs
-    names = ["loss", "val_loss", "accuracy", "val_accuracy", "learning_rate"]
-    replayed = pd.DataFrame(again.metrics)[names]
-    pd.testing.assert_frame_equal(replayed, rows[names].reset_index(drop=True), rtol=1e-6)
+    reported, again = again_of(results, child)
+    pd.testing.assert_frame_equal(again, reported, rtol=1e-6)
+
+
+def test_lanes_hand_their_weights_on_too(tmp_path: Path) -> None:
+    space = {**EXPERIMENT.space, "batch_size": 32, "units": 8, "epochs": 4}
+    fields: dict[str, Any] = {"space": space, "members": 4}
+    fields["explore"] = ["lr", "momentum", "dropout"]
+    fused = tuner.run(
+        EXPERIMENT, results=str(tmp_path), seed=2, concurrency=1, keep_models=0, engine="fused",
+        **fields,
+    )  # fmt: skip
+    assert list(fused.trials["parent"].notna()) == [False] * 4 + [True]
+    assert set(fused.trials["trained_by"]) == {"lanes"}
+    assert not list((fused.path / FILES_FOLDER).rglob("*.npz"))
+    reported, again = again_of(fused, 4)
+    pd.testing.assert_frame_equal(again, reported, rtol=1e-3)
 
 
 def test_nobody_confirms_or_replays_a_population(results: Results) -> None:

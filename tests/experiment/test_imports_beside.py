@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,8 +50,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def tuner(folder: Path, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def tuner(folder: Path, *arguments: str, path: str = str(ROOT)) -> str:
+    environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(
         [sys.executable, "-m", "tuner", *arguments],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
@@ -72,3 +73,11 @@ def test_every_command_works_beside_files_of_our_names(folder: Path) -> None:
 def test_an_experiment_of_ours_runs_beside_a_folder_of_its_packages_name(folder: Path) -> None:
     out = tuner(folder, "run", "beale", "--trials", "2", "--concurrency", "1")
     assert "2 COMPLETE" in out
+
+
+def test_our_packages_may_lie_apart_as_where_a_study_is_sent_to_a_cluster(folder: Path) -> None:
+    packages = ("tuner", "analysis", "search_spaces")
+    for name in packages:
+        shutil.copytree(ROOT / name, folder / "sent" / name / name)
+    path = os.pathsep.join(str(folder / "sent" / name) for name in packages)
+    assert "lr_momentum" in tuner(folder, "list", path=path)

@@ -23,6 +23,17 @@ OURS = ("analysis", "search_spaces")
 """Our packages beside `tuner`, whose names a user's files may have too."""
 
 
+def folder_of(name: str) -> Path | None:
+    """Where one of our packages lies: beside tuner, or, where a study was sent to a cluster, in a
+    folder of its own on the path."""
+    if (ROOT / name).is_dir():
+        return ROOT / name
+    spec = PathFinder.find_spec(
+        name, [path for path in sys.path if path not in ("", str(Path.cwd()))]
+    )
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
+
+
 class _Beside(MetaPathFinder):
     """Finds our packages beside tuner, but for those that `given` away to a user's file."""
 

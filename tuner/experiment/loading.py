@@ -24,7 +24,7 @@ from typing import Any
 
 from tuner.errors import ExperimentError, TunerError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.imports import ROOT, import_ours, theirs_first
+from tuner.experiment.imports import folder_of, import_ours, theirs_first
 from tuner.import_lines import without_import_lines
 from tuner.tracebacks import failure_text
 
@@ -105,8 +105,8 @@ def known() -> dict[str, str]:
 
 
 def _package_folder() -> Path:
-    folder = ROOT / PACKAGE
-    if not folder.is_dir():
+    folder = folder_of(PACKAGE)
+    if folder is None:
         raise ExperimentError(f"package {PACKAGE!r} is not installed", way_out="run `make setup`")
     return folder
 

@@ -44,11 +44,16 @@ class Lane:
     val_batch_size: int
     optimizer: keras.optimizers.Optimizer
     epochs: int = 0
+    began: tuple[int, int] = (0, 0)
 
     @property
     def steps(self) -> int:
-        """Updates that it has had: each epoch's batches, the last and smaller one included."""
-        return self.epochs * -(-len(self.train) // self.batch_size)
+        """Updates that it has had: each epoch's batches, the last and smaller one included.
+
+        It `began` after so many epochs and updates, which may have been in other batches.
+        """
+        epochs, steps = self.began
+        return steps + (self.epochs - epochs) * -(-len(self.train) // self.batch_size)
 
     @property
     def shape(self) -> Hashable:

@@ -86,7 +86,24 @@ class Lanes:
         held = self.lanes[lane]
         assert held is not None
         self.program.go_on(lane, state)
+        self._begin(held, lane, epochs)
+
+    def inherit(self, lane: int, slots: Sequence[Any], epochs: int) -> bool:
+        """Let a lane that was put with another's weights go on from its optimizer's slots too,
+        after so many epochs; False where they are another optimizer's."""
+        held = self.lanes[lane]
+        assert held is not None
+        fits = self.program.put_slots(lane, slots)
+        self._begin(held, lane, epochs)
+        return fits
+
+    def slots(self, lane: int) -> list[Any]:
+        """A lane's variables of the optimizer, the rate aside, as NumPy arrays."""
+        return self.program.slots(lane)
+
+    def _begin(self, held: Lane, lane: int, epochs: int) -> None:
         held.epochs = epochs
+        held.began = epochs, self.program.steps(lane)
 
     def free(self, lane: int) -> None:
         """Forget what a lane trains."""

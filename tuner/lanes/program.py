@@ -89,6 +89,35 @@ class LaneProgram:
         new = [[tf.constant(next(values)) for _ in part] for part in self._trained]
         self._put(tf.constant(lane), *new, [number[lane] for number in self._numbers])
 
+    def slots(self, lane: int) -> list[Any]:
+        """A lane's slots as NumPy arrays, the learning rate aside."""
+        return [self._slots[i][lane].numpy() for i in self._places()]
+
+    def put_slots(self, lane: int, slots: Sequence[Any]) -> bool:
+        """Give a lane another's slots, the learning rate aside; whether they have its shapes."""
+        import tensorflow as tf
+
+        own = [slot[lane] for slot in self._slots]
+        places = self._places()
+        if [own[i].shape for i in places] != [slot.shape for slot in slots]:
+            return False
+        for i, slot in zip(places, slots, strict=True):
+            own[i] = tf.constant(slot)
+        kept = ([v[lane] for v in part] for part in (self._weights, self._others))
+        self._put(tf.constant(lane), *kept, own, [number[lane] for number in self._numbers])
+        return True
+
+    def steps(self, lane: int) -> int:
+        """How many updates a lane's optimizer has made."""
+        at = next(
+            i for i, v in enumerate(self.optimizer.variables) if v is self.optimizer.iterations
+        )
+        return int(self._slots[at][lane].numpy())
+
+    def _places(self) -> list[int]:
+        rate = rate_of(self.optimizer) if RATE in self.numbers else None
+        return [i for i, v in enumerate(self.optimizer.variables) if v is not rate]
+
     def weights(self, lane: int) -> tuple[list[Any], list[Any]]:
         """A lane's trainable and other variables, as NumPy arrays."""
         return [v[lane].numpy() for v in self._weights], [v[lane].numpy() for v in self._others]

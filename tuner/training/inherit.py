@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 WEIGHTS, SLOTS = "weights", "slots"
 
+OTHER_SLOTS = "its optimizer has other slots than its parent's: they begin anew"
+
 Arrays = Sequence[npt.NDArray[Any]]
 
 
@@ -53,7 +55,17 @@ def take_over(model: keras.Model, state: State) -> None:
     Slots of another kind of optimizer are left where they begin. Raises StudyError for weights of
     other shapes.
     """
-    own, theirs = _shapes(_values(model.weights)), _shapes(state.weights)
+    take_weights(model, state)
+    slots = _slots(model)
+    if shapes(_values(slots)) == shapes(state.slots):
+        _assign(slots, state.slots)
+    else:
+        print(OTHER_SLOTS, flush=True)
+
+
+def take_weights(model: keras.Model, state: State) -> None:
+    """Give a model the weights. Raises StudyError where they have other shapes than its own."""
+    own, theirs = shapes(_values(model.weights)), shapes(state.weights)
     if own != theirs:
         raise StudyError(
             f"the weights to go on from have the shapes {theirs}, and its own have {own}",
@@ -61,11 +73,6 @@ def take_over(model: keras.Model, state: State) -> None:
             way_out="leave out the axes that change them",
         )
     _assign(model.weights, state.weights)
-    slots = _slots(model)
-    if _shapes(_values(slots)) == _shapes(state.slots):
-        _assign(slots, state.slots)
-    else:
-        print("its optimizer has other slots than its parent's: they begin anew", flush=True)
 
 
 def check_shapes(declaration: KerasModel, trial: Trial) -> None:
@@ -205,8 +212,9 @@ def _assign(variables: Iterable[Any], values: Arrays) -> None:
         variable.assign(value)
 
 
-def _shapes(arrays: Arrays) -> list[tuple[int, ...]]:
-    return [array.shape for array in arrays]
+def shapes(arrays: Iterable[Any]) -> list[tuple[int, ...]]:
+    """The shapes of arrays, or of tensors."""
+    return [tuple(array.shape) for array in arrays]
 
 
 def _shapes_at(
@@ -216,6 +224,6 @@ def _shapes_at(
     cell = replace(trial.cell, params=params, kin=None)
     there = Trial(cell, lambda *report: Decision.CONTINUE, lambda: trial.data)
     model = build_model(declaration, there)
-    shapes = [tuple(variable.shape) for variable in model.weights]
+    found = shapes(model.weights)
     forget_builds()
-    return shapes
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 PATTERN = "weights-*.npz"
@@ -17,3 +18,5 @@ def forget_weights(files: Path, trial: int | None = None, *, but: Path | None = 
     for path in files.glob(f"{'*' if trial is None else trial}/{PATTERN}"):
         if path != but:
             path.unlink(missing_ok=True)
+            with suppress(OSError):  # it holds what the training wrote
+                path.parent.rmdir()

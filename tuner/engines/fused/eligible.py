@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.experiment.experiment import Experiment, KerasModel
-from tuner.experiment.population import has_population
 from tuner.experiment.settle import cells_per_trial
 from tuner.samplers.registry import GRID
 from tuner.search_space.axes import Categorical, Constant, Float, Int
@@ -41,8 +40,6 @@ def why_not(experiment: Experiment, dataset: Dataset | None) -> str | None:
         return "its training is a function, not a declared KerasModel"
     if experiment.objective.callbacks is not None:
         return "it has callbacks of its own"
-    if has_population(experiment):
-        return "its trials take over each other's weights"
     if experiment.isolate:
         return "each trial is to have a process of its own"
     if experiment.fit == "plain":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tuner.engines.fused.members import Inherited
 from tuner.engines.shipping import Shipment
 from tuner.training.checkpoint import CheckpointFile
 from tuner.trial.cells import By, Cell, CellKey, Outcome
@@ -60,6 +61,7 @@ class Waiting:
     form: Any
     rows: tuple[Any, Any]
     batch_size: int
+    inherited: Inherited | None = None
 
     @property
     def group(self) -> Any:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tuner.engines.fused import members
 from tuner.engines.fused.messages import Began, Finished, Message, Trained, Waiting, checkpoint_of
 from tuner.engines.fused.plain import PlainCells
 from tuner.engines.fused.worker_data import WorkerData
@@ -21,6 +22,7 @@ from tuner.errors import EveryTrialError
 from tuner.experiment.experiment import KerasModel
 from tuner.tracebacks import failure_text
 from tuner.training.checkpoint import Checkpoint
+from tuner.training.inherit import OTHER_SLOTS
 from tuner.training.kept_models import Keeper
 from tuner.training.output import Captured, captured
 from tuner.training.process import kept_type_policy
@@ -203,10 +205,13 @@ class LaneWorker:
             trial = self.data.trial(cell)
             with captured() as said:
                 self.said[key] = said
+                state = None if key in self.kept else members.state_for(self.declaration, trial)
                 model = build_model(self.declaration, trial)
+                inherited = members.taken(model, state, trial)
             epochs_of(trial)
+            lacks = bool(cell.kin and cell.kin.schedule) and not (inherited or key in self.kept)
             shape = form(self.declaration, trial, model)
-            if shape in self.unfit or why_not(self.declaration, trial, model) is not None:
+            if lacks or shape in self.unfit or why_not(self.declaration, trial, model) is not None:
                 self.plain.add(cell)
                 return Began(key)
             self.waiting[key] = Waiting(
@@ -215,10 +220,12 @@ class LaneWorker:
                 form=shape,
                 rows=self.data.rows(cell.fold),
                 batch_size=batch_size_of(self.declaration, trial),
+                inherited=inherited,
             )
         except Exception as error:  # noqa: BLE001  # whatever a user's code raises
             checkpoint_of(self.shipped, cell).remove()
             outcome = self._outcome(Ending.RAISED, failure_text(error))
+            outcome = replace(outcome, hopeless=isinstance(error, EveryTrialError))
             return Finished(key, replace(outcome, log=self.said.pop(key, Captured()).text))
         return None
 
@@ -246,10 +253,17 @@ class LaneWorker:
                 self.busy[key] = (lane, time.monotonic())
                 with self._timed("build"):
                     self._lanes.put(lane, cell.trial, *cell.rows, cell.model)
+                    self._inherit(key, lane, cell)
                     anew = self._go_on(key, lane, cell.trial)
                 del self.waiting[key]
                 began += [Began(key), *anew]
         return began
+
+    def _inherit(self, key: CellKey, lane: int, cell: Waiting) -> None:
+        if cell.inherited is not None and not self._lanes.inherit(
+            lane, cell.inherited.slots, cell.inherited.epochs
+        ):
+            self.said[key].text += f"{OTHER_SLOTS}\n"
 
     def _reported(self, key: CellKey, metrics: dict[str, float], lane: Lane) -> list[Message]:
         seconds = time.monotonic() - self.busy[key][1]
@@ -266,6 +280,11 @@ class LaneWorker:
                 lambda: self._model(key),
                 ended=lane.epochs >= (lane.trial.cell.epochs or 0),
             )
+        if members.is_due(lane.trial, lane.epochs):
+            with self._timed("checkpoint"):
+                members.hand_on(
+                    lane.trial, lane.epochs, self._model(key), self._lanes, self.busy[key][0]
+                )
         lane.trial.reports.append((lane.epochs, metrics, seconds))
         messages: list[Message] = [Trained(key, lane.epochs, metrics, seconds, self.by)]
         if lane.epochs >= (lane.trial.cell.epochs or 0):
