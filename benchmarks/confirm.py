@@ -23,6 +23,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,6 +84,7 @@ def point(number: int) -> dict[str, Any]:
     }
 
 
+@cache
 def data_of(name: str, file: Path | None, samples: int) -> tuple[np.ndarray, ...]:
     """Inputs and targets to train on, and those to test on."""
     if file is not None:
@@ -205,7 +207,7 @@ def main() -> None:
         parser.error("more splits than seeds and 1, and as many points as trials, are needed")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # of the processes that are to start
         os.environ.setdefault(name, "1")
-    sets: list[tuple[str, Path | None]] = [(name, None) for name in given.sets.split(",")]
+    sets: list[tuple[str, Path | None]] = [(n, None) for n in given.sets.split(",") if n]
     if given.data is not None:
         sets.append((given.data.stem, given.data))
     print(

@@ -1,4 +1,5 @@
-"""Draw the pictures of the page in docs/images: light, dark, narrow, of a CV, of a failed trial.
+"""Draw the pictures of the page in docs/images: light, dark, narrow, of a CV, of a failed trial;
+and of its part that says what was confirmed.
 
 python -m scripts.screenshots   # from the checkout; needs Chromium
 
@@ -18,7 +19,10 @@ from analysis.report import write_report
 from tests.analysis.browser import CHROMIUM, NARROW, WIDE, Window
 from tests.analysis.studies import saved
 from tuner.engines.simulated import Step
+from tuner.results.results import load
+from tuner.runner.compared import compared
 from tuner.search_space.axes import Categorical, Float, Int
+from tuner.store.confirmed import Confirmed
 from tuner.trial.cells import Cell
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
@@ -39,7 +43,10 @@ STUDIES: dict[str, dict[str, Any]] = {
         "min_epochs": 3,
     },
     "digits-cv": {"mode": "cv", "folds": 4, "dataset": "digits", "seed": 3},
+    "digits-again": {"trials": 30, "seed": 3, "sampler": "random", "scheduler": "none"},
 }
+PARTS = {"page-confirmed.png": ("digits-again", ".top")}
+"""Pictures of a part of a page: the study, and the part."""
 PICTURES = {  # file: study, the state of the trial whose panel is open, how the window is
     "page-light.png": ("digits", None, {}),
     "page-dark.png": ("digits", None, {"color_scheme": "dark"}),
@@ -62,6 +69,18 @@ def learned(cell: Cell) -> Iterator[Step]:
         yield Step(epoch, {"val_accuracy": math.nan if lost else value, "val_loss": 1.2 - value})
 
 
+def confirm(path: Path) -> None:
+    """Train a study's three best again, as `confirm` does."""
+    results = load(path)
+    leaders = results.ranked().head(3)
+    points = [dict(results.params(int(trial))) for trial in leaders["trial"]]
+    first = [{k: v for k, v in point.items() if k != "epochs"} for point in points]
+    new: dict[str, Any] = {"trials": 3, "repeats": 5, "seed": 4, "value": "last", "first": first}
+    new |= {"sampler": "random", "scheduler": "none"}
+    again = saved(path.with_name(f"{path.name}-confirmed"), learned, space=SPACE, **new)
+    Confirmed(again.path, "val_accuracy", compared(leaders, again)).write(path)
+
+
 def main() -> None:
     """Draw each picture, once its charts are there."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -69,6 +88,8 @@ def main() -> None:
         for name, fields in STUDIES.items():
             path = Path(folder) / "results" / name
             saved(path, learned, space=SPACE, workers=4, **fields)
+            if name == "digits-again":
+                confirm(path)
             page = write_report([path])
             page.write_text(page.read_text().replace(f"{folder}/", ""))  # as if typed beside it
             pages[name] = page.as_uri()
@@ -82,6 +103,12 @@ def main() -> None:
                 )
             window.page.wait_for_timeout(500)
             window.page.screenshot(path=IMAGES / file)
+            window.close()
+        for file, (study, part) in PARTS.items():
+            window = Window(browser, pages[study], viewport=WIDE)
+            window.drawn()
+            window.page.wait_for_timeout(500)
+            window.page.locator(part).screenshot(path=IMAGES / file)
             window.close()
 
 

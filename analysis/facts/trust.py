@@ -106,7 +106,7 @@ def _confirmed(tables: Tables, won: Winner) -> Iterator[Finding]:
         return
     text = (
         f"Validation said {number(best.value)}; {best.trainings} trainings on new splits and seeds "
-        f"say {number(best.mean)} ± {number(best.stderr)}."
+        f"say {number(best.mean)} ± {best.stderr:.2g}."
     )
     if won.ties:
         tied = [int(ids.iloc[row]) for row in won.ties]

@@ -182,7 +182,7 @@ def _confirmed(of: Facts) -> list[tuple[int, str, str, int, str]]:
         (
             row.trial,
             number(row.value),
-            f"{number(row.mean)} ± {number(row.stderr)}",
+            f"{number(row.mean)} ± {row.stderr:.2g}",
             row.trainings,
             "best mean" if place == 0 else "tied with it" if row.tied else "",
         )
