@@ -188,6 +188,8 @@ def epochs_saved(tables: Tables) -> pd.Series:
     limit = limit * trials["study"].map(studies["cells"])
     early = trials["state"].isin([str(State.STOPPED), str(State.DIVERGED)])
     early &= trials["shared_with"].isna()
+    if "why" in trials:  # another trial trains the epochs of one that was replaced
+        early &= trials["why"].fillna("").eq("")
     saved = (limit - trials["epochs"]).where(early, 0.0)
     return saved.fillna(0.0).astype("int64")
 

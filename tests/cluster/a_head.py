@@ -24,9 +24,10 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Head:
-    """A head: its address, and the environment of whoever has its token."""
+    """A head: its address and its job server's, and the environment of whoever has its token."""
 
     address: str
+    http: str
     environment: dict[str, str]
 
     def tuner(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -64,7 +65,7 @@ def head(cpus: int) -> Iterator[Head]:
     try:
         until(lambda: "Ray runtime started" in (folder / "said").read_text() or started.poll())
         assert started.poll() is None, (folder / "said").read_text()
-        yield Head(f"127.0.0.1:{port}", environment)
+        yield Head(f"127.0.0.1:{port}", f"http://127.0.0.1:{others[0]}", environment)
     finally:
         family = psutil.Process(started.pid).children(recursive=True)
         started.kill()  # by itself it takes half a minute

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -81,6 +82,9 @@ def test_a_study_is_submitted_listed_stopped_lost_and_resumed(
     assert row[:4] == ["mine", "ann", "running", f"{OPEN}/6"]
     assert row[4] == "score"
     assert f"{CPUS}/3" in row
+    outside = replace(cluster, address=cluster.http).tuner("ps")
+    assert outside.returncode == 0, outside.stderr
+    assert columns(outside.stdout)[0][:5] == row[:5]
 
     stopped = cluster.tuner("stop", "mine")
     assert "mine: stopped; go on with: tuner resume mine" in stopped.stdout, stopped.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tuner.models.chosen import kin_of
 from tuner.models.refit import refit
 from tuner.results.results import Results
 from tuner.runner.confirm import confirm
+from tuner.runner.show import show_study, show_trial
 from tuner.search_space.axes import Categorical, Float
 from tuner.store.layout import FILES_FOLDER
 from tuner.training.process import clear_worker
@@ -140,6 +142,21 @@ def test_lanes_hand_their_weights_on_too(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(again, reported, rtol=1e-3)
 
 
+def test_a_trial_is_shown_with_where_it_comes_from(results: Results) -> None:
+    trials = results.trials
+    child = trials[trials["parent"].notna()].iloc[0]
+    lost = trials[trials["why"] != ""].iloc[0]
+    console = Console(file=io.StringIO(), width=200)
+    for trial in (child["trial"], lost["trial"]):
+        show_trial(results.path, int(trial), console)
+    show_study(results.path, 10, console)
+    assert isinstance(console.file, io.StringIO)
+    said = console.file.getvalue()
+    assert f"it went on from trial {child['parent']:.0f}'s weights of epoch 2" in said
+    assert lost["why"] in said
+    assert "saved" not in said  # another trial trains what a replaced one does not
+
+
 def test_nobody_confirms_or_replays_a_population(results: Results) -> None:
     with pytest.raises(StudyError, match="whose best trial is its schedule"):
         confirm(results.path, experiment=EXPERIMENT)
@@ -164,5 +181,5 @@ def test_a_refit_lives_through_the_schedule(results: Results) -> None:
     assert any("this trains its parameters alone" in line for line in said)
     with pytest.raises(StudyError, match="a schedule is trained as it was"):
         refit(results.path, trial=child, schedule=True, epochs=3, experiment=EXPERIMENT)
-    with pytest.raises(StudyError, match="its parameters are all its schedule"):
-        refit(results.path, trial=0, schedule=True, experiment=EXPERIMENT)
+    refit(results.path, trial=0, schedule=True, experiment=EXPERIMENT, say=said.append)
+    assert "trial 0 began by itself: its parameters are all its schedule" in said

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.sharing.beats import beat
 from tuner.cluster import place_check
 from tuner.cluster.jobs import Submitted, job_id
 from tuner.errors import StudyError
 from tuner.runner.share import USER, user_name
-from tuner.runner.submit import Seen, check_place, resume, seen, submit
-from tuner.sharing.messages import Row
+from tuner.runner.submit import check_place, resume, submit
 
 
 def job(study: str, status: str = "RUNNING", **more: Any) -> Submitted:
@@ -146,27 +144,3 @@ def test_the_check_writes_a_file_and_leaves_none(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
     assert place_check.write(str(blocked / "results")) != ""
-
-
-def row(study: str, **more: Any) -> Row:
-    said: Mapping[str, Any] = beat(study, user="ann", since=90.0, version="0.1.0", **more)
-    known: Any = {**said, "fair": 1.0, "may": 0, "silent_s": more.get("silent_s", 0.0)}
-    row: Row = known
-    return row
-
-
-def test_ps_shows_who_beats_first_and_then_what_was_only_submitted() -> None:
-    rows = [
-        row("b", held=2, done=5, total=20, best="val_loss 0.1", wanted=15),
-        row("a", wanted=20, total=20),
-    ]
-    jobs = [job("b"), job("lost", "FAILED", exit_code=-9)]
-    waiting, running, lost = seen(jobs, rows, now=100.0)
-    assert (waiting.study, waiting.state, waiting.left_s) == ("a", "waiting for a slot", None)
-    assert running == Seen("b", "ann", "running", 5, 20, "val_loss 0.1", 2, 15, 90.0, 30.0, "0.1.0")
-    assert (lost.study, lost.state) == ("lost", "driver lost, `tuner resume`")
-
-
-def test_a_driver_that_fell_silent_is_shown_so() -> None:
-    [silent] = seen([], [row("a", held=2, silent_s=4.2)], now=100.0)
-    assert silent.state == "silent for 4 s"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tuner.cluster.jobs import Jobs
-    from tuner.runner.submit import Seen
+    from tuner.runner.sight import Seen
 
 Address = Annotated[
     str | None, flag("the cluster: auto (default), its head's HOST:PORT, or http://HOST:8265")
@@ -133,16 +133,17 @@ def _print_log(parts: Iterator[str]) -> None:
 
 @contextmanager
 def _sight(address: str | None) -> Iterator[Callable[[], list[Seen]]]:
-    """A function that looks at a cluster. Over http its jobs are seen, and no slots."""
+    """A function that looks at a cluster. Over http a job there looks for it."""
     from tuner.cluster.jobs import Jobs
     from tuner.errors import EngineError
-    from tuner.runner.submit import seen
+    from tuner.runner.sight import looking_by_job, seen
     from tuner.sharing.glance import looking
 
     where = _address(address)
     if "://" in where:
         jobs = Jobs(where)
-        yield lambda: seen(jobs.all(), [], time.time())
+        with looking_by_job(jobs) as rows:
+            yield lambda: seen(jobs.all(), rows(), time.time())
         return
     with looking(where) as rows:
         try:

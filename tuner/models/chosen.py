@@ -98,20 +98,8 @@ def kin_of(results: StudyTables, number: int) -> Kin | None:
     return Kin(tuple(segments)) if before else None
 
 
-def check_schedule(
-    number: int,
-    kin: Kin | None,
-    params: Mapping[str, Any] | None,
-    epochs: int | None,
-    seed: int | None,
-) -> None:
-    """Raises StudyError where a trial has no schedule, or the call would change it."""
-    if kin is None:
-        raise StudyError(
-            f"trial {number} went on from nobody's weights: its parameters are all its schedule",
-            field="schedule",
-            way_out="drop it",
-        )
+def check_schedule(params: Mapping[str, Any] | None, epochs: int | None, seed: int | None) -> None:
+    """Raises StudyError for what would change a schedule."""
     given = {"params": params or None, "epochs": epochs, "seed": seed}
     changed = next((name for name, value in given.items() if value is not None), None)
     if changed is not None:

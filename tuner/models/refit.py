@@ -105,7 +105,9 @@ def refit(
     number = trial_number(results, trial)
     kin = kin_of(results, number) if schedule else None
     if schedule:
-        check_schedule(number, kin, params, epochs, seed)
+        check_schedule(params, epochs, seed)
+        if kin is None:
+            say(f"trial {number} began by itself: its parameters are all its schedule")
     elif kin_of(results, number) is not None:
         say(
             f"trial {number} went on from others' weights, and this trains its parameters alone; "

@@ -81,6 +81,11 @@ def _show_trial(results: StudyTables, trial: int, console: Console) -> None:
     known = isinstance(worker := row.get("worker"), str) and worker
     where = f"{row['host']}, process {worker}" if known else row["host"]
     _print(console, f"  {row['epochs']} epochs in {row['duration_s']:.1f} s on {where}")
+    if pd.notna(row.get("parent")):
+        began = f"trial {row['parent']:.0f}'s weights of epoch {row['from_epoch']}"
+        _print(console, f"  it went on from {began}")
+    if row.get("why"):
+        _print(console, f"  {row['why']}")
     if reason := trained(row):
         _print(console, f"  {reason}")
     for name, value in params.items():
@@ -140,6 +145,8 @@ def saved_epochs(results: StudyTables) -> int:
     """Epochs that STOPPED and DIVERGED trials did not train, of those their budget allowed."""
     trials, experiment = results.trials, results.study.experiment
     own = trials["state"].isin(["STOPPED", "DIVERGED"]) & trials["shared_with"].isna()
+    if "why" in trials:  # another trial trains the epochs of one that was replaced
+        own &= trials["why"].eq("")
     ended = trials[own]
     limit = ended.get(PARAM_PREFIX + "epochs", pd.Series(experiment.epochs, ended.index))
     return int((limit.astype("float64") * experiment.cells - ended["epochs"]).sum())

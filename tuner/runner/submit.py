@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import tuner
@@ -13,7 +12,6 @@ from tuner.cluster.jobs import Jobs, Submitted, job_id
 from tuner.errors import StudyError
 from tuner.experiment.checks import NAME_RULE
 from tuner.runner.share import USER, tuner_version, user_name
-from tuner.sharing.messages import Row
 
 Command = Callable[[Sequence[str], str, str, bool], list[str]]
 """The command line of a run: what was typed, its results, its study, and whether it goes on."""
@@ -21,8 +19,6 @@ Command = Callable[[Sequence[str], str, str, bool], list[str]]
 POLL_S = 1.0
 CHECK_S = 120.0
 """How long the check of the results' place may take."""
-SILENT_S = 3.0
-"""A driver that said nothing for so long is shown as silent."""
 MODULES = ("tuner", "analysis", "search_spaces")
 """What travels with a study: its driver and workers are of the version that submitted it."""
 
@@ -120,7 +116,7 @@ def check_place(jobs: Jobs, results: str, user: str, say: Callable[[str], None])
     id = job_id(user, f"check-{time.time_ns()}")
     say(f"checking that the cluster's nodes can write to {results}")
     command = ["python", "-m", "tuner.cluster.place_check", results]
-    jobs.submit(id, command, folder=None, modules=_modules(), told={"check": results})
+    jobs.submit(id, command, folder=None, modules=shipped_modules(), told={"check": results})
     end = time.monotonic() + CHECK_S
     while (status := jobs.status(id)) not in ("SUCCEEDED", "FAILED", "STOPPED"):
         if time.monotonic() > end:
@@ -156,10 +152,11 @@ def _start(
         "version": tuner_version(),
     }
     line = ["env", f"{USER}={user}", *command(words, results, study, again)]
-    jobs.submit(job_id(user, study), line, folder=folder, modules=_modules(), told=told)
+    jobs.submit(job_id(user, study), line, folder=folder, modules=shipped_modules(), told=told)
 
 
-def _modules() -> list[Path]:
+def shipped_modules() -> list[Path]:
+    """The folders of ours that travel with a job."""
     root = Path(tuner.__file__).parent.parent
     return [root / name for name in MODULES if (root / name).is_dir()]
 
@@ -179,49 +176,3 @@ def _shipped(experiment: str) -> tuple[Path | None, str]:
     if not file.is_file():
         raise StudyError(f"{experiment} is not here", field="experiment", way_out="name a file")
     return file.parent, f"./{file.name}"
-
-
-# ------------------------------------------------------------------------- who is there
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A study as `ps` shows it. `left_s` is the time that it still needs, as far as can be told."""
-
-    study: str
-    user: str
-    state: str
-    done: int | None = None
-    total: int | None = None
-    best: str = ""
-    held: int | None = None
-    wanted: int | None = None
-    since: float | None = None
-    left_s: float | None = None
-    version: str = ""
-
-
-def seen(jobs: Sequence[Submitted], rows: Sequence[Row], now: float) -> list[Seen]:
-    """The studies of a cluster, running ones first: those that beat, and those that were submitted
-    and do not."""
-    beats = {(row["user"], row["study"]): row for row in rows}
-    submitted: Mapping[tuple[str, str], Submitted] = {(j.user, j.study): j for j in jobs}
-    there = [_beating(row, now) for row in rows]
-    others = [
-        Seen(job.study, job.user, job.state, since=job.began, version=job.told.get("version", ""))
-        for key, job in submitted.items()
-        if key not in beats
-    ]
-    return [*sorted(there, key=lambda one: (one.user, one.study)), *others]
-
-
-def _beating(row: Row, now: float) -> Seen:
-    done, total, age = row["done"], row["total"], now - row["since"]
-    state = "running" if row["held"] else "waiting for a slot"
-    if row["silent_s"] > SILENT_S:
-        state = f"silent for {row['silent_s']:.0f} s"
-    left_s = age / done * (total - done) if done and total else None
-    return Seen(
-        row["study"], row["user"], state, done, total, row["best"], row["held"], row["wanted"],
-        row["since"], left_s, row["version"],
-    )  # fmt: skip
