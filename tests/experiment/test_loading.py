@@ -43,6 +43,7 @@ def _modules_put_back() -> Iterator[None]:
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delitem(sys.modules, "mine", raising=False)  # another test's file, of this name
+    monkeypatch.delitem(sys.modules, "sibling", raising=False)
     (tmp_path / "sibling.py").write_text("LOW = 0.25\n")
     path = tmp_path / "mine.py"
     path.write_text(MINE)

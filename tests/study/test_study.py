@@ -194,7 +194,7 @@ def test_without_one_or_when_forced_epochs_are_a_parameter() -> None:
 def test_epochs_sets_the_axis_high_end_and_lowers_its_low_end() -> None:
     space = {"epochs": Int(5, 20, grid=[5, 10, 20])}
     settled = experiment(space=space, epochs=3, scheduler="none")
-    assert settled.space["epochs"] == Int(3, 3)
+    assert settled.space["epochs"] == Int(3, 3, grid=[3])
     settled = experiment(space=space, epochs=10, scheduler="none")
     assert settled.space["epochs"] == Int(5, 10, grid=[5, 10])
     assert experiment(space=space, epochs=30).space["epochs"] == Constant(30)

@@ -6,10 +6,14 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from tuner.errors import ResultsError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 _STUMBLES = (
     ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError,
@@ -38,3 +42,13 @@ def reading(place: object, *, writes: bool = False) -> Iterator[None]:
             f"{place} is damaged: {type(error).__name__} {reason} "
             f"({Path(where.filename).name}:{where.lineno}); `tuner repair` mends what can be mended"
         ) from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first field that is wrong, in a line."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"{field} is missing; the file is not whole, or nothing that tuner wrote"
+    rule = first["msg"].removeprefix("Input ")
+    return f"{field} is {first['input']!r:.80}, and {rule}"

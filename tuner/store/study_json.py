@@ -31,6 +31,7 @@ from tuner.samplers.registry import GRID, SAMPLERS
 from tuner.schedulers.registry import SCHEDULERS
 from tuner.search_space.space import SearchSpace
 from tuner.shown import redacted
+from tuner.store.damage import first_fault
 from tuner.store.layout import FORMAT, STUDY_FILE
 from tuner.store.study_upgrades import upgraded
 
@@ -226,7 +227,7 @@ class StudyFile(_Record):
         except ValidationError as error:
             later = f" (its format {found} is later than {FORMAT}, this tuner's)"
             raise ResultsError(
-                f"{where}: {_first_fault(error)}{later if found > FORMAT else ''}"
+                f"{where}: {first_fault(error)}{later if found > FORMAT else ''}"
             ) from None
 
     def write(self, folder: Path) -> None:
@@ -291,13 +292,3 @@ def stored_dataset(dataset: Dataset) -> StoredDataset:
         labels=None if dataset.classes is None else list(dataset.classes),
         done=list(dataset.done),
     )
-
-
-def _first_fault(error: ValidationError) -> str:
-    """The first field that is wrong, in a line."""
-    first = error.errors(include_url=False)[0]
-    field = ".".join(map(str, first["loc"]))
-    if first["type"] == "missing":
-        return f"{field} is missing; the file is not whole, or nothing that tuner wrote"
-    rule = first["msg"].removeprefix("Input ")
-    return f"{field} is {first['input']!r:.80}, and {rule}"

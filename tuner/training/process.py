@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import sys
 from collections.abc import Callable
 
@@ -150,3 +151,9 @@ def clear_worker() -> None:
             forget_builds()
             forget_custom_gradients()
         gc.collect()
+
+
+def peak_rss_mb() -> float:
+    """The most memory that this process has held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import numbers
 import os
-import resource
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +19,7 @@ from tuner.tracebacks import failure_text
 from tuner.training.checkpoint import CheckpointFile
 from tuner.training.fit import train_model
 from tuner.training.kept_models import Keeper
-from tuner.training.process import seed_worker
+from tuner.training.process import peak_rss_mb, seed_worker
 from tuner.trial.cells import Cell, Decision, Ending, Outcome
 from tuner.trial.checks import checked_metrics
 from tuner.trial.trial import Trial, TrialStopped
@@ -85,7 +83,7 @@ def run_cell(
         ending,
         error,
         trial.seconds,
-        _peak_rss_mb(),
+        peak_rss_mb(),
         worker=str(os.getpid()),
         returned=returned,
         read_epochs=trial.read_epochs,
@@ -155,8 +153,3 @@ def _is_number(value: Any) -> bool:
         return False
     scalar = isinstance(value, numbers.Real) or getattr(value, "shape", None) == ()
     return scalar and hasattr(value, "__float__")
-
-
-def _peak_rss_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -21,7 +21,7 @@ class LaneActor:
 
     def __init__(self, shipped: Shipment, dataset: Sequence[Any], lanes: int) -> None:
         """`dataset` holds the reference to one."""
-        function = "tuner.engines.fused.worker:lane_worker"
+        function = "tuner.engines.fused.start:lane_worker"
         self._processes = Processes(function, shipped, dataset[0], lanes)
         self._trainer = self._processes.new()
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import resource
-import sys
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.engines.fused import members
+from tuner.engines.fused.intake import network_of, prepared
 from tuner.engines.fused.messages import Began, Finished, Message, Trained, Waiting, checkpoint_of
 from tuner.engines.fused.plain import PlainCells
+from tuner.engines.fused.seconds import Seconds
 from tuner.engines.fused.worker_data import WorkerData
-from tuner.engines.process import loaded
 from tuner.engines.shipping import Shipment
 from tuner.errors import EveryTrialError
 from tuner.experiment.experiment import KerasModel
@@ -25,7 +23,7 @@ from tuner.training.checkpoint import Checkpoint
 from tuner.training.inherit import OTHER_SLOTS
 from tuner.training.kept_models import Keeper
 from tuner.training.output import Captured, captured
-from tuner.training.process import kept_type_policy
+from tuner.training.process import kept_type_policy, peak_rss_mb
 from tuner.trial.cells import By, Cell, CellKey, Ending, Outcome
 from tuner.trial.checks import check_searched
 from tuner.trial.trial import Trial
@@ -68,7 +66,7 @@ class LaneWorker:
         self.keeper = Keeper(shipped.keeping)
         self.plain = PlainCells(declaration, shipped, self.data, self.keeper, host)
         self.group: Any = None
-        self.seconds: dict[str, float] = defaultdict(float)
+        self.seconds = Seconds()
 
     def look(self, cells: Sequence[Cell]) -> tuple[str | None, int]:
         """Why the first of some cells cannot be trained in lanes, and how many forms they have."""
@@ -102,7 +100,7 @@ class LaneWorker:
                 self.plain.stop(key)
         self.kept.update(kept or {})
         self._keep()
-        with self._timed("build"):
+        with self.seconds.timed("build"):
             self.built += len(cells)
             if self.built >= BUILDS_KEPT and not self.plain:  # a `fit` goes on in the next call
                 clear_worker()
@@ -111,7 +109,7 @@ class LaneWorker:
             messages = [message for cell in cells if (message := self._take(cell)) is not None]
         messages += self._lanes_epoch()
         if self.plain:
-            with self._timed("fit"):
+            with self.seconds.timed("fit"):
                 messages.append(self.plain.epoch())
         return messages, dict(self.seconds)
 
@@ -156,7 +154,7 @@ class LaneWorker:
             held = self._held(lane)
             checkpoint = checkpoint_of(self.shipped, held.trial.cell)
             if checkpoint.due(held.epochs):
-                with self._timed("checkpoint"):
+                with self.seconds.timed("checkpoint"):
                     checkpoint.write(held.trial.reports, self._lanes.state(lane))
 
     def _go_on(self, key: CellKey, lane: int, trial: Trial) -> list[Message]:
@@ -177,14 +175,6 @@ class LaneWorker:
             return []
         return [Trained(key, *report, self.by) for report in found.reports]
 
-    @contextmanager
-    def _timed(self, what: str) -> Iterator[None]:
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[what] += time.monotonic() - began
-
     @property
     def _lanes(self) -> Lanes:
         return self.programs[self.group[0]]
@@ -195,38 +185,25 @@ class LaneWorker:
         return held
 
     def _take(self, cell: Cell) -> Message | None:
-        from tuner.lanes.rules import form, why_not
-        from tuner.training.declared import batch_size_of, build_model, epochs_of
-
         key = cell.key
         if self.plain.take_back(key):
             return Began(key)
         try:
-            trial = self.data.trial(cell)
             with captured() as said:
                 self.said[key] = said
-                state = None if key in self.kept else members.state_for(self.declaration, trial)
-                model = build_model(self.declaration, trial)
-                inherited = members.taken(model, state, trial)
-            epochs_of(trial)
-            lacks = bool(cell.kin and cell.kin.schedule) and not (inherited or key in self.kept)
-            shape = form(self.declaration, trial, model)
-            if lacks or shape in self.unfit or why_not(self.declaration, trial, model) is not None:
-                self.plain.add(cell)
-                return Began(key)
-            self.waiting[key] = Waiting(
-                trial=trial,
-                model=model,
-                form=shape,
-                rows=self.data.rows(cell.fold),
-                batch_size=batch_size_of(self.declaration, trial),
-                inherited=inherited,
-            )
+                trial = self.data.trial(cell)
+                waiting = prepared(
+                    self.declaration, trial, self.data, self.unfit, goes_on=key in self.kept
+                )
         except Exception as error:  # noqa: BLE001  # whatever a user's code raises
             checkpoint_of(self.shipped, cell).remove()
             outcome = self._outcome(Ending.RAISED, failure_text(error))
             outcome = replace(outcome, hopeless=isinstance(error, EveryTrialError))
             return Finished(key, replace(outcome, log=self.said.pop(key, Captured()).text))
+        if waiting is None:
+            self.plain.add(cell)
+            return Began(key)
+        self.waiting[key] = waiting
         return None
 
     def _fill(self) -> list[Message]:
@@ -240,7 +217,7 @@ class LaneWorker:
             if first.form not in self.programs:
                 while len(self.programs) >= FORMS_KEPT:
                     del self.programs[next(iter(self.programs))]
-                with self._timed("compile"):
+                with self.seconds.timed("compile"):
                     self.programs[first.form] = Lanes(
                         self.declaration, first.trial, self.data.pool, self.count
                     )
@@ -251,7 +228,7 @@ class LaneWorker:
             if free and cell.group == self.group:
                 lane = free.pop(0)
                 self.busy[key] = (lane, time.monotonic())
-                with self._timed("build"):
+                with self.seconds.timed("build"):
                     self._lanes.put(lane, cell.trial, *cell.rows, cell.model)
                     self._inherit(key, lane, cell)
                     anew = self._go_on(key, lane, cell.trial)
@@ -272,7 +249,7 @@ class LaneWorker:
                 check_searched(self.shipped.metric, list(metrics))
             except EveryTrialError as error:
                 return [self._ended(key, failure_text(error), hopeless=True)]
-        with self._timed("keep"):
+        with self.seconds.timed("keep"):
             self.keeper.consider(
                 lane.trial.cell,
                 lane.epochs,
@@ -281,7 +258,7 @@ class LaneWorker:
                 ended=lane.epochs >= (lane.trial.cell.epochs or 0),
             )
         if members.is_due(lane.trial, lane.epochs):
-            with self._timed("checkpoint"):
+            with self.seconds.timed("checkpoint"):
                 members.hand_on(
                     lane.trial, lane.epochs, self._model(key), self._lanes, self.busy[key][0]
                 )
@@ -292,17 +269,9 @@ class LaneWorker:
         return messages
 
     def _model(self, key: CellKey) -> keras.Model:
-        """The network of a lane, as it is now."""
-        from tuner.training.declared import build_model
-
         lane, _ = self.busy[key]
-        model = build_model(self.declaration, self._held(lane).trial)
         self.built += 1
-        variables = [*model.trainable_variables, *model.non_trainable_variables]
-        weights, others = self._lanes.program.weights(lane)
-        for variable, value in zip(variables, [*weights, *others], strict=True):
-            variable.assign(value)
-        return model
+        return network_of(self.declaration, self._held(lane).trial, self._lanes, lane)
 
     def _ended(self, key: CellKey, error: str | None = None, *, hopeless: bool = False) -> Message:
         lane, began = self.busy.pop(key)
@@ -320,19 +289,4 @@ class LaneWorker:
         return Finished(key, replace(outcome, log=self.said.pop(key, Captured()).text))
 
     def _outcome(self, ending: Ending, error: str | None, seconds: float = 0.0) -> Outcome:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        peak_mb = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-        return Outcome(ending, error, seconds, peak_mb, **self.by.named())
-
-
-def lane_worker(shipped: Shipment, dataset: Any, host: str, lanes: int) -> LaneWorker:
-    """A LaneWorker in a process of its own, of which it takes no more than it was given."""
-    from tuner.training import process
-
-    began = time.monotonic()
-    process.limit_threads(shipped.cpus)
-    process.limit_gpu_memory(shipped.gpus)
-    process.warm_up()
-    worker = LaneWorker(shipped, loaded(dataset), lanes, host)
-    worker.seconds["start"] = time.monotonic() - began
-    return worker
+        return Outcome(ending, error, seconds, peak_rss_mb(), **self.by.named())
