@@ -139,6 +139,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.fixture(autouse=True)
+def path_put_back() -> Iterator[None]:
+    """What a test's own files import stays findable, for the test; `mine` is another's in the next."""
+    path = list(sys.path)
+    yield
+    sys.path[:] = path
+
+
 @pytest.fixture(scope="session")
 def mnist() -> Path:
     """The path of a real MNIST, named by TUNER_MNIST."""
