@@ -141,7 +141,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True)
 def path_put_back() -> Iterator[None]:
-    """What a test's own files import stays findable, for the test; `mine` is another's in the next."""
+    """What a test puts on the path ends with it: another one's `mine.py` is another file."""
     path = list(sys.path)
     yield
     sys.path[:] = path
