@@ -1,6 +1,8 @@
 """What confirming a search's leaders gains, on networks that are really trained.
 
     python -m benchmarks.confirm [--data mnist.npz] [--samples 2000]
+    python -m benchmarks.confirm --data mnist.npz --sets "" --samples 1000 --points 12 --trials 8 \\
+        --splits 8      # what docs/results.md calls smaller
 
 Each set of data has a part for testing that no choice sees. Random points are trained on every
 one of some splits of the rest, each training by a seed of its own: scikit-learn's networks of one

@@ -83,14 +83,21 @@ are nobody's children once their driver is dead."""
 os.environ[MARK] = uuid.uuid4().hex
 
 
+HELPER = "multiprocessing.resource_tracker"
+"""Python's own, which a process that has it keeps until its end."""
+
+
 def started_here() -> list[psutil.Process]:
     """The processes that these tests, or what they started, have started and that still run, but
-    for the fork servers that all tests share."""
+    for the fork servers that all tests share, and this process's own helper."""
     found = []
     for process in psutil.process_iter():
         try:
             ours = process.environ().get(MARK) == os.environ[MARK]
-            ours = ours and not any(os.environ[FORKS] in word for word in process.cmdline())
+            words = process.cmdline()
+            ours = ours and not any(os.environ[FORKS] in word for word in words)
+            if any(HELPER in word for word in words) and process.ppid() == os.getpid():
+                continue
             if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
@@ -140,11 +147,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(autouse=True)
-def path_put_back() -> Iterator[None]:
-    """What a test puts on the path ends with it: another one's `mine.py` is another file."""
-    path = list(sys.path)
+def process_put_back() -> Iterator[None]:
+    """What a test puts on the path ends with it: another one's `mine.py` is another file. And W&B
+    leaves an exit of its own, of which tracebacks would tell."""
+    path, leave = list(sys.path), sys.exit
     yield
-    sys.path[:] = path
+    sys.path[:], sys.exit = path, leave
 
 
 @pytest.fixture(scope="session")

@@ -308,7 +308,7 @@ def test_safe_mode_refuses_a_model_that_carries_code(
     ("arguments", "line"),
     [
         (["--params", "[1]"], "--params: '[1]' is not a JSON object"),
-        (["--trial", "99"], "has no trial 99; it has 0 to 1"),
+        (["--trial", "99"], "there is no trial 99; there are 0 to 1"),
         (["--seed", "-1"], "--seed: -1 must be a whole number of at least 0"),
     ],
 )
