@@ -8,6 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -269,7 +270,8 @@ def test_auto_takes_the_fused_engine_where_it_gains_and_says_why(runtime: Runtim
         return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(trial["width"])])
 
     def chosen(objective: Any = DECLARED, **more: Any) -> Chosen:
-        settled = experiment(**{"space": SPACE, "objective": objective, "engine": "auto", **more})
+        given = {"space": SPACE, "objective": objective, "engine": "auto", "scheduler": "none"}
+        settled = experiment(**{**given, **more})
         return choose(job(settled, DIGITS), runtime)
 
     fused_one = chosen()
@@ -277,6 +279,9 @@ def test_auto_takes_the_fused_engine_where_it_gains_and_says_why(runtime: Runtim
     fused_one.engine.kill()  # type: ignore[attr-defined]  # its CPU is the only one
     assert str(chosen(print)) == "ray_tune (its training is a function, not a declared KerasModel)"
     assert "2 trainings do not fill" in chosen(trials=2).why
+    assert (
+        "ends most trials early, and their lanes would stand empty" in chosen(scheduler="asha").why
+    )
     batches = {**SPACE, "batch_size": Categorical([32, 64])}
     assert "batch_size is searched" in chosen(space=batches).why
     form = chosen(KerasModel(build=widths, optimizer=sgd), space={**SPACE, "width": Int(4, 200)})
@@ -292,7 +297,13 @@ def test_lanes_with_the_ray_tune_engine_are_refused() -> None:
 def test_a_worker_holds_enough_cells_of_each_batch_size_of_a_grid() -> None:
     grid = {**SPACE, "batch_size": Categorical([32, 64, 128])}
     assert eligible.batch_sizes(experiment(space=grid, mode="grid")) == 3
-    assert eligible.no_gain(experiment(space=SPACE, trials=9)) is None
+    nine = experiment(space=SPACE, trials=9, scheduler="none")
+    assert eligible.no_gain(nine, DIGITS) is None
+    x, y = np.zeros((eligible.LONG_EPOCHS + 1, 1), "float32"), np.zeros(eligible.LONG_EPOCHS + 1)
+    long = replace(DIGITS, x_train=x, y_train=y)
+    assert eligible.no_gain(nine, long) == "epochs of 10001 samples are as fast one by one"
+    assert eligible.no_gain(replace(nine, lanes=4), long) is None
+    assert eligible.no_gain(replace(nine, gpus_per_trial=1.0), long) is None
     searched = experiment(space={**SPACE, "batch_size": Int(16, 64)})
     assert (
         eligible.no_gain(searched)

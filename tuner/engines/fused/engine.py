@@ -57,7 +57,8 @@ class Fused:
     def no_gain(self) -> str | None:
         """Why lanes cannot train this job, or would gain nothing."""
         experiment = self.job.experiment
-        reason = eligible.why_not(experiment, self.job.dataset) or eligible.no_gain(experiment)
+        data = self.job.dataset
+        reason = eligible.why_not(experiment, data) or eligible.no_gain(experiment, data)
         if reason is None:
             reason, forms = self.crew.look(LOOKED_AT)
             if reason is None and forms > LOOKED_AT // 2:
