@@ -44,7 +44,7 @@ from tuner.trial.trial import Trial
 OURS: dict[str, dict[str, str]] = {
     "tuner default": {},
     "nsga2, none": {"sampler": "nsga2", "scheduler": "none"},
-    "random + asha": {"sampler": "random", "scheduler": "asha"},
+    "tpe + asha": {"sampler": "tpe", "scheduler": "asha"},
     "random, none": {"sampler": "random", "scheduler": "none"},
 }
 PEERS = {"optuna tpe": optuna.samplers.TPESampler, "optuna nsga2": optuna.samplers.NSGAIISampler}

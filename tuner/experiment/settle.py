@@ -20,7 +20,7 @@ from tuner.search_space.axes import Categorical, Constant, Int
 from tuner.search_space.space import SearchSpace
 
 USUAL = {one.name: one.default for one, _ in options_of(Experiment)}
-SEVERAL = {"sampler": "tpe", "scheduler": "asha"}
+SEVERAL = {"sampler": "random", "scheduler": "asha"}
 """What stands for the default sampler and scheduler, which know one goal, where there are more."""
 
 
