@@ -19,25 +19,8 @@ from tuner.store.ledger import Ledger, journal_storage
 from tuner.store.report import Report
 from tuner.store.reports_table import ReportStore
 from tuner.study.study import Study
+from tuner.testing.kept_studies import Killed, dying
 from tuner.trial.cells import Cell, State
-
-
-class Killed(BaseException):
-    """Stands for a SIGKILL: nothing after it runs."""
-
-
-def dying(curve: Curve, steps: int) -> Curve:
-    """The curve, but the whole process dies at its `steps`-th report."""
-    left = [steps]
-
-    def curve_until(cell: Cell) -> Iterator[Step]:
-        for step in curve(cell):
-            left[0] -= 1
-            if left[0] < 0:
-                raise Killed("killed")
-            yield step
-
-    return curve_until
 
 
 def run_killed(settled: Experiment, curve: Curve, steps: int, folder: Path, workers: int) -> Study:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,14 @@ import pytest
 
 import tuner
 from tests.brain import abandon, experiment, half_diverging, open_study, rising, simulate
-from tuner.engines.simulated import Step, VirtualClock, run
+from tuner.engines.simulated import VirtualClock, run
 from tuner.errors import ExperimentError
 from tuner.experiment.loading import Loaded, Source
 from tuner.gain import MORE, TRAININGS
 from tuner.store.study_json import describe
 from tuner.study.progress import progress_of
 from tuner.study.study import Study
-from tuner.trial.cells import Cell
+from tuner.testing.kept_studies import dying
 
 FIELDS: dict[str, Any] = {"sampler": "random", "trials": 250, "epochs": 3, "stop": "converged"}
 WINDOWS: dict[str, Any] = {**FIELDS, "deterministic": True, "window": 4}
@@ -73,19 +72,10 @@ def test_in_windows_it_ends_the_same_at_any_concurrency() -> None:
 def test_a_killed_search_ends_where_an_undisturbed_one_does(tmp_path: Path, steps: int) -> None:
     settled = experiment(**WINDOWS, eta=2)
     calm = simulate(settled, half_diverging)
-    left = [steps]
-
-    def dying(cell: Cell) -> Iterator[Step]:
-        for step in half_diverging(cell):
-            left[0] -= 1
-            if left[0] < 0:
-                raise KeyboardInterrupt("killed")
-            yield step
-
     clock = VirtualClock()
     killed = open_study(settled, tmp_path, clock)
     with pytest.raises(KeyboardInterrupt, match="killed"):
-        run(killed, dying, workers=1, clock=clock)
+        run(killed, dying(half_diverging, steps, KeyboardInterrupt), workers=1, clock=clock)
     abandon(killed)
     assert trials(simulate(settled, half_diverging, folder=tmp_path)) == trials(calm)
 

@@ -18,6 +18,7 @@ from tuner.experiment.settle import last_epoch, settle
 from tuner.search_space.axes import Categorical, Constant, Float, Int
 from tuner.study.seeds import cell_seed
 from tuner.study.study import Study
+from tuner.testing.kept_studies import dying
 from tuner.trial.cells import By, Cell, Decision, Ending, Outcome, State
 
 DONE = Outcome(Ending.FINISHED)
@@ -449,17 +450,8 @@ def test_followers_train_for_themselves_if_the_training_read_its_epochs() -> Non
 @pytest.mark.parametrize("steps", [0, 4, 12, 17])
 def test_a_killed_grid_over_epochs_ends_with_every_point_once(tmp_path: Path, steps: int) -> None:
     settled = experiment(space=EPOCHS_GRID, mode="grid", objective=declared())
-    left = [steps]
-
-    def dying(cell: Cell) -> Iterator[Step]:
-        for step in steps_to_the_last_epoch(cell):
-            left[0] -= 1
-            if left[0] < 0:
-                raise KeyboardInterrupt("killed")
-            yield step
-
     with pytest.raises(KeyboardInterrupt, match="killed"):
-        simulate(settled, dying, folder=tmp_path)
+        simulate(settled, dying(steps_to_the_last_epoch, steps, KeyboardInterrupt), folder=tmp_path)
     study = simulate(settled, steps_to_the_last_epoch, folder=tmp_path)
     assert study.counts() == {State.COMPLETE: 6}
     assert len(pd.read_parquet(tmp_path / "reports.parquet")) == 36

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import tuner
-from tuner.cluster.jobs import Jobs, Submitted, job_id
+from tuner.cluster.jobs import ENDED, Jobs, Submitted, job_id
 from tuner.errors import StudyError
 from tuner.experiment.checks import NAME_RULE
 from tuner.runner.share import USER, tuner_version, user_name
@@ -118,7 +118,7 @@ def check_place(jobs: Jobs, results: str, user: str, say: Callable[[str], None])
     command = ["python", "-m", "tuner.cluster.place_check", results]
     jobs.submit(id, command, folder=None, modules=shipped_modules(), told={"check": results})
     end = time.monotonic() + CHECK_S
-    while (status := jobs.status(id)) not in ("SUCCEEDED", "FAILED", "STOPPED"):
+    while (status := jobs.status(id)) not in ENDED:
         if time.monotonic() > end:
             jobs.stop(id)
             raise StudyError(f"no node wrote to {results} within {CHECK_S:.0f} s", field="results")

@@ -123,14 +123,15 @@ def told_as(attempt: FrozenTrial) -> tuple[str, bool]:
     return attempt.state.name, any(value > 0 for value in attempt.constraints.values())
 
 
-def dying(curve: Curve, reports: int) -> Curve:
+def dying(curve: Curve, reports: int, by: type[BaseException] = Killed) -> Curve:
+    """The curve, but the whole process dies at the report after so many, of `by`."""
     left = [reports]
 
     def until(cell: Cell) -> Iterator[Step]:
         for step in curve(cell):
             left[0] -= 1
             if left[0] < 0:
-                raise Killed("killed")
+                raise by("killed")
             yield step
 
     return until

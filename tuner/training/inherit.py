@@ -136,6 +136,13 @@ def inherited(
     return state
 
 
+def is_due(trial: Trial, epoch: int) -> bool:
+    """Whether others may go on from this epoch of a trial."""
+    kin = trial.cell.kin
+    due = kin is not None and kin.every is not None and epoch % kin.every == 0
+    return due and epoch != trial.cell.epochs
+
+
 def handing_on(trial: Trial) -> keras.callbacks.Callback:
     """A callback that keeps the weights of the epochs that others may go on from.
 
@@ -143,13 +150,9 @@ def handing_on(trial: Trial) -> keras.callbacks.Callback:
     """
     import keras
 
-    kin = trial.cell.kin
-    assert kin is not None
-    every, last = kin.every, trial.cell.epochs
-
     class HandingOn(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if every is not None and (epoch + 1) % every == 0 and epoch + 1 != last:
+            if is_due(trial, epoch + 1):
                 write(trial.folder, trial.number, epoch + 1, state_of(self.model))
 
     return HandingOn()

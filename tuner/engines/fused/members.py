@@ -49,10 +49,3 @@ def hand_on(trial: Trial, epoch: int, model: keras.Model, lanes: Lanes, lane: in
     """Keep a lane's weights where others may go on from this epoch."""
     weights = [variable.numpy() for variable in model.weights]
     write(trial.folder, trial.number, epoch, State(weights, lanes.slots(lane)))
-
-
-def is_due(trial: Trial, epoch: int) -> bool:
-    """Whether others may go on from this epoch of a trial."""
-    kin = trial.cell.kin
-    due = kin is not None and kin.every is not None and epoch % kin.every == 0
-    return due and epoch != trial.cell.epochs

@@ -20,7 +20,7 @@ from tuner.errors import EveryTrialError
 from tuner.experiment.experiment import KerasModel
 from tuner.tracebacks import failure_text
 from tuner.training.checkpoint import Checkpoint
-from tuner.training.inherit import OTHER_SLOTS
+from tuner.training.inherit import OTHER_SLOTS, is_due
 from tuner.training.kept_models import Keeper
 from tuner.training.output import Captured, captured
 from tuner.training.process import kept_type_policy, peak_rss_mb
@@ -257,7 +257,7 @@ class LaneWorker:
                 lambda: self._model(key),
                 ended=lane.epochs >= (lane.trial.cell.epochs or 0),
             )
-        if members.is_due(lane.trial, lane.epochs):
+        if is_due(lane.trial, lane.epochs):
             with self.seconds.timed("checkpoint"):
                 members.hand_on(
                     lane.trial, lane.epochs, self._model(key), self._lanes, self.busy[key][0]
