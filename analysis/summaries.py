@@ -6,11 +6,15 @@ trials table (`tuner.store.layout`) keep their names, dtypes and units.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from analysis.loading import Tables, params_of, the_study
 from tuner.errors import ResultsError
+from tuner.store.choice import Choice, Rule, choice_of
+from tuner.store.confirmed import Confirmed, parse_confirmed
 from tuner.store.layout import PARAM_PREFIX
 from tuner.store.ranking import may_be_best
 from tuner.trial.cells import State
@@ -52,7 +56,8 @@ def overview(tables: Tables) -> pd.DataFrame:
     metric, direction   string
     trials        int64
     COMPLETE, STOPPED, DIVERGED, FAILED, RUNNING   int64, trials in each state
-    best_trial    Int64, the earliest of equals; null if none has a rank
+    best_trial    Int64, by the study's own rule (its value, confirmed, one_se), the earliest of
+                  equals; null if none has a rank
     best          float64, its value
     epochs        int64, trained
     epochs_saved  int64, that ending trials early saved
@@ -66,9 +71,9 @@ def overview(tables: Tables) -> pd.DataFrame:
     rows["trials"] = _total(pd.Series(1, index=trials.index), trials, rows.index)
     for state in State:
         rows[str(state)] = _total(trials["state"] == str(state), trials, rows.index)
-    first = _best_rows(tables)
-    rows["best_trial"] = first["trial"].astype("Int64")
-    rows["best"] = first["value"]
+    best = {name: _best(tables.only(name)) for name in rows.index}
+    rows["best_trial"] = pd.Series({n: trial for n, (trial, _) in best.items()}, dtype="Int64")
+    rows["best"] = pd.Series({n: value for n, (_, value) in best.items()}, dtype="float64")
     own = trials["shared_with"].isna()
     rows["epochs"] = _total(trials["epochs"].where(own, 0), trials, rows.index)
     rows["epochs_saved"] = _total(epochs_saved(tables), trials, rows.index)
@@ -173,9 +178,33 @@ def _ranks(tables: Tables) -> pd.Series:
     return losses.groupby(tables.trials["study"]).rank(method="dense").astype("Int64")
 
 
-def _best_rows(tables: Tables) -> pd.DataFrame:
-    firsts = tables.trials[_ranks(tables).eq(1).fillna(False).astype(bool)]
-    return firsts.sort_values("trial").groupby("study")[["trial", "value"]].first()
+def best_order(tables: Tables) -> pd.DataFrame:
+    """One study's trials that have a rank, the best value first, the earliest of equals."""
+    study, rows = the_study(tables.studies), tables.trials[ranked(tables)]
+    losses = rows["value"] * (1.0 if study["direction"] == "minimize" else -1.0)
+    return rows.assign(_loss=losses).sort_values(["_loss", "trial"]).drop(columns="_loss")
+
+
+def choice(tables: Tables) -> Choice | None:
+    """One study's best trial, by its own rule, as its run said it; None while none has a rank."""
+    study = the_study(tables.studies)
+    simplest = None if pd.isna(study["simplest"]) else str(study["simplest"])
+    rule = Rule(study["choose"], simplest, int(study["cells"]))
+    return choice_of(rule, best_order(tables), tables.reports, confirmed(study))
+
+
+def confirmed(study: pd.Series) -> Confirmed | None:
+    """What confirming a study has found; None where nobody has."""
+    text = study["confirmed"]
+    return None if pd.isna(text) else parse_confirmed(text.encode(), Path(study["path"]))
+
+
+def _best(tables: Tables) -> tuple[int | None, float]:
+    found = choice(tables)
+    if found is None:
+        return None, np.nan
+    rows = tables.trials[tables.trials["trial"] == found.trial]
+    return found.trial, float(rows["value"].iloc[0])
 
 
 def epochs_saved(tables: Tables) -> pd.Series:

@@ -30,6 +30,7 @@ SCHEMA = (
     "tuner.store.choice.",
     "tuner.store.confirmed.",
     "tuner.store.ranking.",
+    "tuner.store.schedules.",
     "tuner.store.fronts.",
     "tuner.store.layout.",
     "tuner.store.log.",

@@ -23,6 +23,7 @@ from tuner.errors import TunerError
 from tuner.shown import redacted
 from tuner.store.fronts import front_of
 from tuner.store.layout import PARAM_PREFIX
+from tuner.store.schedules import lineage_of
 
 LEAST_TRIALS = 8
 """Trials with a number from which importance is worked out."""
@@ -245,7 +246,14 @@ def _trials(tables: Tables) -> dict[str, list[Any]]:
         "shared_with": [_plain(x) for x in trials["shared_with"]],
         "error": [None if pd.isna(x) else str(x)[-ERROR_LETTERS:] for x in trials["error"]],
         "why": _reasons(tables),
+        **_lineages(trials),
     }
+
+
+def _lineages(trials: pd.DataFrame) -> dict[str, list[str]]:
+    """Where each member of a population comes from; nothing of any other study."""
+    said = [lineage_of(trials, int(trial)) for trial in trials["trial"]]
+    return {"lineage": said} if any(said) else {}
 
 
 def _reasons(tables: Tables) -> list[str]:

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,9 @@ from scipy import stats
 
 from analysis.facts.fidelity import Course
 from analysis.loading import Tables, the_study
-from analysis.summaries import last_values, ranked
-from tuner.store.choice import BY_CONFIRMING, Rule, choice_of
-from tuner.store.confirmed import Again, Confirmed, parse_confirmed
+from analysis.summaries import best_order, choice, confirmed, last_values
+from tuner.store.choice import BY_CONFIRMING
+from tuner.store.confirmed import Again
 
 SURE = 0.95
 """The confidence of a tie's interval."""
@@ -71,20 +70,16 @@ def winner(tables: Tables, of: Course) -> Winner | None:
     """The best trial, by the study's own rule; None while none has a rank."""
     study, trials = the_study(tables.studies), tables.trials
     losses = trials["value"] * (-1.0 if study["direction"] == "maximize" else 1.0)
-    rows = np.flatnonzero(ranked(tables).to_numpy())
-    if not len(rows):
+    chosen = choice(tables)
+    if chosen is None:
         return None
-    order = sorted(rows.tolist(), key=lambda row: (losses.iloc[row], trials["trial"].iloc[row]))
+    order = [trials.index.get_loc(label) for label in best_order(tables).index]
+    best = int(np.flatnonzero(trials["trial"] == chosen.trial)[0])
     again = confirmed(study)
-    simplest = None if pd.isna(study["simplest"]) else str(study["simplest"])
-    rule = Rule(study["choose"], simplest, int(study["cells"]))
-    choice = choice_of(rule, trials.iloc[order], tables.reports, again)
-    assert choice is not None  # some rank
-    best = int(np.flatnonzero(trials["trial"] == choice.trial)[0])
     said = () if again is None else again.rows
-    if choice.by == BY_CONFIRMING and again is not None:
+    if chosen.by == BY_CONFIRMING and again is not None:
         tied = [row for row in order if trials["trial"].iloc[row] in again.tied]
-        return Winner(best, order, None, None, tied, choice.why, said)
+        return Winner(best, order, None, None, tied, chosen.why, said)
     lead = float(losses.iloc[order[1]] - losses.iloc[best]) if len(order) > 1 else None
     if study["mode"] == "cv" and study["cells"] > 1:
         noise, ties = _over_folds(tables, [best, *(row for row in order if row != best)])
@@ -93,13 +88,7 @@ def winner(tables: Tables, of: Course) -> Winner | None:
         half = 0.0 if noise is None else noise.half
         close = losses.to_numpy() - losses.iloc[best] <= half
         ties = [row for row in order if close[row] and row != best] if noise else []
-    return Winner(best, order, lead, noise, ties, choice.why, said)
-
-
-def confirmed(study: pd.Series) -> Confirmed | None:
-    """What confirming a study has found; None where nobody has."""
-    text = study["confirmed"]
-    return None if pd.isna(text) else parse_confirmed(text.encode(), Path(study["path"]))
+    return Winner(best, order, lead, noise, ties, chosen.why, said)
 
 
 def fold_values(tables: Tables, rows: Sequence[int]) -> np.ndarray:

@@ -18,8 +18,9 @@ from analysis.facts.study import Facts, facts
 from analysis.facts.words import last_line, number, seconds, some
 from analysis.loading import load
 from tests.analysis.studies import saved
-from tests.brain import half_diverging, rising
+from tests.brain import half_diverging, never, rising
 from tuner.engines.simulated import Step
+from tuner.experiment.keras_model import KerasModel
 from tuner.search_space.axes import Categorical, Float
 from tuner.store.log import encode
 from tuner.store.report import Report
@@ -217,3 +218,13 @@ def test_words() -> None:
         "2 h 05 min",
     ]
     assert last_line("Traceback\n  x\nValueError: no\n\n") == "ValueError: no"
+
+
+def test_a_populations_lineages_are_there_and_no_others(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"sampler": "random", "objective": KerasModel(never, never), "seed": 3}
+    saved(tmp_path / "pbt", rising, scheduler="pbt", members=4, epochs=9, **fields)
+    trials = facts(load(tmp_path / "pbt")).trials
+    heirs = [text for text in trials["lineage"] if " > " in text]
+    assert len(heirs) == 2
+    saved(tmp_path / "plain", rising, scheduler="none", trials=4, **fields)
+    assert "lineage" not in facts(load(tmp_path / "plain")).trials

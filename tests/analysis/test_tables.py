@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import analysis
+from analysis.facts.fidelity import course
+from analysis.facts.winner import winner
 from analysis.loading import Tables
 from analysis.summaries import best_first
 from tests.analysis.studies import saved
@@ -19,7 +21,9 @@ from tests.brain import never, rising
 from tuner.engines.simulated import Step
 from tuner.errors import ResultsError
 from tuner.experiment.experiment import KerasModel
+from tuner.results.results import load
 from tuner.search_space.axes import Categorical, Float, Int
+from tuner.store.confirmed import Again, Confirmed
 from tuner.trial.cells import Cell
 
 
@@ -226,3 +230,29 @@ def test_importance_needs_two_values(tmp_path: Path) -> None:
     saved(tmp_path / "s", rising, trials=1, scheduler="none")
     with pytest.raises(ResultsError, match="has 1 trials of 1 different values"):
         analysis.importance(analysis.load(tmp_path))
+
+
+def test_the_best_is_the_confirmed_one_everywhere(tmp_path: Path) -> None:
+    results = saved(tmp_path / "one", scheduler="none", trials=8, seed=3)
+    first, second = results.ranked()["trial"].head(2)
+    assert analysis.overview(analysis.load(tmp_path))["best_trial"].tolist() == [first]
+    rows = [Again(trial, 0.9, 0.8, 0.02, 0.01, 4, tied=False) for trial in (second, first)]
+    Confirmed(tmp_path / "again", "val_accuracy", rows).write(tmp_path / "one")
+    tables = analysis.load(tmp_path)
+    row = analysis.overview(tables).iloc[0]
+    best = load(tmp_path / "one").best
+    assert best is not None
+    assert (row["best_trial"], row["best"]) == (best.trial, best.value) == (second, best.value)
+    told = winner(tables, course(tables))
+    assert told is not None
+    assert tables.trials["trial"].iloc[told.best] == second
+
+
+def test_the_best_is_the_simplest_of_equals_everywhere(tmp_path: Path) -> None:
+    space = {"x": Float(0, 1, grid=[0.1, 0.12]), "epochs": 2}
+    fields: dict[str, Any] = {"space": space, "mode": "cv", "folds": 3, "dataset": "digits"}
+    results = saved(tmp_path / "cv", folds, **fields, choose="one_se", simplest="x")
+    row = analysis.overview(analysis.load(tmp_path)).iloc[0]
+    assert results.best is not None
+    assert (row["best_trial"], row["best"]) == (0, results.best.value)
+    assert results.best.trial == 0 != results.ranked()["trial"].iloc[0]

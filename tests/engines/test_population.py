@@ -153,6 +153,9 @@ def test_a_trial_is_shown_with_where_it_comes_from(results: Results) -> None:
     assert isinstance(console.file, io.StringIO)
     said = console.file.getvalue()
     assert f"it went on from trial {child['parent']:.0f}'s weights of epoch 2" in said
+    assert (
+        f"lineage: {child['parent']:.0f} (epochs 1 to 2) > {child['trial']} (epochs 3 to 6)" in said
+    )
     assert lost["why"] in said
     assert "saved" not in said  # another trial trains what a replaced one does not
 

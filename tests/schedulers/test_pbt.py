@@ -14,11 +14,15 @@ from tests.brain import experiment, never, open_study, simulate
 from tuner.engines.simulated import Step
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import KerasModel
+from tuner.experiment.loading import Loaded, Source
 from tuner.schedulers.contract import Successor
 from tuner.schedulers.pbt import Pbt
 from tuner.search_space.axes import Categorical, Float, Int
 from tuner.search_space.space import SearchSpace
 from tuner.store.layout import TRIALS_FILE
+from tuner.store.resume_checks import resumed
+from tuner.store.schedules import lineage_of
+from tuner.store.study_json import describe
 from tuner.study.lineage import schedule_of
 from tuner.testing.schedulers import Judged
 from tuner.trial.cells import Cell, CellKey, Decision, State
@@ -216,3 +220,51 @@ def test_nobody_has_kin_under_another_scheduler() -> None:
 
     study = simulate(experiment(scheduler="none", trials=2), alone)
     assert CellKey(0, 0) not in study.open
+
+
+def test_a_population_is_not_resumed_with_other_members() -> None:
+    settled = experiment(scheduler="pbt", members=8, objective=DECLARED)
+    loaded = Loaded(settled, Source("object", "tests"))
+    kept = describe(loaded, settled, None, name="brain")
+    assert resumed(loaded, kept, {"trials": 8}).trials == 8
+    for trials in (4, 16):
+        with pytest.raises(ExperimentError, match=f"began with 8 members, and {trials} would be"):
+            resumed(loaded, kept, {"trials": trials})
+
+
+def test_a_member_that_failed_is_trained_again_by_a_resume_and_replaces_nobody(
+    tmp_path: Path,
+) -> None:
+    fixed = False
+
+    def failing(cell: Cell) -> Iterator[Step]:
+        for step in inherited(cell):
+            if not fixed and cell.trial in (2, 8) and step.epoch == cell.start + 2:
+                raise ValueError("a bad day")
+            yield step
+
+    settled = experiment(
+        scheduler="pbt", members=8, sampler="random", objective=DECLARED, epochs=9, seed=3
+    )
+    before = simulate(settled, failing, folder=tmp_path, workers=2)
+    assert before.counts()[State.FAILED] == 2
+    fixed = True
+    after = simulate(settled, failing, folder=tmp_path, workers=2)
+    assert after.counts()[State.FAILED] == 0
+    assert [r.parent for r in after.records] == [r.parent for r in before.records]
+    assert [min(after.records[trial].curves[0]) for trial in (2, 8)] == [1, 4]
+
+
+def test_a_line_says_who_came_from_whom(tmp_path: Path) -> None:
+    fields = {"members": 8, "sampler": "random", "objective": DECLARED, "epochs": 9, "seed": 3}
+    simulate(experiment(scheduler="pbt", **fields), inherited, folder=tmp_path, workers=2)
+    trials = pd.read_parquet(tmp_path / TRIALS_FILE)
+    child = trials[trials["from_epoch"] == 6].iloc[0]
+    parent = int(child["parent"])
+    chain = f"{parent} (epochs 1 to 6) > {child['trial']} (epochs 7 to 9)"
+    assert lineage_of(trials, int(child["trial"])) == chain
+    assert f"{child['trial']} after epoch 6" in lineage_of(trials, parent)
+    alone = [t for t in trials["trial"] if not lineage_of(trials, int(t))]
+    assert alone
+    assert not trials["parent"].isin(alone).any()
+    assert lineage_of(trials.drop(columns="parent"), parent) == ""

@@ -57,6 +57,19 @@ def with_population(
     return replace(experiment, members=members, trials=members, sampler=sampler)
 
 
+def check_still_whole(resumed: Experiment) -> None:
+    """Raises ExperimentError where a study that goes on would have other members than it began
+    with: a late one is compared with nobody, and a round waits for one that is missing."""
+    members = resumed.members
+    if has_population(resumed) and members is not None and resumed.trials != members:
+        raise ExperimentError(
+            f"the population began with {members} members, and {resumed.trials} would be another "
+            "one: who comes late is compared with nobody",
+            field="trials",
+            way_out="drop it, or start a new study",
+        )
+
+
 def _check(experiment: Experiment) -> None:
     name, model = said(experiment.scheduler), experiment.objective
 

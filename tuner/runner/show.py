@@ -15,6 +15,7 @@ from rich.text import Text
 from tuner.shown import shown
 from tuner.store.damage import reading
 from tuner.store.layout import PARAM_PREFIX
+from tuner.store.schedules import lineage_of
 from tuner.store.study_tables import StudyTables, read_study
 
 TRAINED = ("trained_by", "trained_why")
@@ -84,6 +85,8 @@ def _show_trial(results: StudyTables, trial: int, console: Console) -> None:
     if pd.notna(row.get("parent")):
         began = f"trial {row['parent']:.0f}'s weights of epoch {row['from_epoch']}"
         _print(console, f"  it went on from {began}")
+    if lineage := lineage_of(results.trials, trial):
+        _print(console, f"  lineage: {lineage}")
     if row.get("why"):
         _print(console, f"  {row['why']}")
     if reason := trained(row):

@@ -69,8 +69,9 @@ class MLflow:
         del self._runs[cell.trial]
 
     def close(self, records: Iterable[Record]) -> None:
-        """End the study's run, with the best value."""
-        values = [(r.sign * r.value, r) for r in records if r.value is not None]
+        """End the study's run, with the best value; what was confirmed comes after it."""
+        may = [r for r in records if r.ranks(self._cells)]
+        values = [(r.sign * r.value, r) for r in may if r.value is not None]
         if values:
             best = min(values, key=lambda one: (one[0], one[1].trial))[1]
             assert best.value is not None

@@ -13,7 +13,7 @@ from tuner.errors import StudyError
 from tuner.experiment.earlier import earlier_studies
 from tuner.experiment.experiment import FREE_FIELDS, Experiment
 from tuner.experiment.loading import Loaded, Source, digest
-from tuner.experiment.population import explored_axes
+from tuner.experiment.population import check_still_whole, explored_axes
 from tuner.experiment.settle import check_best, settle
 from tuner.options import names_of, options_of
 from tuner.registry import is_place, said
@@ -66,6 +66,7 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
     settled = replace(loaded.experiment, **{**stored, **free})
     settled = replace(settled, space=kept.settled_space(like=declared), first=first)
     check_best(settled)
+    check_still_whole(settled)
     _check_first(settled, kept)
     if (settled.constraints is not None) != kept.experiment.constrained:
         raise StudyError(

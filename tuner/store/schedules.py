@@ -1,4 +1,4 @@
-"""The schedule that a trial lived through: whose weights, from which epoch, what parameters."""
+"""The schedule that a trial lived through: whose weights, what parameters; and its lineage."""
 
 from __future__ import annotations
 
@@ -39,3 +39,24 @@ def schedule_of(trials: pd.DataFrame, trial: int) -> pd.DataFrame:
         parent = row.get("parent")
         number, until = None if parent is None or pd.isna(parent) else int(parent), born
     return pd.DataFrame(parts[::-1])
+
+
+def lineage_of(trials: pd.DataFrame, trial: int) -> str:
+    """Where a member of a population comes from and who went on from it, in a line.
+
+    Empty for a trial that took nothing over and handed nothing on.
+    """
+    if "parent" not in trials or trials["parent"].isna().all():
+        return ""
+    parts = list(schedule_of(trials, trial).itertuples())
+    said = []
+    if len(parts) > 1:
+        chain = [
+            f"{part.trial} (epochs {part.from_epoch + 1} to {part.to_epoch})" for part in parts
+        ]
+        said.append(" > ".join(chain))
+    heirs = trials.loc[trials["parent"].eq(trial).fillna(False).astype(bool)]
+    if len(heirs):
+        each = [f"{heir.trial} after epoch {int(heir.from_epoch)}" for heir in heirs.itertuples()]
+        said.append(f"went on from it: {', '.join(each)}")
+    return "; ".join(said)

@@ -223,6 +223,10 @@ class Record:
             self._value = self._settle()
         return self._value
 
+    def ranks(self, cells: int) -> bool:
+        """Whether it may be the best, once it has a value: feasible, and of all its cells."""
+        return self.feasible and sum(map(bool, self.curves.values())) == cells
+
     def _settle(self) -> Value:
         if self.state in (State.DIVERGED, State.FAILED):
             return Value()
@@ -267,8 +271,6 @@ def ranked(records: Iterable[Record], cells: int) -> list[Record]:
     Stopped and paused trials count too, infeasible ones do not. With several goals the value is the
     first one's.
     """
-    whole = [
-        (r.value, r) for r in records if r.feasible and sum(map(bool, r.curves.values())) == cells
-    ]
+    whole = [(r.value, r) for r in records if r.ranks(cells)]
     known = [(r.sign * value, r.trial, r) for value, r in whole if value is not None]
     return [record for _, _, record in sorted(known, key=lambda one: one[:2])]
