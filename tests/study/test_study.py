@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 
 from tests.brain import SPACE, experiment, half_diverging, open_study, rising, simulate
-from tuner.engines.simulated import Step
+from tuner.engines.simulated import Step, VirtualClock
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.settle import last_epoch, settle
 from tuner.search_space.axes import Categorical, Constant, Float, Int
+from tuner.study.record import CellResult
 from tuner.study.seeds import cell_seed
 from tuner.study.study import Study
 from tuner.testing.kept_studies import dying
@@ -518,8 +519,33 @@ def test_a_trial_that_ends_paused_names_who_trained_it() -> None:
     study = open_study(experiment(trials=1))
     cell = study.ask()
     assert cell is not None
-    by = By("10.0.0.1", "fit", "it runs eagerly", "41")
+    by = By("10.0.0.1", "fit", "it runs eagerly", "41", setup_s=0.25)
     assert study.report(cell, 1, {"val_accuracy": 0.5}, 1.0, by) is Decision.PAUSE
     (record,) = study.records
     assert record.state is State.STOPPED
-    assert (record.host, record.trained_by, record.trained_why, record.worker) == by
+    assert (record.host, record.trained_by, record.trained_why, record.worker) == by[:4]
+    assert (record.setup_s, record.trace_s, record.train_s) == (0.25, None, 0.75)
+
+
+@pytest.mark.parametrize("ending", [Ending.FINISHED, Ending.DIED])
+def test_a_trials_seconds_are_told_apart_as_far_as_they_are_known(ending: Ending) -> None:
+    clock = VirtualClock()
+    study = open_study(experiment(scheduler="none", retries=0), clock=clock)
+    cell = study.ask()
+    assert cell is not None
+    by = By("10.0.0.1", "program", worker="41", setup_s=1.0, trace_s=0.5)
+    for epoch, clock.now in ((1, 7.0), (2, 8.0)):
+        study.report(cell, epoch, {"val_accuracy": 0.5}, clock.now - 4.0, by)
+    clock.now = 10.0
+    study.tell(cell, Outcome(ending, duration_s=6.0))
+    kept = CellResult.from_json(study.ledger.attempts()[0].user_attrs["fold:0"])
+    assert (kept.waited_s, kept.setup_s, kept.trace_s, kept.train_s) == (4.0, 1.0, 0.5, 2.5)
+    assert (kept.host, kept.worker) == ("10.0.0.1", "41")
+    assert kept.duration_s == 6.0
+
+
+def test_a_trial_of_folds_has_the_sum_of_their_seconds() -> None:
+    space = {"x": Categorical([1.0]), "epochs": 3}
+    cv = experiment(mode="cv", folds=2, space=space, dataset="digits")
+    (record,) = simulate(cv, rising).records
+    assert (record.train_s, record.waited_s, record.setup_s) == (2 * 3.0, 0.0, None)

@@ -197,13 +197,17 @@ def test_a_callback_that_watches_batches_sees_each() -> None:
     assert counts == [0, 1, 2, 3, 4]
     assert outcome.trained_by == "fit"
     assert outcome.trained_why == "the callback Batches sees every batch"
+    assert outcome.trace_s is None
 
 
 def test_an_outcome_says_who_trained() -> None:
     outcome, _ = run(MODEL, epochs=1)
     assert (outcome.trained_by, outcome.trained_why) == ("program", "")
+    assert outcome.setup_s is not None
+    assert outcome.trace_s is not None
+    assert 0 < outcome.setup_s + outcome.trace_s < outcome.duration_s
     outcome, _ = run(lambda trial: 0.5)
-    assert outcome.trained_by == ""
+    assert (outcome.trained_by, outcome.setup_s, outcome.trace_s) == ("", None, None)
 
 
 def test_a_diverging_model_reports_what_keras_says() -> None:

@@ -134,7 +134,7 @@ class Trainer:
     def _send(self, epoch: int, metrics: dict[str, float], time_s: float) -> Decision:
         """The decision on a report; PAUSE where the training was set aside and goes on now."""
         who = who_trains()
-        by = By(self._host(), who.by, who.why, str(os.getpid()))
+        by = By(self._host(), who.by, who.why, str(os.getpid()), who.setup_s, who.trace_s)
         self._outbox.put(Epoch(epoch, metrics, time_s, by))
         answer = self._inbox.get()
         if answer is Decision.PAUSE:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,10 +39,25 @@ PROGRAMS = Programs()
 @dataclass
 class Trained:
     """Who trained, while `warm` held: `ended` has of each fit why it was Keras' own, empty for a
-    program; `running` is what says so of the fit that runs."""
+    program; `running` is what says so of the fit that runs. `began` and `fits_from`, when it held
+    and when its first fit began, are of `time.monotonic`."""
 
     ended: list[str] = field(default_factory=list)
     running: _Used | None = None
+    began: float = field(default_factory=time.monotonic)
+    fits_from: float | None = None
+    traced_s: float = 0.0
+
+    @property
+    def setup_s(self) -> float | None:
+        """Seconds from when it held until the first fit began; None where there was none."""
+        return None if self.fits_from is None else self.fits_from - self.began
+
+    @property
+    def trace_s(self) -> float | None:
+        """Seconds in which programs were traced, or found; None where Keras' own fits trained."""
+        now = 0.0 if self.running is None else self.running.traced_s
+        return self.traced_s + now if self.by == PROGRAM else None
 
     @property
     def by(self) -> str:
@@ -158,6 +174,7 @@ def _fit(usual: Callable[..., Any]) -> Callable[..., Any]:
         if holder is None:
             return run()
         trained = holder.trained
+        trained.fits_from = trained.fits_from or time.monotonic()
         if holder.programs is None:
             trained.ended.append(ASKED_FOR)
             return run()
@@ -172,6 +189,7 @@ def _fit(usual: Callable[..., Any]) -> Callable[..., Any]:
                 return run()
             finally:
                 trained.running = outer
+                trained.traced_s += used.traced_s
                 trained.ended.append(used.why_not)
 
     return fit
@@ -218,6 +236,16 @@ class _Used:
     train: Any
     test: Any
     refused: list[str] = field(default_factory=list)
+    before_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.before_s = self.traced_s  # an earlier fit's
+
+    @property
+    def traced_s(self) -> float:
+        """Seconds in which this fit's programs were traced, or found."""
+        both = [one.traced_s for one in (self.train, self.test) if isinstance(one, StepFunction)]
+        return sum(both) - self.before_s
 
     @property
     def ours(self) -> bool:

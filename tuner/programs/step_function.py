@@ -8,6 +8,7 @@ dataset, a loop of the user's own) it is Keras' function, made then.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,7 @@ class StepFunction:
         self.why_not = ""
         """Why Keras' own function runs in place of a program, once it does."""
         self.prepared: dict[Any, Prepared] = {}
+        self.traced_s = 0.0
         self._own: Callable[..., Any] | None = None
 
     def __call__(self, iterator: Any) -> Any:
@@ -82,6 +84,7 @@ class StepFunction:
             return None
         if rows.specs not in self.prepared:
             generators = random.getstate(), np.random.get_state()
+            began = time.monotonic()
             try:
                 self.prepared[rows.specs] = self._made(rows)
             except Exception as error:  # noqa: BLE001  # a user's code runs in a trace
@@ -89,6 +92,8 @@ class StepFunction:
                 random.setstate(generators[0])
                 np.random.set_state(generators[1])
                 return None
+            finally:
+                self.traced_s += time.monotonic() - began
         return self.prepared[rows.specs]
 
     def _made(self, rows: Rows) -> Prepared:

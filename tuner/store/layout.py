@@ -55,6 +55,10 @@ TRIAL_COLUMNS = {
     "worker": "string",
     "started_at": "timestamp[us, tz=UTC]",
     "duration_s": "float64",
+    "waited_s": "float64",
+    "setup_s": "float64",
+    "trace_s": "float64",
+    "train_s": "float64",
     "peak_rss_mb": "float64",
     "error": "string",
     "shared_with": "int64",
@@ -65,6 +69,9 @@ TRIAL_COLUMNS = {
 
 `best_epoch` is the epoch that `value` was reported at, the last one with `--value last`.
 `worker` is the process that trained it, by its number on `host`.
+`waited_s` went by from when the trial was given out until its worker began with it; of `duration_s`
+then `setup_s` until its first `model.fit` began (data, the network), `trace_s` until that had its
+programs, and `train_s` until its last report: over all cells, each null where nobody knows.
 `trained_by` is program, lanes or fit, `trained_why` why it was fit.
 `value_0`, `value_1`, ... stand behind `value` where there are several goals, and `feasible` (bool)
 there and with constraints.
@@ -87,6 +94,7 @@ REPORT_COLUMNS_LAST = {
     "decision": "string",
     "rung": "int64",
     "why": "string",
+    "worker": "string",
     "order": "int64",
     "at": "timestamp[us, tz=UTC]",
 }
@@ -94,7 +102,8 @@ REPORT_COLUMNS_LAST = {
 
 `at` is when the study took the report; `time_s` before that, the cell began. A cell that went on
 from a checkpoint counts what it had trained before in `time_s`, and not while nobody trained it.
-`rung` is the rung that a scheduler judged the report at, else null, and `why` its reason.
+`rung` is the rung that a scheduler judged the report at, else null, and `why` its reason. `worker`
+is the process that trained the epoch, by its number on the trial's host, else null.
 """
 
 ADDED_COLUMNS = {
@@ -104,6 +113,10 @@ ADDED_COLUMNS = {
     "trained_why": "string",
     "why": "string",
     "worker": "string",
+    "waited_s": "float64",
+    "setup_s": "float64",
+    "trace_s": "float64",
+    "train_s": "float64",
 }
 """Columns that older studies lack, with their types: they are read as null there."""
 

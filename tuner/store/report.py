@@ -21,7 +21,8 @@ class Report:
     """One report as the study took it, `at` a time in seconds since the Unix epoch.
 
     `order` counts all reports of the study, from 0. `rung` is the rung that it was judged at, if
-    at one (UNKNOWN_RUNG where that was not kept), and `why` the scheduler's reason.
+    at one (UNKNOWN_RUNG where that was not kept), and `why` the scheduler's reason. `worker` is the
+    process that trained the epoch, by its number on its host, where that is known.
     """
 
     trial: int
@@ -35,6 +36,7 @@ class Report:
     at: float | None = None
     rung: int | None = None
     why: str = ""
+    worker: str = ""
 
     @property
     def key(self) -> CellKey:
@@ -54,7 +56,8 @@ class Report:
             numbers = [report.time_s, at, *report.metrics.values()]
             real = all(isinstance(float(number), float) for number in numbers)
             dated = 0.0 <= at < 2.5e11  # the year 9999
-            named = NEVER_A_METRIC.isdisjoint(report.metrics) and isinstance(report.decision, str)
+            words = isinstance(report.decision, str) and isinstance(report.worker, str)
+            named = NEVER_A_METRIC.isdisjoint(report.metrics) and words
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise Damaged(str(error)) from None
         for name in ("trial", "attempt", "fold", "epoch", "order"):

@@ -112,6 +112,7 @@ def table_of(rows: Sequence[Report], metrics: Sequence[str]) -> pa.Table:
         name: [getattr(row, name) for row in rows]
         for name in (*REPORT_COLUMNS_FIRST, "decision", "order", "why")
     }
+    columns["worker"] = [row.worker or None for row in rows]
     columns["rung"] = [None if row.rung == UNKNOWN_RUNG else row.rung for row in rows]
     for name in (*metrics, "learning_rate"):
         columns[name] = [row.metrics.get(name) for row in rows]
@@ -124,7 +125,9 @@ def reports_of(table: pa.Table) -> Iterator[Report]:
     fixed = {*REPORT_COLUMNS_FIRST, "decision", "order"}
     for row in table.to_pylist():
         at, rung, why = row.pop("at", None), row.pop("rung", UNKNOWN_RUNG), row.pop("why", None)
+        worker = row.pop("worker", None) or ""
         metrics = {k: v for k, v in row.items() if k not in fixed and v is not None}
         seconds = None if at is None else at.timestamp()
-        known = {name: row[name] for name in fixed}
-        yield Report(attempt=0, metrics=metrics, at=seconds, rung=rung, why=why or "", **known)
+        known: dict[str, Any] = {name: row[name] for name in fixed}
+        known |= {"at": seconds, "rung": rung, "why": why or "", "worker": worker}
+        yield Report(attempt=0, metrics=metrics, **known)

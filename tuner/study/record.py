@@ -12,6 +12,9 @@ from tuner.study.lineage import Parent
 from tuner.study.value import Value, best_epoch, mean_of
 from tuner.trial.cells import Cell, State
 
+PHASES = ("waited_s", "setup_s", "trace_s", "train_s")
+"""A cell's seconds by what it did; their columns are described in `tuner.store.layout`."""
+
 
 @dataclass(frozen=True)
 class CellResult:
@@ -39,11 +42,16 @@ class CellResult:
     worker: str = ""
     scores: tuple[float, ...] = ()
     violation: float = 0.0
+    waited_s: float | None = None
+    setup_s: float | None = None
+    trace_s: float | None = None
+    train_s: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """A form that Optuna's storages keep."""
         form = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {n: v for n, v in form.items() if v or n not in ("scores", "violation")}
+        spared = {"scores": (), "violation": 0.0, **dict.fromkeys(PHASES)}
+        return {n: v for n, v in form.items() if n not in spared or v != spared[n]}
 
     @classmethod
     def from_json(cls, form: Mapping[str, Any]) -> CellResult:
@@ -163,6 +171,31 @@ class Record:
     def duration_s(self) -> float:
         """Seconds of work, over all cells."""
         return math.fsum(cell.duration_s for cell in self.cells.values())
+
+    @property
+    def waited_s(self) -> float | None:
+        """Seconds from when its cells were given out until their workers began with them."""
+        return self._sum("waited_s")
+
+    @property
+    def setup_s(self) -> float | None:
+        """Seconds of work until the first `model.fit` began."""
+        return self._sum("setup_s")
+
+    @property
+    def trace_s(self) -> float | None:
+        """Seconds of work in which fits got their programs."""
+        return self._sum("trace_s")
+
+    @property
+    def train_s(self) -> float | None:
+        """Seconds of work until the last report, but for the ones before."""
+        return self._sum("train_s")
+
+    def _sum(self, phase: str) -> float | None:
+        known = [getattr(cell, phase) for cell in self.cells.values()]
+        known = [seconds for seconds in known if seconds is not None]
+        return math.fsum(known) if known else None
 
     @property
     def peak_rss_mb(self) -> float | None:

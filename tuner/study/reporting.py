@@ -46,6 +46,7 @@ def decide(
         at=study.clock(),
         rung=verdict.rung,
         why="; ".join(filter(None, (infeasible, verdict.why))),
+        worker=open_cell.by.worker,
     )
     study.take(report)
     if verdict.decision is Decision.PAUSE:

@@ -18,6 +18,11 @@ def lost_metric(goals: Sequence[str], metrics: Mapping[str, float]) -> str:
     return next(lost, goals[0])
 
 
+def _known(seconds: float | None, *, if_: bool) -> float | None:
+    """Seconds to the millisecond, where they are known."""
+    return round(seconds, 3) if if_ and seconds is not None else None
+
+
 @dataclass(eq=False)
 class OpenCell:
     """`values` holds the searched metric by epoch; `end` is set once the study ended the cell.
@@ -81,6 +86,9 @@ class OpenCell:
         if self.paused:  # it trained in legs, and what lies between them does not count
             duration = max(duration, self.time_s)
             began = self.opened_at if self.began_at is None else self.began_at
+        setup = self.by.setup_s if outcome.setup_s is None else outcome.setup_s
+        trace = self.by.trace_s if outcome.trace_s is None else outcome.trace_s
+        train = self.time_s - (setup or 0.0) - (trace or 0.0)
         return CellResult(
             state=state,
             attempt=self.cell.attempt,
@@ -89,8 +97,9 @@ class OpenCell:
             rung=self.rung,
             duration_s=duration,
             peak_rss_mb=None if math.isnan(outcome.peak_rss_mb) else outcome.peak_rss_mb,
-            host=outcome.host,
-            worker=outcome.worker,
+            host=outcome.host
+            or self.by.host,  # of a process that died, its reports' alone is known
+            worker=outcome.worker or self.by.worker,
             error=error,
             started_at=began,
             best_epoch=epoch,
@@ -98,6 +107,10 @@ class OpenCell:
             trained_why=outcome.trained_why,
             scores=scores,
             violation=violation,
+            waited_s=_known(began - self.opened_at, if_=duration > 0),
+            setup_s=_known(setup, if_=duration > 0),
+            trace_s=_known(trace, if_=duration > 0),
+            train_s=_known(max(0.0, train), if_=duration > 0 and bool(self.metrics)),
         )
 
     def _state(self, outcome: Outcome, metrics: Sequence[str]) -> tuple[State, str | None]:

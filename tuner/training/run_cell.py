@@ -62,6 +62,7 @@ def run_cell(
         if isinstance(objective, KerasModel):
             import keras  # noqa: F401  # a process without it has no fit to look after
         with fits(fit, exact=exact) as trained:
+            trained.began -= trial.seconds  # Keras' import, in the first one
             if isinstance(objective, KerasModel):
                 train_model(objective, trial, checkpoint)
             else:
@@ -89,6 +90,8 @@ def run_cell(
         read_epochs=trial.read_epochs,
         trained_by=trained.by,
         trained_why=trained.why,
+        setup_s=trained.setup_s,
+        trace_s=trained.trace_s,
         hopeless=hopeless,
     )
 

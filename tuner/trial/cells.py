@@ -129,8 +129,9 @@ class Outcome:
 
     `worker` is the number, on its host, of the process that trained it. `returned` holds the
     metrics that a function returned which had reported nothing; `read_epochs` is the trial's.
-    `log` is what the cell printed. `trained_by` is "program", "lanes" or "fit", empty where no
-    Keras model was fitted; `trained_why` says why it was Keras' own fit.
+    `log` is what the cell printed. `setup_s` went by until its first `model.fit` began, `trace_s`
+    until that had its programs: None where that is not known. `trained_by` is "program", "lanes" or
+    "fit", empty where no Keras model was fitted; `trained_why` says why it was Keras' own fit.
     `hopeless` says that it raised what every trial of the study would.
     """
 
@@ -145,17 +146,21 @@ class Outcome:
     log: str = ""
     trained_by: str = ""
     trained_why: str = ""
+    setup_s: float | None = None
+    trace_s: float | None = None
     hopeless: bool = False
 
 
 class By(NamedTuple):
     """Who trains a cell, as far as is known: at which host, and an Outcome's `trained_by`,
-    `trained_why` and `worker`."""
+    `trained_why` and `worker`, and its seconds `setup_s` and `trace_s`."""
 
     host: str = ""
     trained_by: str = ""
     trained_why: str = ""
     worker: str = ""
+    setup_s: float | None = None
+    trace_s: float | None = None
 
     def named(self) -> dict[str, Any]:
         """What an Outcome says of it, by name."""
@@ -180,5 +185,6 @@ RESERVED_COLUMNS = (
     "study",
     "rung",
     "why",
+    "worker",
 )
 """Columns of the reports table that no metric may be called."""
