@@ -22,8 +22,8 @@ from analysis.plots import (
     slices,
     varied,
 )
-from analysis.spans import spans
-from analysis.styles import BLUE, ORANGE, STATE_COLOURS, styled, text_of
+from analysis.spans import rows_of, spans
+from analysis.styles import BLUE, ORANGE, STATE_COLOURS, safe, styled, text_of
 from analysis.summaries import overview, ranked, rungs
 from tuner.errors import ResultsError
 from tuner.store.layout import PARAM_PREFIX
@@ -52,29 +52,26 @@ def folds(tables: Tables) -> go.Figure:
 
 
 def timeline(tables: Tables) -> go.Figure:
-    """When each training ran, in rows of ones that follow one another: how busy the slots were.
+    """When each training ran, a row a worker: how busy the workers were, and when they started.
 
     A bar a trial, or a fold of it in a cross-validation, and from each pause to the next one;
-    trials that shared a training have none.
+    trials that shared a training have none. Where no worker is known, rows are slots.
     """
-    cells = spans(tables).sort_values(["begin", "trial", "fold"])
-    frees: list[float] = []
+    cells = spans(tables)
+    numbers, rows = rows_of(cells)
     figure = go.Figure()
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for cell in cells.to_dict("records"):
-        begin, seconds = cell["begin"], cell["seconds"]
-        slot = next((i for i, free in enumerate(frees) if free <= begin + 1e-3), len(frees))
-        frees[slot : slot + 1] = [begin + seconds]
-        name = f"trial {cell['trial']}, fold {cell['fold']}"
-        bar = {"base": begin, "x": seconds, "y": f"slot {slot}", "name": name}
-        rows.setdefault(cell["state"], []).append(bar)
-    for state, bars in rows.items():
+    for state, bars in cells.assign(row=numbers).groupby("state", sort=False):
+        named = [
+            f"trial {bar.trial}, fold {bar.fold}<br>{safe(rows[bar.row].worker)}"
+            for bar in bars.itertuples()
+        ]
         figure.add_bar(
-            orientation="h", name=state, marker_color=STATE_COLOURS[state],
-            **{key: [bar[key] for bar in bars] for key in ("base", "x", "y")},
-            customdata=[bar["name"] for bar in bars],
-            hovertemplate="%{customdata}: %{x:.1f} s<extra></extra>",
+            orientation="h", name=str(state), marker_color=STATE_COLOURS[str(state)],
+            base=bars["begin"], x=bars["seconds"], y=[rows[row].name for row in bars["row"]],
+            customdata=named, hovertemplate="%{customdata}: %{x:.1f} s<extra></extra>",
         )  # fmt: skip
+    order = [row.name for row in rows]
+    figure.update_yaxes(categoryorder="array", categoryarray=order, autorange="reversed")
     figure.update_layout(barmode="overlay")
     return styled(figure, "Timeline", "seconds since the first training began", None)
 

@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 
 from analysis.report import write_report
 from tests.analysis.browser import CHROMIUM, NARROW, WIDE, Window
-from tests.analysis.studies import saved
+from tests.analysis.studies import saved, timed
 from tuner.engines.simulated import Step
 from tuner.results.results import load
 from tuner.runner.compared import compared
@@ -88,6 +88,7 @@ def main() -> None:
         for name, fields in STUDIES.items():
             path = Path(folder) / "results" / name
             saved(path, learned, space=SPACE, workers=4, **fields)
+            timed(path)
             if name == "digits-again":
                 confirm(path)
             page = write_report([path])

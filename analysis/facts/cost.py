@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from analysis.loading import Tables, the_study
-from analysis.spans import spans
+from analysis.spans import Row, rows_of, spans
 from analysis.summaries import epochs_saved, overview
 from tuner.trial.cells import State
+
+PHASES = {"waited_s": "waited", "setup_s": "set up", "trace_s": "traced", "train_s": "trained"}
+"""What trials did, by the columns that say how long."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class StateCost:
 class Cost:
     """Epochs and seconds of a study, over all workers; `wall_s` from first to last.
 
-    `to_start_s` went by between the study's making and its first trial.
+    `to_start_s` went by between the study's making and its first trial. `phases` are seconds by
+    what trials did, empty where that is not known.
     """
 
     states: Sequence[StateCost]
@@ -37,17 +41,28 @@ class Cost:
     work_s: float
     wall_s: float
     to_start_s: float
+    phases: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Leg:
-    """A stretch of a trial's training in seconds since the first began; `slot` counts from 0."""
+    """A stretch of a trial's training: its `part`, from 0, on the timeline's row `slot`.
+
+    It began `begin` seconds after the first trial was given out, and took `seconds`, of which the
+    first were `setup` and `trace`, and the last `after` came after its last report. Before it the
+    trial had `waited` for the idle worker.
+    """
 
     row: int
     fold: int
+    part: int
     slot: int
     begin: float
     seconds: float
+    waited: float
+    setup: float
+    trace: float
+    after: float
 
 
 def cost(tables: Tables) -> Cost:
@@ -74,29 +89,38 @@ def cost(tables: Tables) -> Cost:
         work_s=float(total["work_s"]),
         wall_s=float(total["wall_s"]),
         to_start_s=max(waited, 0.0),
+        phases=phases(trials),
     )
 
 
-def timeline(tables: Tables) -> list[Leg]:
-    """When each training ran, a leg from pause to pause, in slots of ones that follow another."""
+def phases(trials: pd.DataFrame) -> dict[str, float]:
+    """Seconds of all workers by what trials did with them, as far as that is known; a shared
+    training counts once. Empty where nothing is known but the time in all."""
+    own = trials[trials["shared_with"].isna()]
+    known = {
+        word: float(own[name].sum()) for name, word in PHASES.items() if own[name].notna().any()
+    }
+    if not known.keys() - {"trained"}:
+        return {}
+    rest = float(own["duration_s"].sum()) - sum(known.values()) + known.get("waited", 0.0)
+    return {**known, "else": max(rest, 0.0)}
+
+
+def timeline(tables: Tables) -> tuple[list[Leg], list[Row]]:
+    """When each training ran, a leg from pause to pause, and the workers that are its rows.
+
+    Seconds count from when the first trial was given out, as far as that is known.
+    """
     found = spans(tables)
-    rows = {trial: row for row, trial in enumerate(tables.trials["trial"])}
-    if found.empty:
-        found = _by_trials(tables)
-    free: list[float] = []
+    numbers, rows = rows_of(found)
+    places = {trial: row for row, trial in enumerate(tables.trials["trial"])}
+    free = [float("-inf")] * len(rows)
     legs = []
-    for one in found.sort_values(["begin", "trial", "fold"]).itertuples():
-        slot = next((i for i, end in enumerate(free) if end <= one.begin + 1e-3), len(free))
-        free[slot : slot + 1] = [one.begin + one.seconds]
-        row = rows.get(one.trial)
-        if row is not None:
-            legs.append(Leg(row, int(one.fold), slot, float(one.begin), float(one.seconds)))
-    return legs
-
-
-def _by_trials(tables: Tables) -> pd.DataFrame:
-    """The trials' own times, where no report has one."""
-    trials = tables.trials[tables.trials["started_at"].notna()]
-    begin = (trials["started_at"] - trials["started_at"].min()).dt.total_seconds()
-    seconds = trials["duration_s"].fillna(0.0)
-    return pd.DataFrame({"trial": trials["trial"], "fold": 0, "begin": begin, "seconds": seconds})
+    for slot, one in zip(numbers, found.itertuples(), strict=True):
+        waited = max(0.0, min(one.waited_s, one.begin - free[slot]))  # the worker was idle
+        free[slot] = one.begin + one.seconds
+        row = places[one.trial]
+        seconds = (one.begin, one.seconds, waited, one.setup_s, one.trace_s, one.after_s)
+        legs.append(Leg(row, int(one.fold), int(one.leg), slot, *map(float, seconds)))
+    first = min((leg.begin - leg.waited for leg in legs), default=0.0)
+    return [replace(leg, begin=leg.begin - first) for leg in legs], rows

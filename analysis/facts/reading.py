@@ -59,6 +59,7 @@ def _row(report: Report, study: str) -> dict[str, Any]:
         "time_s": report.time_s,
         "decision": report.decision,
         "why": report.why,
+        "worker": report.worker or None,
         "order": report.order,
         "at": pd.NaT if report.at is None else pd.Timestamp(report.at, unit="s", tz="UTC"),
     }

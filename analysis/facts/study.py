@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.facts.cost import Cost, Leg, cost, timeline
+from analysis.facts.cost import PHASES, Cost, Leg, cost, timeline
 from analysis.facts.fidelity import Course, Measure, course, measures
 from analysis.facts.trust import Finding, findings
 from analysis.facts.winner import Winner, fold_values, samples, winner
 from analysis.importances import points_of
 from analysis.loading import Tables, metrics_of, the_study
 from analysis.shares import Importance, importance_of, method_for
+from analysis.spans import Row
 from analysis.summaries import epochs_saved, ranked, rungs
 from tuner.errors import TunerError
 from tuner.shown import redacted
@@ -56,6 +57,7 @@ class Facts:
     importance: Mapping[str, Mapping[str, Importance | None]]
     cost: Cost
     legs: Sequence[Leg]
+    workers: Sequence[Row]
     fold_rows: Sequence[int]
     folds: np.ndarray
     goals: Sequence[Mapping[str, Any]] = ()
@@ -85,7 +87,8 @@ class Facts:
                 key: {side: None if one is None else asdict(one) for side, one in both.items()}
                 for key, both in self.importance.items()
             },
-            "legs": [[x.row, x.slot, round(x.begin, 3), round(x.seconds, 3)] for x in self.legs],
+            "legs": [_leg(one) for one in self.legs],
+            "workers": [[one.name, one.worker] for one in self.workers],
             "fold_rows": list(self.fold_rows),
             "folds": [short(row, 6) for row in self.folds],
         }
@@ -102,6 +105,7 @@ def facts(tables: Tables, known: Mapping[str, Any] | None = None) -> Facts:
     of = course(tables)
     found = measures(tables, of)
     won = winner(tables, of)
+    legs, workers = timeline(tables)
     rows = [] if study["mode"] != "cv" or won is None else list(won.order[:FOLDS_SHOWN])
     metrics = _metrics(tables)
     return Facts(
@@ -117,7 +121,8 @@ def facts(tables: Tables, known: Mapping[str, Any] | None = None) -> Facts:
         findings=findings(tables, of, won),
         importance=known if known is not None else importances(tables, found),
         cost=cost(tables),
-        legs=timeline(tables),
+        legs=legs,
+        workers=workers,
         fold_rows=rows,
         folds=fold_values(tables, rows) if rows else np.zeros((0, 0)),
         goals=_goals(tables),
@@ -151,6 +156,16 @@ def importances(
             "best": importance_of(points, "ped_anova", resamples=n, until=until),
         }
     return made
+
+
+def _leg(leg: Leg) -> list[float]:
+    """Row, slot, begin, seconds, waited, setup, trace, after, fold and part; zeros at the end
+    are left out."""
+    seconds = (leg.begin, leg.seconds, leg.waited, leg.setup, leg.trace, leg.after)
+    told = [leg.row, leg.slot, *(round(x, 3) for x in seconds), leg.fold, leg.part]
+    while len(told) > 4 and not told[-1]:
+        told.pop()
+    return told
 
 
 def short(values: Sequence[float] | np.ndarray, digits: int) -> list[float | None]:
@@ -240,7 +255,9 @@ def _trials(tables: Tables) -> dict[str, list[Any]]:
         "best_epoch": [_plain(n) for n in trials["best_epoch"]],
         "saved": epochs_saved(tables).tolist(),
         "seconds": short(trials["duration_s"].fillna(0.0), 4),
+        **{n: short(trials[n], 3) for n in PHASES if trials[n].notna().any()},
         "host": [_plain(x) for x in trials["host"]],
+        "worker": [_plain(x) for x in trials["worker"]],
         "seed": [_plain(x) for x in trials["seed"]],
         "memory_mb": short(trials["peak_rss_mb"], 4),
         "shared_with": [_plain(x) for x in trials["shared_with"]],

@@ -150,13 +150,29 @@ function folds(place) {
   });
 }
 
+/* A row a worker, a bar a training from pause to pause, in pieces by what its time went into: each has words and a height. */
+const PHASES = [["waited for its worker", 0.12], ["set up", 0.45], ["traced", 0.45], ["trained", 1], ["after its last report", 0.45]];
+const [WAITED, TRACED, TRAINED] = [0, 2, 3];
+function pieces() {
+  return S.data.legs.flatMap(([row, slot, begin, seconds, waited = 0, setup = 0, trace = 0, after = 0], leg) => {
+    let from = begin - waited;
+    return [waited, setup, trace, Math.max(0, seconds - setup - trace - after), after].map((long, phase) => [from, slot, row, from, from += long, phase, leg]).filter((piece) => piece[4] > piece[3]);
+  });
+}
+function pieceTip(row, event) {
+  const [, slot, , from, to, phase, at] = event.value, [name, worker] = S.data.workers[slot], [, , , , , , , , fold = 0, part = 0] = S.data.legs[at];
+  const which = `Trial ${S.data.trials.trial[row]}${row === S.data.best ? " ★ best" : ""}${S.data.about.cells > 1 ? `, fold ${fold}` : ""}${part ? ", continued" : ""}`;
+  return el("div", { class: "tip" }, el("b", {}, which), ` ${STATES[S.data.trials.state[row]]}`, el("div", {}, `${PHASES[phase][0]}: ${show(to - from, 3)} s, from ${show(from)} s on`), el("div", {}, worker ? `${name}: process ${worker}` : name));
+}
 function timeline(place) {
   return new Chart(place, {
-    option: () => ({ grid: { left: 56, right: 18, top: 8, bottom: 38 }, xAxis: { ...ruled(), type: "value", name: "seconds since the first training began", nameLocation: "middle", nameGap: 24, min: 0 }, yAxis: { ...ruled(), type: "category", inverse: true, data: Array.from({ length: Math.max(0, ...S.data.legs.map((leg) => leg[1])) + 1 }, (_, slot) => `slot ${slot}`) } }),
-    series: () => [{ type: "custom", progressive: 0, encode: { x: [3, 4], y: 1 }, data: S.data.legs.map(([row, slot, begin, seconds]) => [begin, slot, row, begin, begin + seconds]), renderItem: (_, api) => {
-      const row = api.value(2), [x, y] = api.coord([api.value(3), api.value(1)]), end = api.coord([api.value(4), 0])[0], height = Math.min(24, api.size([0, 1])[1] * 0.7), state = S.data.trials.state[row];
-      return { type: "rect", shape: { x, y: y - height / 2, width: Math.max(1, end - x - 1), height }, style: { fill: row === S.data.best ? INK.best : STATE_COLOURS[theme()][state], opacity: S.mask[row] ? 1 : 0.15 } };
+    option: () => ({ grid: { left: 112, right: 18, top: 8, bottom: 38 }, xAxis: { ...ruled(), type: "value", name: "seconds since the first trial was given out", nameLocation: "middle", nameGap: 24, min: 0 }, yAxis: { ...ruled(), type: "category", inverse: true, data: S.data.workers.map(([name]) => name) } }),
+    series: () => [{ type: "custom", progressive: 0, encode: { x: [3, 4], y: 1 }, data: pieces(), renderItem: (_, api) => {
+      const row = api.value(2), phase = api.value(5), [x, y] = api.coord([api.value(3), api.value(1)]), end = api.coord([api.value(4), 0])[0], state = S.data.trials.state[row];
+      const height = Math.max(2, PHASES[phase][1] * Math.min(24, api.size([0, 1])[1] * 0.7)), fill = phase === WAITED ? INK["soft-ink"] : phase === TRACED ? INK.ink : row === S.data.best ? INK.best : STATE_COLOURS[theme()][state];
+      return { type: "rect", shape: { x, y: y - height / 2, width: Math.max(1, end - x - (phase === TRAINED ? 1 : 0)), height }, style: { fill, opacity: S.mask[row] ? 1 : 0.15 } };
     } }],
+    tip: pieceTip,
   });
 }
 

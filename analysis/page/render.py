@@ -97,8 +97,9 @@ def cards(of: Facts, index: int = 0) -> Markup:
 def costs(of: Facts) -> Markup:
     """Where the epochs went, and how to do it again, as HTML."""
     return rendered(
-        "costs.html.j2", about=of.about, spent=_spent(of), rungs=_rungs(of), origin=_origin(of)
-    )
+        "costs.html.j2", about=of.about, spent=_spent(of), phases=_phases(of), rungs=_rungs(of),
+        origin=_origin(of),
+    )  # fmt: skip
 
 
 def rendered(template: str, **given: Any) -> Markup:
@@ -237,7 +238,8 @@ def _how(of: Facts) -> list[tuple[str, str]]:
 
 
 def _slots(of: Facts) -> str:
-    return count(len({leg.slot for leg in of.legs}) or 1, "slot")
+    workers = {row.worker for row in of.workers if row.worker}
+    return count(len(workers), "worker") if workers else count(len(of.workers) or 1, "slot")
 
 
 def _spent(of: Facts) -> list[tuple[str, int, str, str]]:
@@ -257,6 +259,13 @@ def _spent(of: Facts) -> list[tuple[str, int, str, str]]:
         if epochs:
             rows.append((name, round(100 * epochs / whole), f"{epochs:,}", "saved"))
     return rows
+
+
+def _phases(of: Facts) -> list[tuple[str, int, str]]:
+    """Rows of the bars of what trials did: name, percent of the longest, text."""
+    spent = of.cost.phases
+    most = max([*spent.values(), 1e-9])
+    return [(name, round(100 * s / most), seconds(s)) for name, s in spent.items() if s]
 
 
 def _rungs(of: Facts) -> list[tuple[int, int, int]]:

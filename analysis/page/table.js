@@ -60,6 +60,13 @@ function copyButton(text, label = "Copy") {
 }
 const command = (text) => el("div", { class: "command" }, el("pre", { tabindex: 0 }, text), copyButton(text));
 
+/* Seconds of work, and what they went into as far as that is known. */
+function timeOf(row) {
+  const { trials } = S.data, said = [["waited", "waited_s"], ["set up", "setup_s"], ["traced", "trace_s"], ["trained", "train_s"]];
+  const known = said.filter(([, name]) => trials[name]?.[row]).map(([word, name]) => `${word} ${show(trials[name][row], 3)}`);
+  return `${show(trials.seconds[row], 3)} s${known.length > 1 ? `: ${known.join(", ")}` : ""}`;
+}
+
 let panelChart = null, cameFrom = null;
 function drawPanel() {
   const panel = byId("panel"), row = S.open === null ? undefined : S.row.get(S.open);
@@ -81,7 +88,7 @@ function drawPanel() {
   const path = /^[\w@%+=:,./-]+$/.test(about.path) ? about.path : `'${about.path.replace(/'/g, "'\\''")}'`;
   panel.replaceChildren(
     el("div", { class: "panel-head" }, el("h2", { id: "panel-title" }, icon(trials.state[row]), ` Trial ${trial}`), row === best ? el("span", { class: "star" }, "★ best") : null, el("span", { class: "soft" }, `${STATES[trials.state[row]]}${S.rank[row] ? `, rank ${S.rank[row]}` : ""}`), el("span", { class: "grow" }), el("button", { class: "small", "aria-label": "Close", onclick: () => openTrial(null) }, "✕")),
-    el("dl", {}, fact(about.metric, `${fixed(trials.value[row])}${trials.deviation[row] === null ? "" : ` ± ${show(trials.deviation[row], 2)} over folds`}${trials.best_epoch[row] ? `, of epoch ${trials.best_epoch[row]}` : ""}`), S.measure === "equal" ? fact("beats", `${measured(S.by.values[row])} of the others at equal epochs`) : null, fact("epochs", `${trials.epochs[row]} trained${trials.saved[row] ? `, ${trials.saved[row]} saved` : ""}`), fact("time", `${show(trials.seconds[row], 3)} s`), fact("ended", trials.why[row]), fact("lineage", trials.lineage?.[row]), fact("shares training with", trials.shared_with[row]), fact("host", trials.host[row]), fact("memory", trials.memory_mb[row] === null ? null : `${show(trials.memory_mb[row], 3)} MB`), fact("seed", trials.seed[row])),
+    el("dl", {}, fact(about.metric, `${fixed(trials.value[row])}${trials.deviation[row] === null ? "" : ` ± ${show(trials.deviation[row], 2)} over folds`}${trials.best_epoch[row] ? `, of epoch ${trials.best_epoch[row]}` : ""}`), S.measure === "equal" ? fact("beats", `${measured(S.by.values[row])} of the others at equal epochs`) : null, fact("epochs", `${trials.epochs[row]} trained${trials.saved[row] ? `, ${trials.saved[row]} saved` : ""}`), fact("time", timeOf(row)), fact("ended", trials.why[row]), fact("lineage", trials.lineage?.[row]), fact("shares training with", trials.shared_with[row]), fact(trials.worker[row] ? "worker" : "host", [trials.worker[row], trials.host[row]].filter(Boolean).join(" on ")), fact("memory", trials.memory_mb[row] === null ? null : `${show(trials.memory_mb[row], 3)} MB`), fact("seed", trials.seed[row])),
     trials.error[row] ? el("section", {}, el("h3", {}, "Error"), el("pre", { class: "error", tabindex: 0 }, trials.error[row])) : "",
     el("h3", {}, "Parameters"),
     el("table", { class: "plain" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "parameter"), el("th", { scope: "col" }, "here"), beside ? el("th", { scope: "col" }, "best") : null)), el("tbody", {}, S.axes.filter((axis) => axisHas(axis.name, row)).map((axis) => el("tr", {}, el("th", { scope: "row" }, axis.name), el("td", { class: beside && value(row, axis.name) !== value(best, axis.name) ? "differs" : null }, value(row, axis.name)), beside ? el("td", {}, value(best, axis.name)) : null)))),

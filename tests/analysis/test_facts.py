@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.facts.cost import Leg
 from analysis.facts.fidelity import Course, equal_epochs
 from analysis.facts.reading import read_now
 from analysis.facts.study import Facts, facts
 from analysis.facts.words import last_line, number, seconds, some
 from analysis.loading import load
-from tests.analysis.studies import saved
+from tests.analysis.studies import saved, timed
 from tests.brain import half_diverging, never, rising
 from tuner.engines.simulated import Step
 from tuner.experiment.keras_model import KerasModel
@@ -96,6 +97,47 @@ def test_epochs_are_trained_and_saved(search: Facts) -> None:
     assert spent.saved == sum(search.trials["saved"]) > 0
     assert sum(state.trials for state in spent.states) == 30
     assert {leg.slot for leg in search.legs} == {0, 1, 2}
+
+
+def test_the_timeline_has_a_row_a_worker_and_says_what_its_time_went_into(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"scheduler": "asha", "sampler": "random", "trials": 12, "seed": 3}
+    saved(tmp_path / "study", rising, **fields)
+    timed(tmp_path / "study")
+    of = facts(load(tmp_path / "study"))
+    assert sorted(row.worker for row in of.workers) == [
+        f"{n} on simulated" for n in (100, 101, 102)
+    ]
+    assert {row.name for row in of.workers} == {"worker 1", "worker 2", "worker 3"}
+    assert "10" in str(of.trials["worker"][0])
+    legs: dict[int, list[Leg]] = {}
+    for leg in of.legs:
+        legs.setdefault(leg.slot, []).append(leg)
+    for on_one in legs.values():
+        on_one.sort(key=lambda leg: leg.begin)
+        assert on_one[0].waited == 4.0  # the worker started
+        assert [leg.waited for leg in on_one[1:]] == pytest.approx([0.0] * len(on_one[1:]), abs=0.1)
+    assert min(leg.begin for leg in of.legs) == 4.0
+    first = [leg for leg in of.legs if leg.part == 0]
+    again = [leg for leg in of.legs if leg.part > 0]  # trials that were paused, and went on
+    assert {(leg.setup, leg.trace) for leg in first} == {(0.3, 0.4)}
+    assert {(leg.setup, leg.trace, leg.waited) for leg in again} == {(0.0, 0.0, 0.0)}
+    spent = of.cost.phases
+    assert spent["set up"] == pytest.approx(0.3 * 12)
+    assert sum(spent.values()) - spent["waited"] == pytest.approx(of.cost.work_s)
+
+
+def test_one_that_never_reported_and_what_came_after_reports_are_on_the_timeline(
+    tmp_path: Path,
+) -> None:
+    saved(tmp_path / "study", rising, scheduler="none", sampler="random", trials=3, workers=1)
+    tables = load(tmp_path / "study")
+    reports, trials = tables.reports, tables.trials.assign(worker="7")
+    trials.loc[0, "duration_s"] += 0.5
+    silent = tables._replace(reports=reports[reports["trial"] != 1], trials=trials)
+    of = facts(silent, {})
+    assert [row.worker for row in of.workers] == ["7 on simulated"]
+    after = {of.trials["trial"][leg.row]: (leg.seconds, leg.after) for leg in of.legs}
+    assert after == {n: (of.trials["seconds"][n], 0.5 if n == 0 else 0.0) for n in range(3)}
 
 
 def edge(cell: Cell) -> list[Step]:

@@ -13,7 +13,7 @@ import pytest
 
 from analysis.report import write_report
 from tests.analysis.browser import NARROW, Window, chromium, needs_chromium
-from tests.analysis.studies import saved
+from tests.analysis.studies import saved, timed
 from tuner.engines.simulated import Step
 from tuner.results.results import load
 from tuner.search_space.axes import Categorical, Float, Int
@@ -54,6 +54,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("pages")
     for name, fields in STUDIES.items():
         saved(root / name, learned, space=SPACE, seed=5, **fields)
+    timed(root / "search")
     return {name: write_report([root / name]) for name in STUDIES}
 
 
@@ -198,6 +199,34 @@ def test_a_trial_says_its_parameters_reason_and_how_to_refit_it(
     assert REASON in text
     assert f"refit {pages['search'].parent} --trial {lost}" in text
     assert f"logs {pages['search'].parent} {lost}" in text
+
+
+def test_what_the_workers_did_and_when(pages: dict[str, Path], window: Any) -> None:
+    page = window(pages["search"])
+    page.drawn()
+    said = page.text("#phases")
+    assert said.startswith("waited")
+    assert "set up" in said
+    assert "a row a worker" in page.text("#timeline-note")
+    page.page.evaluate("openTrial(0)")
+    assert "worker 10" in page.text("#panel")
+    assert "on simulated" in page.text("#panel")
+    assert ": waited 4, set up 0.3, traced 0.4, trained " in page.text("#panel")
+    page.page.keyboard.press("Escape")
+    place = page.page.locator("#timeline-chart")
+    place.scroll_into_view_if_needed()
+    at = page.page.evaluate(
+        "() => { const first = pieces().find((one) => one[5] === TRAINED && !one[2]);"
+        " const [, slot, , from, to] = first;"
+        " return charts.get(byId('timeline-chart')).chart.convertToPixel({ gridIndex: 0 },"
+        " [(from + to) / 2, slot]); }"
+    )
+    place.hover(position={"x": at[0], "y": at[1]})
+    tip = page.page.locator("#timeline-chart .tip")
+    assert "Trial 0" in tip.inner_text()
+    assert "trained: " in tip.inner_text()
+    assert "process 10" in tip.inner_text()
+    assert "slots are worked out" in window(pages["cv"]).text("#timeline-note")
 
 
 def test_folds_and_ties_of_a_cross_validation(pages: dict[str, Path], window: Any) -> None:

@@ -136,7 +136,8 @@ def test_a_whole_file_does_not_follow_a_link(tmp_path: Path) -> None:
     [
         {"trial": -1}, {"trial": "0"}, {"epoch": True}, {"order": 1 << 60}, {"at": -1.0},
         {"at": 1e300}, {"metrics": {"trial": 1.0}}, {"metrics": {"loss": "x"}}, {"metrics": [1]},
-        {"worker": 3}, {"metrics": {"loss": 10**400}}, {"time_s": None}, {"more": 1}, {"decision": 3},
+        {"metrics": {"loss": 10**400}}, {"time_s": None}, {"more": 1}, {"decision": 3},
+        {"worker": 3},
     ],
 )  # fmt: skip
 def test_a_report_that_tuner_cannot_have_written_is_refused(
