@@ -15,6 +15,7 @@ from plotly.subplots import make_subplots
 
 from analysis.importances import importance
 from analysis.loading import Tables, the_study
+from analysis.shares import Importance
 from analysis.styles import (
     BLUE,
     GREEN,
@@ -209,15 +210,34 @@ def heatmap(tables: Tables, x: str, y: str) -> go.Figure:
     return styled(figure, f"Best {safe(study['metric'])} of each pair", x, y)
 
 
-def importances(tables: Tables) -> go.Figure:
-    """How much of the value's variance each parameter explains, as bars."""
-    shares = importance(tables).sort_values("importance")
+def importances(tables: Tables, of: Importance | None = None) -> go.Figure:
+    """How much each parameter explains, as bars.
+
+    Of the value's variance by `importance`; or what was worked out already: `of`, with the interval
+    of 90% of its resamples, and a line up to which shuffled results reach.
+    """
     figure = go.Figure()
+    if of is None:
+        shares = importance(tables).sort_values("importance")
+        found, names = shares["importance"], [safe(name) for name in shares["param"]]
+        figure.add_bar(x=found, y=names, orientation="h", marker_color=BLUE)
+        title = "share of the variance explained"
+        return styled(figure, "Importance of the parameters", title, None)
+    ordered = list(of.shares)[::-1]
+    names = [safe(one.param) for one in ordered]
     figure.add_bar(
-        x=shares["importance"], y=[safe(name) for name in shares["param"]], orientation="h",
-        marker_color=BLUE,
+        x=[one.share for one in ordered], y=names, orientation="h", marker_color=BLUE,
+        name="share", error_x={
+            "array": [max(0.0, one.high - one.share) for one in ordered],
+            "arrayminus": [max(0.0, one.share - one.low) for one in ordered],
+        },
     )  # fmt: skip
-    return styled(figure, "Importance of the parameters", "share of the variance explained", None)
+    figure.add_scatter(
+        x=[one.floor for one in ordered], y=names, mode="markers", name="shuffled results reach",
+        marker={"symbol": "line-ns-open", "size": 16, "color": RED},
+    )  # fmt: skip
+    title = f"share of the variance in rank explained ({of.method})"
+    return styled(figure, "Importance of the parameters", title, None)
 
 
 def varied(trials: pd.DataFrame) -> list[str]:

@@ -6,15 +6,14 @@ The file needs no network. `analysis.page` is the page; several studies stand si
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis.comparison import compare
-from analysis.facts.kept import keep_importance, kept_importance, stamp
-from analysis.facts.study import Facts, facts
+from analysis.facts.kept import importance_in
+from analysis.facts.study import facts
 from analysis.facts.words import number
 from analysis.loading import Tables, load
 from analysis.page.render import Comparison, page
@@ -48,21 +47,8 @@ def report(tables: Tables) -> str:
     """The HTML of a report. What of it takes long is kept in the studies' folders."""
     names = list(tables.studies["study"])
     comparison = _comparison(tables) if len(names) > 1 else None
-    return page([_facts(tables.only(name)) for name in names], comparison)
-
-
-def _facts(tables: Tables) -> Facts:
-    """A study's facts, with the importance that was kept of it where it still holds."""
-    folder = Path(tables.studies["path"].iloc[0])
-    if not folder.is_dir():  # it lies at a URI
-        return facts(tables)
-    of = stamp(folder)
-    known = kept_importance(folder, of)
-    found = facts(tables, known)
-    if known is None:
-        with suppress(OSError):  # the folder may be another's, who lets us read
-            keep_importance(folder, of, found.importance)
-    return found
+    apart = [tables.only(name) for name in names]
+    return page([facts(one, importance_in(one)) for one in apart], comparison)
 
 
 def _default_place(folders: Sequence[Path]) -> Path:

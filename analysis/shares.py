@@ -11,10 +11,11 @@ axes; those of a grid as the steps of its levels.
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
@@ -24,12 +25,9 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.importance import (
-    BaseImportanceEvaluator,
-    FanovaImportanceEvaluator,
-    PedAnovaImportanceEvaluator,
-    get_param_importances,
-)
+
+if TYPE_CHECKING:  # it brings scikit-learn, which a run's end can do without
+    from optuna.importance import BaseImportanceEvaluator
 
 TREES, FEWER_TREES = 32, 8
 """Trees of fANOVA's forest, and of one that is grown again for each resample."""
@@ -37,6 +35,10 @@ MOST_TRIALS = 240
 """Trials that importance is worked out from: forests of more take long and say the same."""
 BEST_SHARE = 0.25
 """What PED-ANOVA asks about: what tells the best quarter from the rest."""
+
+EXPECTED_S, EXPECTED_EACH_S = 1.5, 0.035
+"""About how long `importance_of` takes with 16 resamples, as a sum and for each of its trials: of
+7 axes on one core, 4 s of 50 trials and 10 s of MOST_TRIALS."""
 
 Shares = dict[str, float]
 Method = Callable[["Points", int], Shares]
@@ -131,12 +133,16 @@ def anova(points: Points, seed: int = 0) -> Shares:
 
 def fanova(points: Points, seed: int = 0, trees: int = TREES) -> Shares:
     """fANOVA's shares of the axes that all points have; they add up to 1."""
+    from optuna.importance import FanovaImportanceEvaluator
+
     evaluator = FanovaImportanceEvaluator(n_trees=trees, seed=seed)
     return _by_optuna(points, evaluator, points.common())
 
 
 def ped_anova(points: Points, seed: int = 0) -> Shares:
     """PED-ANOVA's shares for the best quarter (the highest results); they add up to 1."""
+    from optuna.importance import PedAnovaImportanceEvaluator
+
     evaluator = PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE)
     return _by_optuna(points, evaluator, None)
 
@@ -144,6 +150,8 @@ def ped_anova(points: Points, seed: int = 0) -> Shares:
 def _by_optuna(
     points: Points, evaluator: BaseImportanceEvaluator, params: list[str] | None
 ) -> Shares:
+    from optuna.importance import get_param_importances
+
     if len(set(points.results.tolist())) < 2 or params == []:
         return {}
     verbosity = optuna.logging.get_verbosity()
@@ -193,6 +201,11 @@ class Importance:
     shares: Sequence[Share]
     left_out: Sequence[str] = ()
 
+    @property
+    def names(self) -> list[str]:
+        """The parameters, the most important first."""
+        return [share.param for share in self.shares]
+
 
 METHODS: dict[str, tuple[str, Method, Method]] = {
     "anova": ("ANOVA of the grid", anova, anova),
@@ -207,13 +220,23 @@ def method_for(points: Points) -> str:
     return "anova" if is_balanced(points) else "fanova"
 
 
+class TookTooLongError(Exception):
+    """Importance was not worked out in the time that was given for it."""
+
+
+def expected_s(trials: int) -> float:
+    """About how many seconds `importance_of` takes for so many trials."""
+    return EXPECTED_S + EXPECTED_EACH_S * min(trials, MOST_TRIALS)
+
+
 def importance_of(
-    points: Points, method: str, *, resamples: int = 16, seed: int = 0
+    points: Points, method: str, *, resamples: int = 16, seed: int = 0, until: float = math.inf
 ) -> Importance | None:
     """Shares with intervals and floors, from at most MOST_TRIALS points; None without any.
 
     A share's interval is of `resamples` resamples with replacement, its floor of as many shuffles
-    of the results. `points` are as they are searched (`as_searched`).
+    of the results. `points` are as they are searched (`as_searched`). Raises TookTooLongError once
+    `time.monotonic()` has passed `until`.
     """
     label, exact, quick = METHODS[method]
     rng = np.random.default_rng(seed)
@@ -225,6 +248,8 @@ def importance_of(
         return None
     drawn, chance = [], []
     for _ in range(resamples):
+        if time.monotonic() > until:
+            raise TookTooLongError("the time that was given for importance is over")
         drawn.append(quick(points.take(rng.integers(0, len(points), len(points))), seed))
         chance.append(quick(replace(points, results=rng.permutation(points.results)), seed))
     shares = []

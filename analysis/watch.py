@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from analysis.facts.kept import Importances, kept_importance
+from analysis.facts.kept import stamp as content_stamp
 from analysis.facts.reading import read_now
 from analysis.facts.study import Facts, facts
 from analysis.page.deltas import changes
@@ -56,7 +58,10 @@ class Watched:
         n = len(tables.trials)
         running = bool((tables.trials["state"] == "RUNNING").any())
         stands = running and n < MORE * self._importance[0]
-        found = facts(tables, self._importance[1] if stands else None)
+        known: Importances | None = self._importance[1] if stands else None
+        if not running:
+            known = kept_importance(self.folder, content_stamp(self.folder))
+        found = facts(tables, known)
         if not stands:
             self._importance = (n, dict(found.importance))
         data = found.as_json()

@@ -9,11 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from analysis.facts.fidelity import course, measures
+from analysis.facts.study import importances
+from analysis.loading import Tables
 from analysis.shares import Importance
 from tuner.files import put_bytes
 from tuner.store.layout import IMPORTANCE_FILE, REPORTS_FOLDER, STUDY_FILE, TRIALS_FILE
@@ -46,3 +50,28 @@ def keep_importance(folder: Path, of: str, importance: Importances) -> None:
             for key, both in importance.items()}  # fmt: skip
     text = json.dumps({"of": of, "importance": form}, indent=1)
     put_bytes(folder / IMPORTANCE_FILE, text.encode())
+
+
+def first_of(found: Importances) -> Importance | None:
+    """What explains the results of all trials, by the first measure that has any importance."""
+    return next((both["all"] for both in found.values() if both.get("all") is not None), None)
+
+
+def importance_in(tables: Tables) -> Importances:
+    """The importance of one study, whose tables are as they lie in its folder.
+
+    What was kept there is taken where it still holds; else it is worked out, and kept where the
+    folder takes a file.
+    """
+    tables = tables._replace(trials=tables.trials.sort_values("trial", ignore_index=True))
+    folder = Path(tables.studies["path"].iloc[0])
+    at = folder if folder.is_dir() else None  # else it lies at a URI
+    of = "" if at is None else stamp(at)
+    known = None if at is None else kept_importance(at, of)
+    if known is not None:
+        return known
+    made = importances(tables, measures(tables, course(tables)))
+    if at is not None:
+        with suppress(OSError):  # the folder may be another's, who lets us read
+            keep_importance(at, of, made)
+    return made

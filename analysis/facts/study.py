@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -124,11 +125,12 @@ def facts(tables: Tables, known: Mapping[str, Any] | None = None) -> Facts:
 
 
 def importances(
-    tables: Tables, of: Sequence[Measure], resamples: int = RESAMPLES
+    tables: Tables, of: Sequence[Measure], resamples: int = RESAMPLES, until: float = math.inf
 ) -> dict[str, dict[str, Importance | None]]:
     """Of each measure what explains its ranks, and what tells the best quarter.
 
-    Ranks, as one loss of 1e6 would explain all variance by itself.
+    Ranks, as one loss of 1e6 would explain all variance by itself. Raises TookTooLongError once
+    `time.monotonic()` has passed `until`.
     """
     study = the_study(tables.studies)
     made: dict[str, dict[str, Importance | None]] = {}
@@ -145,8 +147,8 @@ def importances(
             continue
         n = resamples if place == 0 else min(resamples, FEWER_RESAMPLES)
         made[measure.key] = {
-            "all": importance_of(points, method_for(points), resamples=n),
-            "best": importance_of(points, "ped_anova", resamples=n),
+            "all": importance_of(points, method_for(points), resamples=n, until=until),
+            "best": importance_of(points, "ped_anova", resamples=n, until=until),
         }
     return made
 

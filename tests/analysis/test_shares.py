@@ -17,6 +17,7 @@ from optuna.distributions import (
 
 from analysis.shares import (
     Points,
+    TookTooLongError,
     anova,
     as_searched,
     fanova,
@@ -100,6 +101,11 @@ def test_a_share_has_an_interval_and_a_floor_of_chance(method: str) -> None:
     assert rate.share > rate.floor
     assert noise.share < noise.floor
     assert rate.low <= rate.high
+
+
+def test_it_ends_when_its_time_is_over() -> None:
+    with pytest.raises(TookTooLongError, match="time that was given"):
+        importance_of(as_searched(searched(20)), "ped_anova", until=0.0)
 
 
 def test_nothing_varied_or_equal_results_have_no_importance() -> None:

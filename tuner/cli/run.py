@@ -53,6 +53,7 @@ def run(
     if shown is not None:
         # Importing what runs a study takes a second or two: say first that the line was taken.
         shown.print(f"{experiment}: starting", highlight=False, markup=False)
+    from tuner.results.ending import what_mattered
     from tuner.runner.confirm import run_and_confirm
     from tuner.runner.display import Display
     from tuner.runner.finished import Interrupted
@@ -78,13 +79,14 @@ def run(
     except KeyboardInterrupt:
         print("tuner: interrupted; nothing had begun", file=sys.stderr)
         raise typer.Exit(interrupted_code()) from None
+    mattered = what_mattered(finished)
     if as_json:
         print(json.dumps(finished.summary()))
     elif shown is not None:
         from analysis.facts.suggest import suggestion
 
         doubt = suggestion(finished.path, finished.place)
-        finished.show(shown, again="--resume", doubt=doubt)
+        finished.show(shown, again="--resume", doubt=doubt, mattered=mattered)
     raise typer.Exit(finished.exit_code)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import analysis
 from analysis import plots, plots_goals, plots_optuna, plots_training
+from analysis.facts.kept import first_of, importance_in, kept_importance, stamp
 from analysis.loading import Tables
 from tuner.errors import ResultsError
 
@@ -23,7 +24,10 @@ def _numeric_pair(tables: Tables) -> tuple[str, ...]:
         raise ResultsError(
             f"a contour needs two numeric parameters that varied, and there are {len(names)}"
         )
-    order = list(analysis.importance(tables)["param"])
+    folder = Path(tables.studies["path"].iloc[0])
+    kept = kept_importance(folder, stamp(folder)) if folder.is_dir() else None
+    of = first_of(kept or {})
+    order = list(analysis.importance(tables)["param"]) if of is None else of.names
     known = sorted(names, key=lambda name: order.index(name) if name in order else len(order))
     return known[0], known[1]
 
@@ -41,6 +45,11 @@ def _heatmap(tables: Tables, x: str = "", y: str = "") -> go.Figure:
     return plots.heatmap(tables, x or names[0], y or names[1])
 
 
+def _importance(tables: Tables, **options: Any) -> go.Figure:
+    """What a report says too, with the same intervals; of few trials the shares alone."""
+    return plots.importances(tables, first_of(importance_in(tables)), **options)
+
+
 def _loss(tables: Tables, trial: int | None = None, **options: Any) -> go.Figure:
     if trial is None:
         best = analysis.overview(tables)["best_trial"].iloc[0]
@@ -51,7 +60,7 @@ def _loss(tables: Tables, trial: int | None = None, **options: Any) -> go.Figure
 KINDS: dict[str, Callable[..., go.Figure]] = {
     "history": plots.history,
     "curves": plots.learning_curves,
-    "importance": plots.importances,
+    "importance": _importance,
     "parallel": plots.parallel,
     "slice": plots.slices,
     "contour": _contour,

@@ -8,6 +8,7 @@ from typing import Any
 
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.functions import experiment_of
+from tuner.results.ending import what_mattered
 from tuner.results.results import Results, load
 from tuner.runner.confirm import run_and_confirm
 from tuner.runner.display import Display, in_notebook
@@ -59,8 +60,10 @@ def run(
     finished = run_and_confirm(
         request, Display(console, notebook=quiet is not True and in_notebook())
     )
+    mattered = what_mattered(finished)
     if console is not None:
         from analysis.facts.suggest import suggestion
 
-        finished.show(console, doubt=suggestion(finished.path, finished.place))
+        doubt = suggestion(finished.path, finished.place)
+        finished.show(console, doubt=doubt, mattered=mattered)
     return load(finished.path, experiment if isinstance(experiment, Experiment) else None)

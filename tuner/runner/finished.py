@@ -83,6 +83,11 @@ class Finished:
         return self.study.records[self.choice.trial]
 
     @property
+    def states(self) -> dict[str, int]:
+        """How many trials there are of each state."""
+        return {str(state): n for state, n in sorted(self.study.counts().items())}
+
+    @property
     def exit_code(self) -> int:
         """1 where no trial came to a value, or a point of a grid or CV failed; else 0."""
         every_point = self.study.experiment.mode != "search"
@@ -117,7 +122,7 @@ class Finished:
             "study": self.path.name,
             "path": self.place,
             "metric": self.study.metric,
-            "states": {str(state): n for state, n in sorted(self.study.counts().items())},
+            "states": self.states,
             "best": None
             if best is None
             else {
@@ -172,15 +177,21 @@ class Finished:
             before = f"; by its value trial {led.trial} led" if ahead else ""
             display.line(f"  chosen: {self.choice.why}{before}")
 
-    def show(self, console: Console, again: str = "resume=True", doubt: str | None = None) -> None:
+    def show(
+        self,
+        console: Console,
+        again: str = "resume=True",
+        doubt: str | None = None,
+        mattered: str | None = None,
+    ) -> None:
         """Print the answer, what it cost, and where the tables are.
 
         `again` is how the study is gone on with, in the words of who reads it; `doubt` a line that
-        says why the best may not be it.
+        says why the best may not be it, `mattered` one that says which parameters explain it.
         """
         display = Display(console)
         best = self.best
-        states = ", ".join(f"{n} {state}" for state, n in sorted(self.study.counts().items()))
+        states = ", ".join(f"{n} {state}" for state, n in self.states.items())
         if best is None:
             display.line("no trial has a value on all of its folds, so there is no best one")
         else:
@@ -190,6 +201,8 @@ class Finished:
         self._show_choice(display)
         if doubt is not None:
             display.line(f"  {doubt}")
+        if mattered is not None:
+            display.line(mattered)
         self._show_goals(display)
         display.line(f"{len(self.study.records)} trials in {self.seconds:.0f} s: {states}")
         if (outlook := self.study.outlook()) is not None:

@@ -12,7 +12,7 @@ results/<study>/
     models/             the weights of the best trials, with the network, one file a trial
     learned.json        the trials of earlier studies that it learns from, with --learn-from
     confirmed.json      how the leaders did when they were trained again, where they were
-    importance.json     what a report worked out of the tables, with their SHA-256
+    importance.json     what mattered, as a run's end or a report found, with the tables' SHA-256
     tensorboard/        event files, one run a trial, with --tensorboard
 """
 

@@ -1,0 +1,25 @@
+"""What is worked out once as a run ends, where it ran so long that nobody notices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tuner.store.uris import is_uri
+
+if TYPE_CHECKING:
+    from tuner.runner.finished import Finished
+
+LEAST_S = 60.0
+"""A shorter run ends without even the import of what works importance out."""
+
+
+def what_mattered(finished: Finished) -> str | None:
+    """Keep the parameters' importance in the study's folder; the line that says it.
+
+    None where the run was too short for that, or lies at a URI: then its report works it out.
+    """
+    if finished.seconds < LEAST_S or is_uri(finished.place):
+        return None
+    from analysis.facts.ending import keep_what_mattered
+
+    return keep_what_mattered(finished.path, finished.states, finished.seconds)
