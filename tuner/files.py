@@ -19,17 +19,18 @@ COMMIT_S = 0.5
 """What was appended is on the disk after so long: many appends share one fsync of 1 to 10 ms."""
 
 
-def put_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file under a hidden name, then rename it into place."""
-    with replacing(path) as file:
+def put_bytes(path: Path, content: bytes, *, lasting: bool = True) -> None:
+    """Write a whole file under a hidden name, then rename it into place; see `replacing`."""
+    with replacing(path, lasting=lasting) as file:
         file.write(content)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, lasting: bool = True) -> Iterator[BinaryIO]:
     """A file to write, which becomes `path` if all goes well, and else is gone.
 
-    Neither a link at `path` nor one at the hidden name is followed.
+    Neither a link at `path` nor one at the hidden name is followed. One that is not to be `lasting`
+    may be lost, or broken, by a power cut: a fsync costs a small file more than all else.
     """
     hidden = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(FileNotFoundError):  # of an earlier process of this number, killed
@@ -38,9 +39,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with hidden.open("xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         os.replace(hidden, path)
-        sync_folder(path.parent)
+        if lasting:
+            sync_folder(path.parent)
     finally:
         with suppress(OSError):  # renamed, or nothing that a full disk could not do without
             hidden.unlink()

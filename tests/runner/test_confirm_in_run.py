@@ -16,6 +16,8 @@ from rich.console import Console
 
 import tuner
 from tests.brain import never
+from tuner.cli.app import run_command
+from tuner.cluster.kept import kept_ray
 from tuner.cluster.session import connect
 from tuner.engines.simulated import Simulated, Step, VirtualClock
 from tuner.errors import ExperimentError, StudyError
@@ -177,3 +179,33 @@ def test_the_last_lines_say_who_is_the_simplest_and_why(tmp_path: Path) -> None:
     assert f"best: trial {simplest}, val_accuracy" in said.getvalue()
     assert f"chosen: trial {simplest}, the simplest (base 0.71) of 2 " in said.getvalue()
     assert f"of the best value, {led.value:.4f} of trial {led.trial}" in said.getvalue()
+
+
+def test_a_study_at_a_uri_is_confirmed_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))
+    place: Any = f"memory://{tmp_path.name}/r"
+    ran = search(place, confirm=3, confirm_seeds=4)
+    assert ran.confirmed is not None
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine"))
+    results, again = tuner.load(f"{place}/lucky"), tuner.load(f"{place}/lucky-confirmed")
+    assert results.confirmed is not None
+    assert results.confirmed.rows == ran.confirmed.rows
+    assert results.best is not None
+    assert results.best.trial == ran.confirmed.best
+    assert len(again.reports) == 12
+    assert run_command(["report", f"{place}/lucky", "--out", str(tmp_path / "page.html")]) == 0
+    assert f"Trial {results.best.trial}, by the mean of 4" in (tmp_path / "page.html").read_text()
+    assert run_command(["confirm", f"{place}/lucky"]) == 2
+    assert "is a study of an Experiment made in memory" in capsys.readouterr().err
+
+
+def test_a_search_and_what_confirms_it_use_one_ray() -> None:
+    with kept_ray() as via:
+        with via(1, 1.0, address=None) as first:
+            first.ready()
+        with via(1, 1.0, address=None) as second:
+            assert second is first
+        with via(1, 0.5, address=None) as other:
+            assert other is not first

@@ -17,6 +17,7 @@ from tuner.errors import TunerError
 from tuner.options import Option, kind_of, options_of
 
 NAMES = {"dataset": "--data"}
+TRUST = "run the study's own code wherever it lies"
 
 
 def with_options(owner: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -36,3 +36,8 @@ def ask_password() -> Callable[[str], str] | None:
     if not sys.stdin.isatty():
         return None
     return lambda whose: str(typer.prompt(whose, hide_input=True, err=True))
+
+
+def ask_yes() -> Callable[[str], bool] | None:
+    """A question on the terminal; without one nobody can be asked."""
+    return typer.confirm if sys.stdin.isatty() else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +9,11 @@ from typing import Annotated
 import typer
 
 from tuner.cli.bring import import_results
-from tuner.cli.flags import flag
-from tuner.cli.output import ask_password, console, interrupted_code
+from tuner.cli.confirm import confirm
+from tuner.cli.flags import TRUST, flag
+from tuner.cli.output import ask_password, ask_yes, console
 from tuner.schedulers.registry import SCHEDULERS
 from tuner.shown import shown
-
-TRUST = "run the study's own code wherever it lies"
 
 Text = str | None
 Number = int | None
@@ -114,19 +112,21 @@ def simulate(
 
 
 def report(
-    study_dirs: Annotated[list[Path], typer.Argument(help="studies' folders")],
+    study_dirs: Annotated[list[str], typer.Argument(help="studies' folders or URIs")],
     out: Annotated[Path | None, flag("the file; else STUDY_DIR/report.html")] = None,
     png: Annotated[bool, typer.Option("--png", help="also draw the figures as PNG files")] = False,
 ) -> None:
     """Write what was searched, how, and the answer into one HTML file."""
     from analysis.report import write_report
+    from tuner.store.copying import local_copy
 
-    path = write_report(study_dirs, out)
+    folders = [local_copy(study_dir) for study_dir in study_dirs]
+    path = write_report(folders, out)
     console().print(f"wrote {path}", markup=False, soft_wrap=True)
     if png:
         from analysis.png import write_pngs
 
-        folder = write_pngs(study_dirs, path.parent / "figures")
+        folder = write_pngs(folders, path.parent / "figures")
         console().print(f"wrote {folder}", markup=False, soft_wrap=True)
 
 
@@ -139,7 +139,7 @@ def new(file: Annotated[Path, typer.Argument(help="the file to write, such as mi
 
 
 def refit(
-    study_dir: Annotated[Path, typer.Argument(help="a study's folder")],
+    study_dir: Annotated[str, typer.Argument(help="a study's folder or URI")],
     trial: Annotated[Number, flag("a trial's number; else the best one's")] = None,
     params: Annotated[Text, flag("parameters to change, as a JSON object")] = None,
     epochs: Annotated[Number, flag("epochs to train; else as many as the trial")] = None,
@@ -163,43 +163,9 @@ def refit(
         schedule=schedule,
         data=data,
         trust=trust,
-        ask=_ask(),
+        ask=ask_yes(),
         say=lambda line: console().print(line, markup=False, soft_wrap=True),
     )
-
-
-def confirm(
-    study_dir: Annotated[Path, typer.Argument(help="a study's folder")],
-    top: Annotated[int, typer.Option(help="how many of the best trials")] = 3,
-    seeds: Annotated[int, typer.Option(help="trainings of each, on new splits and seeds")] = 5,
-    seed: Annotated[Number, flag("seed of the new study; else the old one's and 1")] = None,
-    concurrency: Annotated[Number, flag("trials at a time; else all that fit")] = None,
-    trust: Annotated[bool, flag(TRUST, "--trust")] = False,
-) -> None:
-    """Train the best trials again on new splits and seeds; the best mean is the study's best."""
-    from tuner.runner.confirm import confirm as confirm_study
-    from tuner.runner.display import Display
-    from tuner.runner.finished import Interrupted
-
-    display = Display(console())
-    try:
-        found = confirm_study(
-            study_dir,
-            top=top,
-            seeds=seeds,
-            seed=seed,
-            trust=trust,
-            ask=_ask(),
-            display=display,
-            concurrency=concurrency,
-        )
-    except Interrupted as interrupt:
-        print(f"tuner: {interrupt.said('the same command')}", file=sys.stderr)
-        raise typer.Exit(interrupted_code()) from None
-    for line in found.lines():
-        display.line(line)
-    display.line(f"best: {found.why}")
-    display.line(f"the trainings are in {found.path}")
 
 
 def export(
@@ -213,20 +179,28 @@ def export(
     """Write a refitted model as Keras' own file, or as JSON with HDF5 weights."""
     from tuner.models.model_files import export as export_study
 
-    for path in export_study(study_dir, format, out, trust=trust, ask=_ask()):
+    for path in export_study(study_dir, format, out, trust=trust, ask=ask_yes()):
         print(path)
 
 
 def dashboard(
-    study_dir: Annotated[Path, typer.Argument(help="a study's folder; it may be running")],
+    study_dir: Annotated[str, typer.Argument(help="a study's folder, or URI; it may be running")],
     port: Annotated[int, typer.Option(help="port to serve on")] = 8080,
     host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
     storage: Annotated[Text, flag("the ledger's URL, where it has a password")] = None,
 ) -> None:
     """Serve Optuna's dashboard of a study, live while it runs (extra: dashboard)."""
     from tuner.runner.dashboard import serve
+    from tuner.store.copying import local_copy
 
-    serve(study_dir, storage, host, port, lambda line: print(line, flush=True), ask_password())
+    serve(
+        local_copy(study_dir),
+        storage,
+        host,
+        port,
+        lambda line: print(line, flush=True),
+        ask_password(),
+    )
 
 
 def watch(
@@ -246,11 +220,6 @@ def watch(
         serve_app(app, host, port, "/", lambda link: print(f"{study_dir} on {link}", flush=True))
     finally:
         app.stop()
-
-
-def _ask() -> Callable[[str], bool] | None:
-    """A question on the terminal; without one nobody can be asked."""
-    return typer.confirm if sys.stdin.isatty() else None
 
 
 def doctor(

@@ -13,6 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from tuner.cluster.kept import Connect, kept_ray
+from tuner.cluster.session import connect
 from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.trust import Ask, check_trust
@@ -49,13 +51,15 @@ def confirm(
     ask: Ask | None = None,
     display: Display | None = None,
     concurrency: int | None = None,
+    address: str | None = None,
 ) -> Confirmed:
     """Train the `top` best trials of a study again, each on `seeds` new splits and seeds.
 
     They train as many epochs as the best of each had, and are compared by their last. The trainings
     are a study of their own, beside the first, named NAME-confirmed; `seed` is its seed (None: the
     first one's and 1). From then on the best of their means is the study's best trial. Where such a
-    study of the same trials was interrupted it goes on. Code that the study names is run as `refit`
+    study of the same trials was interrupted it goes on.
+    `address` is a running Ray cluster's. Code that the study names is run as `refit`
     does; a study of an Experiment made in memory needs that `experiment`. Raises StudyError where
     fewer than `top` trials have a value.
     """
@@ -76,15 +80,30 @@ def confirm(
             **({} if concurrency is None else {"concurrency": concurrency}),
         },
         display=display or Display(None),
+        address=address,
     )
 
 
 def run_and_confirm(request: Request, display: Display) -> Finished:
     """Run a study to its end, and confirm its leaders where its experiment asks for that.
 
-    Raises Interrupted on Ctrl-C: what the search has found stays, and a resume goes on.
+    Both use one Ray. Raises Interrupted on Ctrl-C: what the search has found stays, and a resume
+    goes on.
     """
-    finished = run_study(request, display)
+    with kept_ray() as via:
+        finished = run_study(request, display, via)
+        _confirm_as_asked(finished, request, display, via)
+    confirmed = read_confirmed(finished.path)
+    if confirmed is None and finished.study.experiment.choose == BEST:
+        return finished
+    choice = read_study(finished.path).choice
+    if choice is None or not choice.why:  # it has found better ones than were confirmed
+        return finished
+    return replace(finished, choice=choice, confirmed=confirmed)
+
+
+def _confirm_as_asked(finished: Finished, request: Request, display: Display, via: Connect) -> None:
+    """Confirm the leaders of a study that has ended, where its experiment asks for that."""
     ran = finished.study.experiment
     if ran.confirm and finished.study.best() is not None:
         results = read_study(finished.path)
@@ -105,14 +124,8 @@ def run_and_confirm(request: Request, display: Display) -> Finished:
             },
             display=display,
             address=request.address,
+            via=via,
         )
-    confirmed = read_confirmed(finished.path)
-    if confirmed is None and ran.choose == BEST:
-        return finished
-    choice = read_study(finished.path).choice
-    if choice is None or not choice.why:  # it has found better ones than were confirmed
-        return finished
-    return replace(finished, choice=choice, confirmed=confirmed)
 
 
 def _check_leaders(results: StudyTables, top: int, field: str) -> None:
@@ -149,6 +162,7 @@ def _confirm(
     overrides: dict[str, Any],
     display: Display,
     address: str | None = None,
+    via: Connect = connect,
 ) -> Confirmed:
     """Train the leaders of a study, compare them, and keep that beside its tables.
 
@@ -186,7 +200,7 @@ def _confirm(
             overrides=overrides,
         )
         try:
-            run_study(request, display)
+            run_study(request, display, via)
         except KeyboardInterrupt as stop:
             kept = stop.kept if isinstance(stop, Interrupted) else 0
             raise Interrupted(kept, results.path, confirming=True) from None

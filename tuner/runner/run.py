@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.cluster.fetch import moved_from
+from tuner.cluster.kept import Connect
 from tuner.cluster.session import Runtime, connect, is_connected
 from tuner.data.datasets import Dataset
 from tuner.data.datasets import load as load_dataset
@@ -56,9 +57,9 @@ if TYPE_CHECKING:
     from tuner.engines.choice import Chosen
 
 
-def run_study(request: Request, display: Display) -> Finished:
+def run_study(request: Request, display: Display, via: Connect = connect) -> Finished:
     """Run a new study, or go on with one, to its end. Raises Interrupted on Ctrl-C."""
-    with opened(request, display) as job:
+    with opened(request, display, via) as job:
         engine = job.choose()
         study = job.keep(engine)
         job.drive(study, engine)
@@ -158,8 +159,8 @@ class Opened:
 
 
 @contextmanager
-def opened(request: Request, display: Display) -> Iterator[Opened]:
-    """Find the study's place, start Ray, and hold the study's locks.
+def opened(request: Request, display: Display, via: Connect = connect) -> Iterator[Opened]:
+    """Find the study's place, start Ray (`via`), and hold the study's locks.
 
     All is undone in reverse. A run that fails before its first trial was asked for leaves nothing
     behind of what it wrote.
@@ -194,7 +195,7 @@ def opened(request: Request, display: Display) -> Iterator[Opened]:
 
     try:
         with (
-            connect(*resources_of(settled), address=request.address) as runtime,
+            via(*resources_of(settled), address=request.address) as runtime,
             share.given_back(runtime),
             locked(place.path),
             mirrored(place.mirror, place.path, give_up),

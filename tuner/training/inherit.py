@@ -171,7 +171,7 @@ def write(folder: Path, trial: int, epoch: int, state: State) -> None:
     np.savez(content, **members)
     path = weights_file(folder, epoch)
     try:
-        put_bytes(path, content.getvalue())
+        put_bytes(path, content.getvalue(), lasting=False)  # what is lost is trained again
     except OSError as error:
         print(f"no weights of epoch {epoch} are kept: {error}", flush=True)
         return
