@@ -32,7 +32,13 @@ OPPOSITE = Source("opposite", SPACE, turned(curves_of(60, seed=1)))
 def test_the_first_proposal_is_near_the_best_of_an_earlier_study() -> None:
     model = CurveModel(Columns(SPACE), RUNGS, [], learned=Learned((ALIKE,)))
     assert float(np.median(abs(rates(model) + 3))) < 0.5
-    assert model.weights == pytest.approx({"alike": 0.8})
+    assert model.weights == pytest.approx({"alike": 0.4})
+
+
+def test_a_source_among_more_counts_less_and_all_together_count_more() -> None:
+    both = Learned((ALIKE, OPPOSITE))
+    model = CurveModel(Columns(SPACE), RUNGS, [], learned=both)
+    assert model.weights == pytest.approx({"alike": 0.8 / 3, "opposite": 0.8 / 3})
 
 
 def test_a_source_that_says_the_opposite_is_left_out_after_some_trials() -> None:

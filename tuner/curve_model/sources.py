@@ -34,7 +34,8 @@ from tuner.curve_model.gauss import Gauss, fit, one_thread
 MOST_POINTS, FIT_POINTS = 150, 64
 """Values that a source's model is given, and how many its lengths are fitted to."""
 WEIGHT, DEVIATION = 0.8, 0.5
-"""Of all sources' weights together, beforehand: how far a new study is thought to be like them."""
+"""Of many sources' weights together, beforehand: how far a new study is thought to be like them. Few
+sources tell less of whether studies are alike: `k` of them have k / (k + 1) of the weight."""
 LEVEL = 1.0
 """Deviation of the offset beforehand, in normal scores."""
 ENOUGH_TO_JUDGE = 6
@@ -111,12 +112,16 @@ class Learned:
         count = len(self.sources)
         level = np.full((len(expected), 1), LEVEL)
         lines = np.column_stack([DEVIATION / count**0.5 * expected, level])
-        return WEIGHT / count * expected.sum(1), lines
+        return self._weight() * expected.sum(1), lines
+
+    def _weight(self) -> float:
+        """Of each source, beforehand."""
+        return WEIGHT / (len(self.sources) + 1)
 
     def weights(self, learned: Array) -> dict[str, float]:
         """The sources' weights, of what was learned of their lines [k + 1]."""
         count = len(self.sources)
-        weights = WEIGHT / count + DEVIATION / count**0.5 * learned[:-1]
+        weights = self._weight() + DEVIATION / count**0.5 * learned[:-1]
         return dict(zip((source.name for source in self.sources), map(float, weights), strict=True))
 
     def best(self, columns: Columns, rungs: Sequence[int]) -> Array:
