@@ -25,9 +25,9 @@ TRAININGS = 20
 SHARE = 0.0125
 """Of the way from a middling trial to the best: what `MORE` whole trainings must promise."""
 NEWER = 0.6
-"""The share of its trials, at least `MORE` of them, that must have gained as little too. Chosen with
-SHARE by benchmarks.converged: 2% and the last `MORE` trials saved twice as many, for four times the
-regret."""
+"""The share of its trials, at least `MORE` of them, that must have gained as little too. Chosen
+with SHARE on benchmarks.converged's tables: 2%, and the last `MORE` trials, saved twice as many for
+three times the regret."""
 FEWEST = 8
 """Values without which there is no estimate."""
 

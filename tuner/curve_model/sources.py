@@ -34,8 +34,8 @@ from tuner.curve_model.gauss import Gauss, fit, one_thread
 MOST_POINTS, FIT_POINTS = 150, 64
 """Values that a source's model is given, and how many its lengths are fitted to."""
 WEIGHT, DEVIATION = 0.8, 0.5
-"""Of many sources' weights together, beforehand: how far a new study is thought to be like them. Few
-sources tell less of whether studies are alike: `k` of them have k / (k + 1) of the weight."""
+"""Of many sources' weights together, beforehand: how far a new study is thought to be like them.
+A few say less of whether studies are alike: `k` of them have k / (k + 1) of the weight."""
 LEVEL = 1.0
 """Deviation of the offset beforehand, in normal scores."""
 ENOUGH_TO_JUDGE = 6

@@ -97,8 +97,8 @@ class Experiment:
     )
     min_gain: float | None = option(
         None,
-        "converged: what 20 more trials must promise, in the metric's units (else 2% of the way "
-        "from a middling trial to the best, for 20 whole trainings)",
+        "converged: what 20 more trials must promise, in the metric's units (else 1.25% of the "
+        "way from a middling trial to the best, for 20 whole trainings)",
         least=0,
         on_resume=True,
         group=HOW,
