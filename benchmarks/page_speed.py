@@ -58,6 +58,8 @@ def large(tables: Tables, trials: int, epochs: int, seed: int = 1) -> Tables:
     rows["trial"], rows["epochs"], rows["state"] = range(trials), ends, "COMPLETE"
     rows.loc[bad, "state"], rows.loc[bad, "value"] = "FAILED", np.nan
     rows.loc[bad, "error"] = "MemoryError: out of memory"
+    rows["duration_s"], rows["waited_s"] = ends * 0.02 + 0.02, 0.05
+    rows["setup_s"], rows["trace_s"], rows["train_s"] = 0.003, 0.005, ends * 0.02 - 0.008
     last = np.cumsum(ends) - 1
     rows["value"] = np.where(rows["state"] == "FAILED", np.nan, value[last])
     metric = the_study(tables.studies)["metric"]
@@ -74,6 +76,7 @@ def large(tables: Tables, trials: int, epochs: int, seed: int = 1) -> Tables:
             "accuracy": value + 0.01,
             "decision": "CONTINUE",
             "why": "",
+            "worker": (number % 4).astype(str),
             "order": range(len(epoch)),
         }
     )
