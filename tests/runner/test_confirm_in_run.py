@@ -1,4 +1,4 @@
-"""`confirm=` of an Experiment: the search's end, an interruption of it, and what is the best then.
+"""What a run does before its search and after it: it learns from earlier studies, and confirms.
 
 The cells are carried in this process, by the simulated engine: what is shown is the run around it.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from random import Random
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -27,7 +28,8 @@ from tuner.runner.confirm import run_and_confirm
 from tuner.runner.display import Display
 from tuner.runner.finished import Interrupted
 from tuner.runner.request import Request
-from tuner.search_space.axes import Categorical
+from tuner.search_space.axes import Categorical, Float
+from tuner.store.layout import LEARNED_FILE
 from tuner.trial.cells import Cell
 
 BASES = [0.5, 0.6, 0.7, 0.705, 0.71]
@@ -209,3 +211,17 @@ def test_a_search_and_what_confirms_it_use_one_ray() -> None:
             assert second is first
         with via(1, 0.5, address=None) as other:
             assert other is not first
+
+
+def test_a_run_learns_from_an_earlier_one_and_goes_on_when_that_is_gone(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"space": {"base": Float(0.0, 1.0), "epochs": 1}, "first": []}
+    fields["sampler"] = "rung_gp"
+    earlier = search(tmp_path, study="earlier", trials=14, seed=1, **fields)
+    fields |= {"study": "new", "learn_from": [earlier.path], "seed": 2}
+    new = search(tmp_path, trials=6, **fields)
+    assert (new.path / LEARNED_FILE).is_file()
+    assert sum(new.trials["param_base"] > 0.8) >= 3  # of six, a third of which is drawn at random
+    rmtree(earlier.path)
+    more = search(tmp_path, trials=8, resume=True, **fields)
+    assert more.trials["param_base"].head(6).tolist() == new.trials["param_base"].tolist()
+    assert len(more.trials) == 8

@@ -13,6 +13,7 @@ import pytest
 from tests.brain import abandon, experiment, half_diverging, never, open_study, rising, simulate
 from tuner.engines.simulated import Curve, Step, VirtualClock, run
 from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.runner.lost_reports import lost_reports
 from tuner.search_space.axes import Categorical, Float
 from tuner.store.layout import JOURNAL_FILE, REPORT_LOG_FILE, REPORTS_FOLDER, TRIALS_FILE
 from tuner.store.ledger import Ledger, journal_storage
@@ -265,3 +266,14 @@ def test_a_metric_that_comes_late_is_a_column_of_every_part(tmp_path: Path) -> N
     frame = reports(tmp_path)
     assert frame["f1"].tolist()[2] == 0.3
     assert frame["f1"].isna().sum() == 2
+
+
+def test_no_report_is_called_lost_that_is_there(tmp_path: Path) -> None:
+    settled = experiment(trials=6, seed=3)
+    simulate(settled, folder=tmp_path)
+    study = open_study(settled, tmp_path)
+    store = study.recorder.store
+    assert store is not None
+    assert lost_reports(study.records, store) == []
+    assert set(store.last_epochs().values()) == {record.epochs for record in study.records}
+    abandon(study)

@@ -11,6 +11,7 @@ alone has are kept as a whole part, and the log goes on behind it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from tuner.errors import ResultsError
@@ -100,8 +101,8 @@ class ReportStore:
         for number in self._whole:
             for key, epoch in self._parts.last_epochs(number):
                 last[key] = max(last.get(key, 0), epoch)
-        for key, rows in self._open.items():
-            last[key] = max([last.get(key, 0), *(row.epoch for row in rows)])
+        for row in chain(self._ready, *self._open.values()):
+            last[row.key] = max(last.get(row.key, 0), row.epoch)
         return last
 
     def trials(self) -> set[int]:
