@@ -112,7 +112,7 @@ function start() {
   history_(byId("history-chart"));
   front(byId("front-chart"));
   timeline(byId("timeline-chart"));
-  on("selection", () => { drawChips(); for (const chart of charts.values()) chart.follow(); });
+  on("selection", () => { drawChips(); followAll(); });
   on("rows", drawTable);
   on("measure", () => { drawSections(); drawBar(); drawParameters(); drawControls(); for (const chart of charts.values()) chart.redraw(); drawTable(); });
   on("open", () => { drawPanel(); drawTable(); });
