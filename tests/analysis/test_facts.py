@@ -140,6 +140,14 @@ def test_a_study_of_an_earlier_version_has_slots_and_no_phases(tmp_path: Path) -
     assert of.cost.phases == {}
 
 
+def test_many_workers_of_a_trial_each_share_slots(tmp_path: Path) -> None:
+    saved(tmp_path / "study", rising, scheduler="none", sampler="random", trials=40)
+    tables = load(tmp_path / "study")
+    trials = tables.trials.assign(worker=tables.trials["trial"].astype(str))
+    of = facts(tables._replace(trials=trials), {})
+    assert [(row.name, row.worker) for row in of.workers] == [(f"slot {n}", "") for n in range(3)]
+
+
 def test_one_that_never_reported_and_what_came_after_reports_are_on_the_timeline(
     tmp_path: Path,
 ) -> None:
