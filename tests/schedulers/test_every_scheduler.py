@@ -61,7 +61,10 @@ def test_the_default_trains_its_leader_to_the_end_however_few_the_trials_are(
     )  # fmt: skip
     study = simulate_with(settled, curve=rising, workers=4)
     counts = study.counts()
-    assert (counts[State.COMPLETE], counts[State.STOPPED]) == (reach_the_end, trials - reach_the_end)
+    assert (counts[State.COMPLETE], counts[State.STOPPED]) == (
+        reach_the_end,
+        trials - reach_the_end,
+    )
     best = study.best()
     assert best is not None
     assert best.state is State.COMPLETE
