@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.loading import Tables
-from analysis.summaries import ranked
+from analysis.summaries import ended_at, ranked
 
 
 def curves(tables: Tables) -> pd.DataFrame:
@@ -50,8 +50,8 @@ def best_so_far(tables: Tables) -> pd.DataFrame:
 def _progress(tables: Tables) -> pd.DataFrame:
     trials = tables.trials[tables.trials["started_at"].notna()]
     trials = trials[trials["state"] != "RUNNING"]
-    since = (trials["started_at"] - trials["started_at"].min()).dt.total_seconds()
-    rows = trials.assign(seconds=since + trials["duration_s"].fillna(0.0))
+    since = ended_at(tables).loc[trials.index] - trials["started_at"].min()
+    rows = trials.assign(seconds=since.dt.total_seconds())
     rows = rows.sort_values(["seconds", "trial"])
     values = rows["value"].where(ranked(tables).reindex(rows.index))
     rising = tables.studies["direction"].iloc[0] == "maximize"

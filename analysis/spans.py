@@ -11,6 +11,8 @@ from analysis.loading import Tables
 SLACK, MOST_SLACK_S = 0.2, 1.0
 """Reports take their time to arrive: by such a share of a leg's length, and so many seconds at
 most, two legs of one worker may seem to overlap that followed each other."""
+MOST_ROWS = 32
+"""Workers that have a row each."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,21 @@ def spans(tables: Tables) -> pd.DataFrame:
 
 
 def rows_of(found: pd.DataFrame) -> tuple[list[int], list[Row]]:
-    """Of each leg of `spans` the number of its row in a timeline, and the rows."""
+    """Of each leg of `spans` the number of its row in a timeline, and the rows.
+
+    More than MOST_ROWS workers (as of trials that each have a process of their own) share slots.
+    """
+    share = found["worker"].nunique() > MOST_ROWS
     free: dict[str, list[float]] = {}
     places: list[tuple[str, int]] = []
     for leg in found.itertuples():
-        ends = free.setdefault(leg.worker, [])
+        worker = "" if share else leg.worker
+        ends = free.setdefault(worker, [])
         slack = min(SLACK * leg.seconds, MOST_SLACK_S) if leg.worker else 0.0
         begin = leg.begin + slack + 1e-3
         place = next((i for i, end in enumerate(ends) if end <= begin), len(ends))
         ends[place : place + 1] = [leg.begin + leg.seconds]
-        places.append((leg.worker, place))
+        places.append((worker, place))
     rows: dict[tuple[str, int], Row] = {}
     for number, (worker, ends) in enumerate(free.items(), 1):
         for place in range(len(ends)):

@@ -79,11 +79,24 @@ def overview(tables: Tables) -> pd.DataFrame:
     rows["epochs_saved"] = _total(epochs_saved(tables), trials, rows.index)
     rows["epochs_shared"] = _total(trials["epochs"].where(~own, 0), trials, rows.index)
     rows["work_s"] = trials["duration_s"].where(own, 0.0).groupby(trials["study"]).sum()
-    ended = trials["started_at"] + pd.to_timedelta(trials["duration_s"].fillna(0.0), unit="s")
-    spans = ended.groupby(trials["study"]).max() - trials.groupby("study")["started_at"].min()
+    spans = (
+        ended_at(tables).groupby(trials["study"]).max()
+        - trials.groupby("study")["started_at"].min()
+    )
     rows["wall_s"] = spans.dt.total_seconds()
     rows[["work_s", "wall_s"]] = rows[["work_s", "wall_s"]].fillna(0.0)
     return rows.reset_index()
+
+
+def ended_at(tables: Tables) -> pd.Series:
+    """When each trial ended: after its seconds of work, or, where it was paused in between, with
+    its last report; in the order of the trials table."""
+    trials = tables.trials
+    worked = trials["started_at"] + pd.to_timedelta(trials["duration_s"].fillna(0.0), unit="s")
+    keys = pd.MultiIndex.from_frame(trials[["study", "trial"]])
+    last = tables.reports.groupby(["study", "trial"])["at"].max().reindex(keys)
+    last = pd.to_datetime(last, utc=True).set_axis(trials.index)
+    return worked.where(worked.isna() | ~(last > worked), last)
 
 
 def cv_table(tables: Tables) -> pd.DataFrame:

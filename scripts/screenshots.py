@@ -1,5 +1,5 @@
 """Draw the pictures of the page in docs/images: light, dark, narrow, of a CV, of a failed trial;
-and of its part that says what was confirmed.
+and of the parts that say what was confirmed, and what the workers did.
 
 python -m scripts.screenshots   # from the checkout; needs Chromium
 
@@ -45,7 +45,10 @@ STUDIES: dict[str, dict[str, Any]] = {
     "digits-cv": {"mode": "cv", "folds": 4, "dataset": "digits", "seed": 3},
     "digits-again": {"trials": 30, "seed": 3, "sampler": "random", "scheduler": "none"},
 }
-PARTS = {"page-confirmed.png": ("digits-again", ".top")}
+PARTS = {
+    "page-confirmed.png": ("digits-again", ".top"),
+    "page-timeline.png": ("digits", "#timeline"),
+}
 """Pictures of a part of a page: the study, and the part."""
 PICTURES = {  # file: study, the state of the trial whose panel is open, how the window is
     "page-light.png": ("digits", None, {}),

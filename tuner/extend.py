@@ -9,7 +9,7 @@ from __future__ import annotations
 from tuner.engines.contract import Carrier, Ended, Engine, Job, Reported, Study
 from tuner.engines.drive import drive
 from tuner.schedulers.board import Board
-from tuner.schedulers.contract import GO_ON, Pausing, Scheduler, Verdict
+from tuner.schedulers.contract import GO_ON, Finishing, Pausing, Scheduler, Verdict
 from tuner.trial.cells import Cell, CellKey, Decision, Ending, Outcome, State
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Ended",
     "Ending",
     "Engine",
+    "Finishing",
     "Job",
     "Outcome",
     "Pausing",

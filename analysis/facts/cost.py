@@ -12,8 +12,8 @@ from analysis.spans import Row, rows_of, spans
 from analysis.summaries import epochs_saved, overview
 from tuner.trial.cells import State
 
-PHASES = {"waited_s": "waited", "setup_s": "set up", "trace_s": "traced", "train_s": "trained"}
-"""What trials did, by the columns that say how long."""
+PHASES = {"setup_s": "set up", "trace_s": "traced", "train_s": "trained"}
+"""What workers did with trials, by the columns that say how long."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Leg:
     after: float
 
 
-def cost(tables: Tables) -> Cost:
-    """What a study cost, in all and by state; a shared training counts once."""
+def cost(tables: Tables, legs: Sequence[Leg]) -> Cost:
+    """What a study cost, in all, by state and by phases; a shared training counts once."""
     study, trials = the_study(tables.studies), tables.trials
     total = overview(tables).iloc[0]
     own = trials["shared_with"].isna()
@@ -89,21 +89,21 @@ def cost(tables: Tables) -> Cost:
         work_s=float(total["work_s"]),
         wall_s=float(total["wall_s"]),
         to_start_s=max(waited, 0.0),
-        phases=phases(trials),
+        phases=phases(trials, sum(leg.waited for leg in legs)),
     )
 
 
-def phases(trials: pd.DataFrame) -> dict[str, float]:
-    """Seconds of all workers by what trials did with them, as far as that is known; a shared
-    training counts once. Empty where nothing is known but the time in all."""
+def phases(trials: pd.DataFrame, waited: float) -> dict[str, float]:
+    """Seconds of all workers by what they did, as far as that is known: they `waited` for their
+    next trial, or started for it. Empty where nothing is known but the time in all."""
     own = trials[trials["shared_with"].isna()]
     known = {
         word: float(own[name].sum()) for name, word in PHASES.items() if own[name].notna().any()
     }
-    if not known.keys() - {"trained"}:
+    if not known.keys() - {"trained"} and not waited:
         return {}
-    rest = float(own["duration_s"].sum()) - sum(known.values()) + known.get("waited", 0.0)
-    return {**known, "else": max(rest, 0.0)}
+    rest = float(own["duration_s"].sum()) - sum(known.values())
+    return {"waited": waited, **known, "after reports": max(rest, 0.0)}
 
 
 def timeline(tables: Tables) -> tuple[list[Leg], list[Row]]:

@@ -162,7 +162,7 @@ function pieces() {
 function pieceTip(row, event) {
   const [, slot, , from, to, phase, at] = event.value, [name, worker] = S.data.workers[slot], [, , , , , , , , fold = 0, part = 0] = S.data.legs[at];
   const which = `Trial ${S.data.trials.trial[row]}${row === S.data.best ? " ★ best" : ""}${S.data.about.cells > 1 ? `, fold ${fold}` : ""}${part ? ", continued" : ""}`;
-  return el("div", { class: "tip" }, el("b", {}, which), ` ${STATES[S.data.trials.state[row]]}`, el("div", {}, `${PHASES[phase][0]}: ${show(to - from, 3)} s, from ${show(from)} s on`), el("div", {}, worker ? `${name}: process ${worker}` : name));
+  return el("div", { class: "tip" }, el("b", {}, which), ` ${STATES[S.data.trials.state[row]]}`, el("div", {}, `${PHASES[phase][0]}: ${show(to - from, 3)} s, from ${show(from)} s on`), el("div", {}, worker ? `${name}: process ${worker}` : S.data.trials.worker[row] ? `${name}: process ${S.data.trials.worker[row]}` : name));
 }
 function timeline(place) {
   return new Chart(place, {

@@ -77,7 +77,7 @@ function drawSections() {
   byId("curves-note").textContent = [S.data.about.rungs.length ? "Dotted: the epochs at which trials are judged." : "", S.data.trials.state.includes("STOPPED") ? "Hollow: ended early." : "", "Drag a box to keep the curves that pass it."].join(" ");
   byId("measure-note").textContent = `At one measure: ${S.by.about}. Drag along an axis to select.`;
   const phased = S.data.legs.some((leg) => leg.length > 4 && leg.slice(4, 8).some(Boolean)), known = S.data.workers.some(([, worker]) => worker);
-  byId("timeline-note").textContent = `A bar a training, from pause to pause, in its state's colour, the best in orange; ${known ? "a row a worker" : "slots are worked out from the times"}.${phased ? " Full height: it trained; low: it set up, in black it was traced, and at its end what came after its last report; a thin line: it waited for its worker, which may have been starting." : ""}`;
+  byId("timeline-note").textContent = `A bar a training, from pause to pause, in its state's colour, the best in orange; ${known ? "a row a worker" : "slots are worked out from the times"}.${phased ? " Full height: it trained. Half: it set up; in the text's colour its steps were traced; at the end what came after its last report. A thin line: it waited for its worker, which may have been starting." : ""}`;
   byId("folds-chart").style.height = `${Math.max(150, S.data.fold_rows.length * 30 + 60)}px`;
   byId("timeline-chart").style.height = `${Math.min(420, Math.max(120, Math.max(1, S.data.workers.length) * 32 + 60))}px`;
 }
@@ -112,7 +112,7 @@ function start() {
   history_(byId("history-chart"));
   front(byId("front-chart"));
   timeline(byId("timeline-chart"));
-  on("selection", () => { drawChips(); for (const chart of charts.values()) chart.follow(); });
+  on("selection", () => { drawChips(); followAll(); });
   on("rows", drawTable);
   on("measure", () => { drawSections(); drawBar(); drawParameters(); drawControls(); for (const chart of charts.values()) chart.redraw(); drawTable(); });
   on("open", () => { drawPanel(); drawTable(); });

@@ -92,6 +92,22 @@ const sight = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "150px" });
 const sizes = new ResizeObserver((entries) => { for (const entry of entries) charts.get(entry.target)?.chart?.resize(); });
+/* Charts follow the selection in turns, so that no frame waits for all of them: in each, those that fit into TURN_MS, and at least one. */
+const TURN_MS = 8, waiting = new Set();
+let turn = 0;
+function followAll() {
+  for (const chart of charts.values()) waiting.add(chart); // one that waits already keeps its place
+  if (!turn) takeTurn();
+}
+function takeTurn() {
+  const until = performance.now() + TURN_MS;
+  for (const chart of waiting) {
+    waiting.delete(chart);
+    if (charts.has(chart.place)) chart.follow();
+    if (performance.now() > until) break;
+  }
+  turn = waiting.size ? requestAnimationFrame(takeTurn) : 0;
+}
 function drawAll() { for (const chart of charts.values()) { chart.seen = true; if (chart.stale) chart.draw(); } }
 
 /* What a pointer learns of a trial. */

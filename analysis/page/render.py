@@ -265,7 +265,7 @@ def _phases(of: Facts) -> list[tuple[str, int, str]]:
     """Rows of the bars of what trials did: name, percent of the longest, text."""
     spent = of.cost.phases
     most = max([*spent.values(), 1e-9])
-    return [(name, round(100 * s / most), seconds(s)) for name, s in spent.items() if s]
+    return [(name, round(100 * s / most), seconds(s)) for name, s in spent.items() if s >= 0.05]
 
 
 def _rungs(of: Facts) -> list[tuple[int, int, int]]:

@@ -62,9 +62,9 @@ const command = (text) => el("div", { class: "command" }, el("pre", { tabindex: 
 
 /* Seconds of work, and what they went into as far as that is known. */
 function timeOf(row) {
-  const { trials } = S.data, said = [["waited", "waited_s"], ["set up", "setup_s"], ["traced", "trace_s"], ["trained", "train_s"]];
+  const { trials } = S.data, said = [["set up", "setup_s"], ["traced", "trace_s"], ["trained", "train_s"]], waited = trials.waited_s?.[row];
   const known = said.filter(([, name]) => trials[name]?.[row]).map(([word, name]) => `${word} ${show(trials[name][row], 3)}`);
-  return `${show(trials.seconds[row], 3)} s${known.length > 1 ? `: ${known.join(", ")}` : ""}`;
+  return `${show(trials.seconds[row], 3)} s${known.length > 1 ? `: ${known.join(", ")}` : ""}${waited ? `; waited ${show(waited, 3)} before` : ""}`;
 }
 
 let panelChart = null, cameFrom = null;

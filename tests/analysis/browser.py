@@ -45,6 +45,11 @@ class Window:
         """What a person reads there."""
         return " ".join(str(self.page.inner_text(selector)).split())
 
+    def sees(self, selector: str, state: Any = "visible") -> None:
+        """Wait until what is asked for is "visible" or "hidden"; raises where it does not become so
+        in half a minute."""
+        self.page.locator(selector).wait_for(state=state)
+
     def drawn(self) -> set[str]:
         """The charts that are drawn, by id, once all that are to be seen were scrolled past."""
         self.page.evaluate("drawAll()")

@@ -10,8 +10,10 @@ from analysis.facts.ending import keep_what_mattered
 from analysis.loading import load
 from analysis.report import report
 from tests.analysis.studies import saved
-from tests.brain import rising
+from tests.brain import experiment, rising, simulate
+from tuner.results.ending import what_mattered
 from tuner.results.results import Results
+from tuner.runner.finished import Finished
 
 HOURS = 7200.0
 
@@ -53,3 +55,16 @@ def test_few_trials_are_said_to_be_too_few(tmp_path: Path) -> None:
     said = keep_what_mattered(few.path, states(few), HOURS)
     assert said == "which parameters mattered takes 8 trials with a value to tell"
     assert not (few.path / "importance.json").exists()
+
+
+def test_only_a_run_of_minutes_in_a_folder_works_it_out(study: Results, tmp_path: Path) -> None:
+    ran = simulate(experiment(trials=12, sampler="random", scheduler="none"))
+
+    def ended(seconds: float, place: str) -> str | None:
+        return what_mattered(Finished(study.path, ran, seconds, place))
+
+    assert ended(119.0, "results/mine") is None
+    assert ended(HOURS, "s3://bucket/mine") is None
+    assert not (study.path / "importance.json").exists()
+    assert (ended(HOURS, "results/mine") or "").startswith("what explains the results")
+    assert (study.path / "importance.json").exists()

@@ -121,9 +121,31 @@ def test_the_timeline_has_a_row_a_worker_and_says_what_its_time_went_into(tmp_pa
     again = [leg for leg in of.legs if leg.part > 0]  # trials that were paused, and went on
     assert {(leg.setup, leg.trace) for leg in first} == {(0.3, 0.4)}
     assert {(leg.setup, leg.trace, leg.waited) for leg in again} == {(0.0, 0.0, 0.0)}
+    assert max(leg.begin + leg.seconds for leg in of.legs) == pytest.approx(4.0 + of.cost.wall_s)
     spent = of.cost.phases
     assert spent["set up"] == pytest.approx(0.3 * 12)
     assert sum(spent.values()) - spent["waited"] == pytest.approx(of.cost.work_s)
+
+
+def test_a_study_of_an_earlier_version_has_slots_and_no_phases(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    saved(folder, rising, scheduler="none", sampler="random", trials=4)
+    new = ["waited_s", "setup_s", "trace_s", "train_s", "worker"]
+    trials = pd.read_parquet(folder / "trials.parquet")
+    trials.drop(columns=new).to_parquet(folder / "trials.parquet")
+    for part in (folder / "reports.parquet").glob("*.parquet"):
+        pd.read_parquet(part).drop(columns="worker").to_parquet(part)
+    of = facts(load(folder), {})
+    assert [(row.name, row.worker) for row in of.workers] == [(f"slot {n}", "") for n in range(3)]
+    assert of.cost.phases == {}
+
+
+def test_many_workers_of_a_trial_each_share_slots(tmp_path: Path) -> None:
+    saved(tmp_path / "study", rising, scheduler="none", sampler="random", trials=40)
+    tables = load(tmp_path / "study")
+    trials = tables.trials.assign(worker=tables.trials["trial"].astype(str))
+    of = facts(tables._replace(trials=trials), {})
+    assert [(row.name, row.worker) for row in of.workers] == [(f"slot {n}", "") for n in range(3)]
 
 
 def test_one_that_never_reported_and_what_came_after_reports_are_on_the_timeline(

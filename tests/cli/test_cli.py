@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,6 +151,7 @@ def test_show_a_study_a_trial_and_csv(study: Path, capsys: pytest.CaptureFixture
     assert run_command(["show", str(study), "0"]) == 0
     out = capsys.readouterr().out
     assert "trial 0 of brain: STOPPED" in out
+    assert re.search(r"waited \d+.\d s, trained \d+.\d s", out)
     assert "PAUSE at epoch 1: rung 1: waits to be among the best" in out
     assert "▁" in out
     assert run_command(["show", str(study), "3"]) == 0

@@ -88,6 +88,20 @@ def own_loss(point: Point) -> Any:
     return dense(point, loss=loss)
 
 
+def loop_traced_before(point: Point) -> Any:
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 10], tf.float64)], autograph=False)
+    def halved(x: Any) -> Any:
+        count = tf.constant(0)
+        step = lambda i, x: (i + 1, x * point["times"])  # noqa: E731
+        return tf.while_loop(lambda i, _: i < 3, step, (count, x))[1]
+
+    if point["before"]:
+        halved(tf.ones([1, 10], tf.float64))
+    return dense({}, loss=lambda y, q: tf.reduce_mean(halved(q) ** 2, axis=-1))
+
+
 def own_schedule(point: Point) -> Any:
     import keras
 
@@ -272,6 +286,13 @@ CASES: dict[str, tuple[Any, list[tuple[str, Point]]]] = {
         attribute, [("new", {"scale": 2.0}), ("lift", {"scale": 3.0}), ("new", {"scale": 0})],
     ),
     "own loss": (own_loss, [("new", {"gamma": 2.5}), ("lift", {"gamma": 1.5})]),
+    "loop": (
+        loop_traced_before,
+        [
+            ("new", {"times": 0.5, "before": False}), ("same", {"times": 0.5, "before": False}),
+            ("same", {"times": 0.5, "before": True}), ("new", {"times": 0.25, "before": True}),
+        ],
+    ),
     "own schedule": (
         own_schedule,
         [

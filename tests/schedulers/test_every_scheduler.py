@@ -50,6 +50,29 @@ def test_most_of_the_bad_are_stopped(name: str) -> None:
     assert mean[State.COMPLETE] < mean[State.STOPPED]
 
 
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize(("trials", "reach_the_end"), [(1, 1), (2, 1), (8, 1), (26, 1), (54, 2)])
+def test_the_default_trains_its_leader_to_the_end_however_few_the_trials_are(
+    trials: int, reach_the_end: int, deterministic: bool
+) -> None:
+    settled = simulated(
+        space={"x": Float(0.0, 1.0), "epochs": 27}, trials=trials, scheduler="rung_gp",
+        deterministic=deterministic,
+    )  # fmt: skip
+    study = simulate_with(settled, curve=rising, workers=4)
+    counts = study.counts()
+    assert (counts[State.COMPLETE], counts[State.STOPPED]) == (
+        reach_the_end,
+        trials - reach_the_end,
+    )
+    best = study.best()
+    assert best is not None
+    assert best.state is State.COMPLETE
+    assert best.params == min(
+        (record.params for record in study.records), key=lambda params: abs(params["x"] - 0.3)
+    )
+
+
 @pytest.mark.parametrize("name", ENDING)
 def test_nobody_is_stopped_before_min_epochs(name: str) -> None:
     judged = Judged(made(name, min_epochs=4))

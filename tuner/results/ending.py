@@ -9,7 +9,7 @@ from tuner.store.uris import is_uri
 if TYPE_CHECKING:
     from tuner.runner.finished import Finished
 
-LEAST_S = 60.0
+LEAST_S = 120.0
 """A shorter run ends without even the import of what works importance out."""
 
 

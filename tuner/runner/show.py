@@ -19,6 +19,7 @@ from tuner.store.schedules import lineage_of
 from tuner.store.study_tables import StudyTables, read_study
 
 TRAINED = ("trained_by", "trained_why")
+PHASES = {"waited_s": "waited", "setup_s": "set up", "trace_s": "traced", "train_s": "trained"}
 FRONT_SHOWN = 20
 """Trials of a front that are named."""
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -82,6 +83,8 @@ def _show_trial(results: StudyTables, trial: int, console: Console) -> None:
     known = isinstance(worker := row.get("worker"), str) and worker
     where = f"{row['host']}, process {worker}" if known else row["host"]
     _print(console, f"  {row['epochs']} epochs in {row['duration_s']:.1f} s on {where}")
+    if spent := phases(row):
+        _print(console, f"  {spent}")
     if pd.notna(row.get("parent")):
         began = f"trial {row['parent']:.0f}'s weights of epoch {row['from_epoch']}"
         _print(console, f"  it went on from {began}")
@@ -104,6 +107,14 @@ def _show_trial(results: StudyTables, trial: int, console: Console) -> None:
                 _print(console, f"  {metric}, fold {fold}: {sparkline(list(values))} {ends}")
     if row["error"] is not None and not pd.isna(row["error"]):
         _print(console, f"\n{row['error']}")
+
+
+def phases(row: pd.Series[Any]) -> str | None:
+    """What a trial's seconds went into, in a line; None where no more than their sum is known."""
+    known = [
+        f"{word} {row[name]:.1f} s" for name, word in PHASES.items() if pd.notna(row.get(name))
+    ]
+    return ", ".join(known) if len(known) > 1 else None
 
 
 def trained(row: pd.Series[Any]) -> str | None:

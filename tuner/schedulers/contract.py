@@ -53,6 +53,15 @@ class Pausing(Protocol):
         """The paused trial that a free worker goes on with; None to start a new one."""
 
 
+@runtime_checkable
+class Finishing(Pausing, Protocol):
+    """A scheduler that sees to it that a search ends with a trial that was trained to its end."""
+
+    def finish(self, board: Board) -> int | None:
+        """The paused trial to go on with once no trial is left to begin or to promote; None to end
+        all that are paused."""
+
+
 @dataclass(frozen=True)
 class Successor:
     """A trial to be begun: it goes on from the weights that `parent` has at `epoch`, with `params`.

@@ -26,6 +26,9 @@ class RungGP:
     of the model's prediction at the last epoch. While ten trials have no value yet (unless there
     are trials of earlier studies, `learned`), and where the last epoch is not known, with the best
     one at the rung. In a cross-validation a trial's value at a rung is its mean over all folds.
+
+    Where so few trials are searched that none would reach the last epoch, the one that promises
+    most of the highest rung goes on in the end: who asks for eight trials is given a trained one.
     """
 
     eta: int = 3
@@ -49,13 +52,24 @@ class RungGP:
             ranking = board.ranking(rung)
             if len(board.gone_on(rung)) >= len(ranking) // self.eta:
                 continue
-            at_rung = {trial: loss for loss, trial in ranking}
-            paused = sorted(t for t, at in board.paused.items() if at == rung and t in at_rung)
-            if paused:
-                return self._most_promising(board, paused, at_rung)
+            trial = self._most_promising(board, rung)
+            if trial is not None:
+                return trial
         return None
 
-    def _most_promising(self, board: Board, paused: list[int], at_rung: Mapping[int, float]) -> int:
+    def finish(self, board: Board) -> int | None:
+        rungs = board.rungs()
+        if self.last_epoch is None or self.last_epoch in rungs:
+            return None
+        promising = (self._most_promising(board, rung) for rung in reversed(rungs))
+        return next((trial for trial in promising if trial is not None), None)
+
+    def _most_promising(self, board: Board, rung: int) -> int | None:
+        """Of the trials that wait at a rung; None where nobody does."""
+        at_rung = {trial: loss for loss, trial in board.ranking(rung)}
+        paused = sorted(t for t, at in board.paused.items() if at == rung and t in at_rung)
+        if not paused:
+            return None
         if self.space is None or self.last_epoch is None:
             return min(paused, key=lambda trial: (at_rung[trial], trial))
         curves = self._curves(board, self.space)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.errors import StudyError
 from tuner.experiment.goals import VIOLATION
-from tuner.schedulers.contract import GO_ON, Pausing, Verdict
+from tuner.schedulers.contract import GO_ON, Finishing, Pausing, Verdict
 from tuner.study.running_cell import OpenCell
 from tuner.trial.cells import Decision
 
@@ -40,12 +40,15 @@ def verdict_on(
 
 def promotable(study: Study) -> int | None:
     """The paused trial that may go on now, None if there is none."""
-    assert isinstance(study.scheduler, Pausing)
-    number = study.scheduler.promote(study.board)
+    scheduler = study.scheduler
+    assert isinstance(scheduler, Pausing)
+    number = scheduler.promote(study.board)
+    if number is None and isinstance(scheduler, Finishing) and not study.is_busy():
+        number = scheduler.finish(study.board)
     if number is not None and number not in study.board.paused:
         raise StudyError(
-            f"scheduler {type(study.scheduler).__name__} promoted {number!r}, and promote "
-            "answers with a paused trial's number, or None"
+            f"scheduler {type(scheduler).__name__} promoted {number!r}, and promote answers with "
+            "a paused trial's number, or None"
         )
     return number
 

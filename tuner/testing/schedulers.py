@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tuner.schedulers.board import Board
-from tuner.schedulers.contract import Pausing, Scheduler, Verdict
+from tuner.schedulers.contract import Finishing, Pausing, Scheduler, Verdict
 from tuner.study.study import Study
 from tuner.testing.curves import diverging, noisy, raising, rising
 from tuner.testing.simulation import simulate, simulated
@@ -82,6 +82,8 @@ class SchedulerSuite:
         assert scheduler.judge(cell, 1, 0.6, copy.deepcopy(board)) == first, "it remembers"
         if isinstance(scheduler, Pausing):
             assert scheduler.promote(board) == scheduler.promote(board), "promote remembers"
+        if isinstance(scheduler, Finishing):
+            assert scheduler.finish(board) == scheduler.finish(board), "finish remembers"
         assert vars(board) == before, "it changed the board"
 
     def test_the_best_so_far_is_never_stopped(self, scheduler: Scheduler) -> None:
