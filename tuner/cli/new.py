@@ -29,7 +29,7 @@ def train(trial):  # called once a trial; trial.seed has seeded Keras, NumPy and
 
 SPACE = {"learning_rate": Float(1e-4, 1e-1, log=True, grid=[1e-3, 1e-2]),  # grid: for --mode grid
          "units": Int(16, 128, log=True, grid=[32, 128]),
-         "epochs": Int(1, 9, grid=[9])}  # the most a trial may train; ASHA decides how much it gets
+         "epochs": Int(1, 9, grid=[9])}  # the most a trial may train; the scheduler deals them out
 EXPERIMENT = Experiment(name="NAME", space=SPACE, objective=train,
                         metric="val_accuracy", direction="maximize", dataset="digits", trials=20)
 '''
