@@ -6,7 +6,7 @@ n/4 to n. The later of two doublings gains half of what the one before did: so i
 both, and the next trials have of that their part of a doubling. (A mean over two doublings is
 steadier than the gap between the two best values, from which extreme value theory would say it, and
 on tables of learning curves nearer to what came.) A sampler that learns may draw better than it
-did: so a search has not converged either while its newer trials have gained.
+did: so a search has not converged either while its newest trials have gained.
 """
 
 from __future__ import annotations
@@ -23,11 +23,8 @@ MORE = 20
 TRAININGS = 20
 """Whole trainings' worth of epochs before which an estimate ends no search."""
 SHARE = 0.0125
-"""Of the way from a middling trial to the best: what `MORE` whole trainings must promise."""
-NEWER = 0.6
-"""The share of its trials, at least `MORE` of them, that must have gained as little too. Chosen
-with SHARE on benchmarks.converged's tables: 2%, and the last `MORE` trials, saved twice as many for
-three times the regret."""
+"""Of the way from a middling trial to the best: what `MORE` whole trainings must promise. With 0.02
+twice as many trials are saved, for four times the regret (benchmarks.converged)."""
 FEWEST = 8
 """Values without which there is no estimate."""
 
@@ -36,7 +33,7 @@ FEWEST = 8
 class Outlook:
     """What `MORE` trials would gain, in the metric's units; infinite where nobody can say.
 
-    `lately` is what the newer trials have gained, `least` the gain up to which they are not worth
+    `lately` is what the last so many have gained, `least` the gain up to which they are not worth
     it, `trainings` how many whole trainings the epochs so far come to.
     """
 
@@ -67,8 +64,7 @@ def outlook(losses: Sequence[float], trainings: float, least: float | None = Non
     if least is None:
         way = float(np.median(known)) - min(known) if known else 0.0
         least = SHARE * way * min(1.0, trainings / max(1, len(losses)))
-    newer = max(MORE, round(NEWER * len(losses)))
-    before = min(losses[:-newer], default=math.inf)
+    before = min(losses[:-MORE], default=math.inf)
     lately = before - min(known) if known else math.inf
     return Outlook(expected_gain(losses), lately, least, trainings)
 
