@@ -3,8 +3,8 @@
     python -m benchmarks.learning [--curves FOLDER] [--seeds N] [--out ROWS.jsonl]
 
 Leave one task out, on the tasks of LCBench: each task is searched by the default as it is, with the
-trials of the 11 other tasks' searches (`learn_from`; each of these spent 20 full trainings), and
-with misleading ones: the values of all others, or of one, with their sign turned. All
+trials of the 11 other tasks' searches (`learn_from`; each of these spent 20 full trainings), or of
+one, and with misleading ones: the values of all others, or of one, with their sign turned. All
 else is as in benchmarks.default_search: eight workers, one second an epoch, budgets of 2, 5 and 10
 full trainings, regret of the best value that any epoch had. Printed are the regrets' means, and the
 difference to the search without sources with a 95% interval (bootstrap over tasks). A line of
@@ -31,7 +31,7 @@ from tuner.search_space.space import SearchSpace
 
 BUDGETS = (2, 5, 10)
 SOURCE_BUDGET = 20
-METHODS = ("without", "all others", "all others, negated", "one other, negated")
+METHODS = ("without", "all others", "one other", "all others, negated", "one other, negated")
 
 
 @dataclass
