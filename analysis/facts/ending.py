@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from analysis.facts.fidelity import course, measures
+from analysis.facts.importance import FEWER_RESAMPLES, LEAST_TRIALS, RESAMPLES, importances
 from analysis.facts.kept import first_of, keep_importance, stamp
-from analysis.facts.study import FEWER_RESAMPLES, LEAST_TRIALS, RESAMPLES, importances
 from analysis.loading import load
 from analysis.shares import TookTooLongError, expected_s
 

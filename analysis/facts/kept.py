@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from analysis.facts.fidelity import course, measures
-from analysis.facts.study import importances
+from analysis.facts.importance import importances
 from analysis.loading import Tables
 from analysis.shares import Importance
 from tuner.files import put_bytes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,23 +12,18 @@ import pandas as pd
 
 from analysis.facts.cost import PHASES, Cost, Leg, cost, timeline
 from analysis.facts.fidelity import Course, Measure, course, measures
+from analysis.facts.importance import importances
 from analysis.facts.trust import Finding, findings
 from analysis.facts.winner import Winner, fold_values, samples, winner
-from analysis.importances import points_of
 from analysis.loading import Tables, metrics_of, the_study
-from analysis.shares import Importance, importance_of, method_for
+from analysis.shares import Importance
 from analysis.spans import Row
 from analysis.summaries import epochs_saved, ranked, rungs
-from tuner.errors import TunerError
 from tuner.shown import redacted
 from tuner.store.fronts import front_of
 from tuner.store.layout import PARAM_PREFIX
 from tuner.store.schedules import lineage_of
 
-LEAST_TRIALS = 8
-"""Trials with a number from which importance is worked out."""
-RESAMPLES, FEWER_RESAMPLES = 16, 6
-"""Resamples for the intervals of the first measure's importance, and of the others'."""
 FOLDS_SHOWN = 30
 """Configurations of a cross-validation whose folds are drawn: the best."""
 ERROR_LETTERS = 6000
@@ -127,35 +121,6 @@ def facts(tables: Tables, known: Mapping[str, Any] | None = None) -> Facts:
         folds=fold_values(tables, rows) if rows else np.zeros((0, 0)),
         goals=_goals(tables),
     )
-
-
-def importances(
-    tables: Tables, of: Sequence[Measure], resamples: int = RESAMPLES, until: float = math.inf
-) -> dict[str, dict[str, Importance | None]]:
-    """Of each measure what explains its ranks, and what tells the best quarter.
-
-    Ranks, as one loss of 1e6 would explain all variance by itself. Raises TookTooLongError once
-    `time.monotonic()` has passed `until`.
-    """
-    study = the_study(tables.studies)
-    made: dict[str, dict[str, Importance | None]] = {}
-    for place, measure in enumerate(of):
-        have = np.isfinite(measure.values)
-        if have.sum() < LEAST_TRIALS or len(set(measure.values[have].tolist())) < 2:
-            continue
-        ranks = pd.Series(measure.values[have]).rank(pct=True).to_numpy()
-        mine = study.copy()
-        mine["direction"] = measure.direction
-        try:
-            points = points_of(mine, tables.trials[have], ranks)
-        except TunerError:  # a point that a later space does not hold
-            continue
-        n = resamples if place == 0 else min(resamples, FEWER_RESAMPLES)
-        made[measure.key] = {
-            "all": importance_of(points, method_for(points), resamples=n, until=until),
-            "best": importance_of(points, "ped_anova", resamples=n, until=until),
-        }
-    return made
 
 
 def _leg(leg: Leg) -> list[float]:

@@ -37,7 +37,7 @@ def test_a_long_run_says_what_mattered_and_its_report_and_figure_take_that(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("worked out again")
 
-    monkeypatch.setattr("analysis.facts.study.importance_of", never)
+    monkeypatch.setattr("analysis.facts.importance.importance_of", never)
     monkeypatch.setattr("analysis.plots.importance", never)
     assert "fANOVA" in report(load(study.path))
     share = study.plot("importance").data[0]

@@ -109,7 +109,7 @@ def test_importance_is_kept_as_long_as_the_tables_are_the_same(
         raise AssertionError("worked out again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("analysis.facts.study.importance_of", never)
+        patch.setattr("analysis.facts.importance.importance_of", never)
         assert write_report([folder]).read_text() == first
     for broken in ("[]", kept.replace('"share"', '"sh"')):
         (folder / "importance.json").write_text(broken)

@@ -12,7 +12,8 @@ from sklearn.model_selection import GridSearchCV
 
 from tuner.errors import StudyError
 from tuner.sklearn.cv_results import check_fits, cv_results, tables
-from tuner.study.record import CellResult, Record
+from tuner.study.cell_result import CellResult
+from tuner.study.record import Record
 from tuner.trial.cells import State
 
 GRID = [{"a": [1, 2], "layers": [(8,), (8, 8)]}, {"a": [1.5], "b": ["x", None]}]

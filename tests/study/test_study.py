@@ -16,7 +16,7 @@ from tuner.engines.simulated import Step, VirtualClock
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.settle import last_epoch, settle
 from tuner.search_space.axes import Categorical, Constant, Float, Int
-from tuner.study.record import CellResult
+from tuner.study.cell_result import CellResult
 from tuner.study.seeds import cell_seed
 from tuner.study.study import Study
 from tuner.testing.kept_studies import dying

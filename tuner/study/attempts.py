@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import StudyError
+from tuner.study.cell_result import CellResult
 from tuner.study.entries import Asked, Opened, Told
 from tuner.study.fold_racing import falls_behind
-from tuner.study.record import CellResult, Record
+from tuner.study.record import Record
 from tuner.study.running_cell import OpenCell
 from tuner.trial.cells import CellKey, Ending, Outcome, State
 

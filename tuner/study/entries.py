@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner.store.report import Report
+from tuner.study.cell_result import CellResult
 from tuner.study.lineage import Parent
-from tuner.study.record import CellResult
 from tuner.trial.cells import Cell, CellKey
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 
-from tuner.study.record import CellResult, Record
+from tuner.study.cell_result import CellResult
+from tuner.study.record import Record
 from tuner.trial.cells import State
 
 

@@ -15,9 +15,10 @@ from optuna.trial import FrozenTrial
 from tuner.store.ledger import FOLD
 from tuner.store.optuna_internals import trial_id
 from tuner.store.report import Report
+from tuner.study.cell_result import CellResult
 from tuner.study.entries import Asked, Entry, Opened, Promoted, Told
 from tuner.study.lineage import Parent
-from tuner.study.record import CellResult, Record
+from tuner.study.record import Record
 from tuner.study.study import Study
 from tuner.trial.cells import CellKey, Decision, State
 

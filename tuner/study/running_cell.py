@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuner.experiment.experiment import Experiment
-from tuner.study.record import CellResult
+from tuner.study.cell_result import CellResult
 from tuner.study.value import best_epoch
 from tuner.trial.cells import NOBODY, By, Cell, Ending, Outcome, State
 
