@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -46,8 +47,9 @@ def test_both_sides_of_a_page_for_users_of_another_tool_run(name: str, tmp_path:
     file = tmp_path / name
     file.write_text(re.sub(r"(n_trials|trials|num_samples)=\d+", r"\1=2", SIDES[name]))
     done = subprocess.run(
-        [sys.executable, str(file)], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
+        [sys.executable, str(file)], cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "RAY_ADDRESS": "local"},  # else Ray joins the cluster of another test
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 
 
