@@ -10,10 +10,8 @@ import pandas as pd
 from analysis.loading import Tables, the_study
 from analysis.spans import Row, rows_of, spans
 from analysis.summaries import epochs_saved, overview
+from tuner.store.layout import PHASES
 from tuner.trial.cells import State
-
-PHASES = {"setup_s": "set up", "trace_s": "traced", "train_s": "trained"}
-"""What workers did with trials, by the columns that say how long."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,9 @@ def phases(trials: pd.DataFrame, waited: float) -> dict[str, float]:
     next trial, or started for it. Empty where nothing is known but the time in all."""
     own = trials[trials["shared_with"].isna()]
     known = {
-        word: float(own[name].sum()) for name, word in PHASES.items() if own[name].notna().any()
+        word: float(own[name].sum())
+        for name, word in PHASES.items()
+        if name != "waited_s" and own[name].notna().any()
     }
     if not known.keys() - {"trained"} and not waited:
         return {}

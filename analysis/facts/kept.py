@@ -64,14 +64,24 @@ def importance_in(tables: Tables) -> Importances:
     folder takes a file.
     """
     tables = tables._replace(trials=tables.trials.sort_values("trial", ignore_index=True))
-    folder = Path(tables.studies["path"].iloc[0])
-    at = folder if folder.is_dir() else None  # else it lies at a URI
-    of = "" if at is None else stamp(at)
-    known = None if at is None else kept_importance(at, of)
+    place = _place(tables)
+    known = None if place is None else kept_importance(*place)
     if known is not None:
         return known
     made = importances(tables, measures(tables, course(tables)))
-    if at is not None:
+    if place is not None:
         with suppress(OSError):  # the folder may be another's, who lets us read
-            keep_importance(at, of, made)
+            keep_importance(*place, made)
     return made
+
+
+def kept_of(tables: Tables) -> Importances | None:
+    """What was kept of one study and still holds, else None; nothing is worked out."""
+    place = _place(tables)
+    return None if place is None else kept_importance(*place)
+
+
+def _place(tables: Tables) -> tuple[Path, str] | None:
+    """One study's folder and its stamp; None where it lies at a URI."""
+    folder = Path(tables.studies["path"].iloc[0])
+    return (folder, stamp(folder)) if folder.is_dir() else None

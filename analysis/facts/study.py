@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.facts.cost import PHASES, Cost, Leg, cost, timeline
+from analysis.facts.cost import Cost, Leg, cost, timeline
 from analysis.facts.fidelity import Course, Measure, course, measures
 from analysis.facts.importance import importances
 from analysis.facts.trust import Finding, findings
@@ -21,7 +21,7 @@ from analysis.spans import Row
 from analysis.summaries import epochs_saved, ranked, rungs
 from tuner.shown import redacted
 from tuner.store.fronts import front_of
-from tuner.store.layout import PARAM_PREFIX
+from tuner.store.layout import PARAM_PREFIX, PHASES
 from tuner.store.schedules import lineage_of
 
 FOLDS_SHOWN = 30
@@ -220,7 +220,7 @@ def _trials(tables: Tables) -> dict[str, list[Any]]:
         "best_epoch": [_plain(n) for n in trials["best_epoch"]],
         "saved": epochs_saved(tables).tolist(),
         "seconds": short(trials["duration_s"].fillna(0.0), 4),
-        **{n: short(trials[n], 3) for n in ("waited_s", *PHASES) if trials[n].notna().any()},
+        **{n: short(trials[n], 3) for n in PHASES if trials[n].notna().any()},
         "host": [_plain(x) for x in trials["host"]],
         "worker": [_plain(x) for x in trials["worker"]],
         "seed": [_plain(x) for x in trials["seed"]],

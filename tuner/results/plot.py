@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import analysis
 from analysis import plots, plots_goals, plots_optuna, plots_training
-from analysis.facts.kept import first_of, importance_in, kept_importance, stamp
+from analysis.facts.kept import first_of, importance_in, kept_of
 from analysis.loading import Tables
 from tuner.errors import ResultsError
 
@@ -24,9 +24,7 @@ def _numeric_pair(tables: Tables) -> tuple[str, ...]:
         raise ResultsError(
             f"a contour needs two numeric parameters that varied, and there are {len(names)}"
         )
-    folder = Path(tables.studies["path"].iloc[0])
-    kept = kept_importance(folder, stamp(folder)) if folder.is_dir() else None
-    of = first_of(kept or {})
+    of = first_of(kept_of(tables) or {})
     order = list(analysis.importance(tables)["param"]) if of is None else of.names
     known = sorted(names, key=lambda name: order.index(name) if name in order else len(order))
     return known[0], known[1]

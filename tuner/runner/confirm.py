@@ -58,10 +58,9 @@ def confirm(
     They train as many epochs as the best of each had, and are compared by their last. The trainings
     are a study of their own, beside the first, named NAME-confirmed; `seed` is its seed (None: the
     first one's and 1). From then on the best of their means is the study's best trial. Where such a
-    study of the same trials was interrupted it goes on.
-    `address` is a running Ray cluster's. Code that the study names is run as `refit`
-    does; a study of an Experiment made in memory needs that `experiment`. Raises StudyError where
-    fewer than `top` trials have a value.
+    study of the same trials was interrupted it goes on. `address` is a running Ray cluster's. Code
+    that the study names is run as `refit` does; a study of an Experiment made in memory needs that
+    `experiment`. Raises StudyError where fewer than `top` trials have a value.
     """
     check_whole("top", top, 1)
     check_whole("seeds", seeds, 2)

@@ -14,12 +14,11 @@ from rich.text import Text
 
 from tuner.shown import shown
 from tuner.store.damage import reading
-from tuner.store.layout import PARAM_PREFIX
+from tuner.store.layout import PARAM_PREFIX, PHASES
 from tuner.store.schedules import lineage_of
 from tuner.store.study_tables import StudyTables, read_study
 
 TRAINED = ("trained_by", "trained_why")
-PHASES = {"waited_s": "waited", "setup_s": "set up", "trace_s": "traced", "train_s": "trained"}
 FRONT_SHOWN = 20
 """Trials of a front that are named."""
 BLOCKS = "▁▂▃▄▅▆▇█"

@@ -39,6 +39,9 @@ FORMAT = 3
 
 PARAM_PREFIX = "param_"
 
+PHASES = {"waited_s": "waited", "setup_s": "set up", "trace_s": "traced", "train_s": "trained"}
+"""The columns of a trial's seconds by what they went into, each with its word."""
+
 TRIAL_COLUMNS = {
     "trial": "int64",
     "attempt": "int64",
@@ -55,10 +58,7 @@ TRIAL_COLUMNS = {
     "worker": "string",
     "started_at": "timestamp[us, tz=UTC]",
     "duration_s": "float64",
-    "waited_s": "float64",
-    "setup_s": "float64",
-    "trace_s": "float64",
-    "train_s": "float64",
+    **dict.fromkeys(PHASES, "float64"),
     "peak_rss_mb": "float64",
     "error": "string",
     "shared_with": "int64",
@@ -113,10 +113,7 @@ ADDED_COLUMNS = {
     "trained_why": "string",
     "why": "string",
     "worker": "string",
-    "waited_s": "float64",
-    "setup_s": "float64",
-    "trace_s": "float64",
-    "train_s": "float64",
+    **dict.fromkeys(PHASES, "float64"),
 }
 """Columns that older studies lack, with their types: they are read as null there."""
 

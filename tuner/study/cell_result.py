@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from tuner.store.layout import PHASES
 from tuner.trial.cells import State
-
-PHASES = ("waited_s", "setup_s", "trace_s", "train_s")
-"""A cell's seconds by what it did; their columns are described in `tuner.store.layout`."""
 
 
 @dataclass(frozen=True)

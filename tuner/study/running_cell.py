@@ -97,8 +97,7 @@ class OpenCell:
             rung=self.rung,
             duration_s=duration,
             peak_rss_mb=None if math.isnan(outcome.peak_rss_mb) else outcome.peak_rss_mb,
-            host=outcome.host
-            or self.by.host,  # of a process that died, its reports' alone is known
+            host=outcome.host or self.by.host,  # of a process that died its reports alone tell
             worker=outcome.worker or self.by.worker,
             error=error,
             started_at=began,
