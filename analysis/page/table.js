@@ -30,6 +30,13 @@ function tableRows() {
     return y - x || a - b;
   });
 }
+/* Where the keyboard stands, so that a table drawn anew under it (a filter, a live study) keeps it. */
+function focusedInTable() {
+  const at = document.activeElement;
+  if (!at?.matches("#trials-table button")) return null;
+  const row = at.closest("tr[data-trial]");
+  return row ? `tr[data-trial="${row.dataset.trial}"] button` : `th:nth-child(${at.closest("th").cellIndex + 1}) button`;
+}
 function drawTable() {
   const shown = columns(), rows = tableRows(), most = table.all ? rows.length : FIRST_ROWS;
   const head = el("tr", {}, shown.map((column) => el("th", { scope: "col", class: column.state || rows.some((row) => typeof column.of(row) === "string") ? "text" : null, "aria-sort": table.sort === column.name ? (table.down ? "descending" : "ascending") : "none" }, el("button", { onclick: () => { table.down = table.sort === column.name ? !table.down : false; table.sort = column.name; drawTable(); } }, column.name, table.sort === column.name ? (table.down ? " ↓" : " ↑") : ""))));
@@ -39,7 +46,9 @@ function drawTable() {
     if (column.name === "trial") return el("td", {}, el("button", { class: "link", "aria-label": `Open trial ${text}`, onclick: (event) => { event.stopPropagation(); openTrial(S.data.trials.trial[row]); } }, text));
     return el("td", { class: typeof column.of(row) === "string" ? "text" : null, title: column.name === "error" ? column.of(row) && lastLine(column.of(row)) : null }, text);
   })));
+  const focused = focusedInTable();
   byId("trials-table").replaceChildren(el("table", { class: "trials" }, el("caption", { class: "hidden" }, "Trials"), el("thead", {}, head), el("tbody", {}, body)));
+  if (focused) byId("trials-table").querySelector(focused)?.focus({ preventScroll: true });
   byId("more-rows").hidden = rows.length <= most;
   byId("more-rows").textContent = `Show all ${rows.length.toLocaleString("en")}`;
 }

@@ -186,6 +186,23 @@ def test_the_table_sorts_filters_and_opens_a_trial_by_keys(
     page.sees("#panel", "hidden")
 
 
+def test_the_keyboard_keeps_its_place_when_the_table_is_drawn_anew(
+    pages: dict[str, Path], window: Any
+) -> None:
+    page = window(pages["search"])
+    at = "document.activeElement.textContent"
+    buttons = page.page.locator("#trials-table td button")
+    buttons.nth(2).focus()
+    third = page.page.evaluate(at)
+    page.page.evaluate("drawTable()")
+    assert page.page.evaluate(at) == third
+    page.page.keyboard.press("ArrowDown")
+    assert page.page.evaluate(at) == buttons.nth(3).inner_text()
+    page.page.get_by_role("button", name="batch", exact=True).focus()
+    page.page.evaluate("drawTable()")
+    assert "batch" in page.page.evaluate(at)
+
+
 def test_a_trial_says_its_parameters_reason_and_how_to_refit_it(
     pages: dict[str, Path], window: Any
 ) -> None:
