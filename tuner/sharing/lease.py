@@ -22,9 +22,11 @@ BEAT_S = 1.0
 """A driver says at least so often how it stands."""
 ANSWER_S = 4 * BEAT_S
 """How long an answer may take."""
-TRIES = 3
-"""After so many beats without an answer the broker is looked for anew; a driver that has never had
-one goes on without."""
+AGAIN_S = 0.25
+"""After a beat without an answer the next one follows: a broker that Ray restarts is heard of soon."""
+SILENT_S = 3 * BEAT_S
+"""After so long without an answer the broker is looked for anew; a driver that has never had one
+goes on without."""
 START_S = 60.0
 """How long a broker may take to start: its process imports Ray, on a node that may be busy."""
 
@@ -137,8 +139,9 @@ class Lease:
         )  # fmt: skip
 
     def _beat_on(self) -> None:
-        failed = 0
+        since: float | None = None
         while not self._over.is_set():
+            began = time.monotonic()
             try:
                 if self._broker is None:
                     self._broker = self._find()
@@ -146,16 +149,16 @@ class Lease:
                 self._peak = self._wanted
                 answer = ray.get(self._broker.beat.remote(said, BEAT_S), timeout=ANSWER_S)
             except Exception as error:  # noqa: BLE001  # whatever it is, the study goes on
-                failed += 1
-                self._on_silence(failed, error)
-                self._over.wait(BEAT_S)
+                first, since = since is None, since or began
+                self._on_silence(first, time.monotonic() - since, error)
+                self._over.wait(BEAT_S if self._broker is None else AGAIN_S)
                 continue
-            if failed and self.answer is not None:
+            if since is not None and self.answer is not None:
                 self._say(f"the cluster's broker answers again: {answer['allowed']} slots are ours")
             if self.answer is None:
                 for line in self._beside():
                     self._say(line)
-            failed = 0
+            since = None
             self._take(answer)
 
     def _take(self, answer: Answer) -> None:
@@ -168,16 +171,17 @@ class Lease:
         if news:
             self._say(self.said() or "no other study is on the cluster now")
 
-    def _on_silence(self, failed: int, error: Exception) -> None:
-        if failed >= TRIES and not self._may_start(error):
+    def _on_silence(self, first: bool, silent_s: float, error: Exception) -> None:
+        gone = silent_s >= SILENT_S and not self._may_start(error)
+        if gone:
             self._broker = None  # Ray restarts it by itself, unless it was ended for good
         if self.answer is not None:
-            if failed == 1:
+            if first:
                 why = type(error).__name__
                 self._say(
                     f"the cluster's broker does not answer ({why}): going on with {self.held} slots"
                 )
-        elif failed >= TRIES and not self.allowed and not self._may_start(error):
+        elif gone and not self.allowed:
             why = type(error).__name__
             self._say(
                 f"no broker on this cluster ({why}): taking {self.wish.alone} slots, unshared"
