@@ -46,7 +46,11 @@ def compare_in_lanes(pair: tuple[Recipe, Recipe], where: str) -> Counter[str]:
     groups: dict[Hashable, list[Trial]] = {}
     for number, recipe in enumerate(pair):
         trial = trial_of(recipe, number)
-        model = build_model(DECLARED, trial)
+        try:
+            model = build_model(DECLARED, trial)
+        except Exception as error:  # noqa: BLE001  # as by fit, which is compared elsewhere
+            found[f"not built: {type(error).__name__}"] += 1
+            continue
         reason = why_not(DECLARED, trial, model)
         if reason is not None:
             found[f"no lanes: {reason}"] += 1
