@@ -139,7 +139,7 @@ def test_what_is_not_a_study_is_refused(tmp_path: Path) -> None:
 def test_infeasible_trials_of_a_source_are_to_be_avoided_where_there_are_constraints(
     tmp_path: Path,
 ) -> None:
-    bounded: dict[str, Any] = {"constraints": lambda metrics: [metrics["val_accuracy"] - 0.4]}
+    bounded: dict[str, Any] = {"constraints": lambda metrics: [metrics["val_accuracy"] - 0.9]}
     settled = experiment(name="bounded", trials=20, scheduler="none", dataset=None, **bounded)
     describe(Loaded(settled, Source("object", __name__)), settled, None, name="b").write(tmp_path)
     study = simulate(settled, folder=tmp_path)
