@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,7 @@ class NoCluster:
 
     lease = None
     """Nobody shares it."""
+    local = True
 
     def ready(self) -> None:
         """There is nothing to wait for."""
@@ -84,6 +86,10 @@ def _no_ray(*resources: Any, address: str | None = None) -> Iterator[NoCluster]:
     yield NoCluster()
 
 
+def _refused() -> None:
+    raise AssertionError("this test was to do without Ray, and starts one")
+
+
 def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every run of this test carry its cells here."""
     chosen: Callable[[Job, Any], Chosen] = lambda job, cluster: Chosen(  # noqa: E731
@@ -91,5 +97,7 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     run = importlib.import_module("tuner.runner.run")  # the package's `run` is its function
     monkeypatch.setattr("os.fsync", lambda file: None)  # what a power cut takes is tested elsewhere
-    monkeypatch.setattr(run, "connect", _no_ray)
+    monkeypatch.setattr(run, "run_study", partial(run.run_study, via=_no_ray))
+    monkeypatch.setattr("tuner.cluster.session.temp_folder", _refused)  # the start's first step
+    monkeypatch.setattr(run, "start_ahead", lambda objective: None)
     monkeypatch.setattr(choice, "choose", chosen)
