@@ -85,7 +85,7 @@ def test_two_of_one_name_are_refused() -> None:
     with pytest.raises(ReportError, match="'f_0' is reported twice, the second time as 'f_0'"):
         checked_metrics({"f": [0.1, 0.2], "f_0": 0.9})
     with pytest.raises(ReportError, match="'1' is reported twice"):
-        checked_metrics({1: 0.1, "1": 0.9})
+        checked_metrics({1: 0.1, "1": 0.9})  # type: ignore[dict-item]
 
 
 def test_a_report_of_nothing_is_refused() -> None:
