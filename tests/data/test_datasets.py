@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tuner.data.dataset import fingerprint_of
@@ -26,6 +27,10 @@ def arrays(**changes: Any) -> dict[str, Any]:
         "y_test": np.arange(6) % 3,
     }
     return {**made, **changes}
+
+
+def frame(rows: int, columns: str) -> pd.DataFrame:
+    return pd.DataFrame(np.ones((rows, len(columns))), columns=list(columns))
 
 
 def saved(path: Path, **changes: Any) -> str:
@@ -205,6 +210,19 @@ class Stream:
         ({"sample_weight": np.ones(12)}, "'sample_weight' is not taken beside"),
         ({"class_weight": {0: 1.0}}, "'class_weight' is not taken .* inside a training function"),
         ({"x_val": np.ones(3), "y_val": np.ones(3)}, r"'x_val' is not taken .* by folds=\[\("),
+        ({"folds": 5}, r"folds is 5, which holds no pairs of indices; .*KFold"),
+        ({"folds": [(np.ones(6, bool), [1])]}, "fold 0 has a mask of 6 values, .* 12 training"),
+        ({"scale": np.inf}, "scale inf must be a number above 0"),
+        ({"y_train": pd.Series(["a", None] * 6)}, "y_train lacks 6 of its values"),
+        ({"y_train": np.full(12, 1e300), "y_test": np.ones(6)}, "y_train holds numbers beyond"),
+        ({"y_train": np.full(12, 2**63, np.uint64)}, "y_train holds numbers beyond int64"),
+        ({"y_train": np.eye(3)[np.arange(12) % 3], "y_test": np.ones((6, 3))}, "y_test others"),
+        ({"y_train": np.ones((12, 2)), "y_test": np.ones((6, 2)), "task": "classes"}, "drop the"),
+        (
+            {"x_train": frame(12, "ab"), "x_test": frame(6, "ba")},
+            r"another order; give x_test\[x_train.columns\]",
+        ),
+        ({"x_train": frame(12, "ab"), "x_test": frame(6, "ac")}, "column 'c', which x_train lacks"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_with_the_way_out(changes: Any, message: str) -> None:
@@ -238,6 +256,18 @@ def test_minus_one_and_one_are_two_classes_as_given(kind: Any) -> None:
         assert cell_data(dataset, Splits(mode="cv", folds=2), fold).y_val.mean() == 0
     with pytest.raises(DatasetError, match=r"y_test holds 0(\.0)?, and y_train is of -1 and 1"):
         from_arrays("signs", x, y, x[:2], np.array([0, 1]).astype(kind))
+
+
+def test_folds_that_validate_on_what_they_train_on_are_said() -> None:
+    rows = np.arange(12)
+    dataset = load(lambda: arrays(folds=[(rows[:6], rows[6:]), (rows[:9], rows[6:])]))
+    assert "fold 1 trains on 3 of the 6 rows it validates on" in dataset.done
+
+
+@pytest.mark.parametrize("scale", [np.float32(4), np.int64(4), 4])
+def test_a_scale_may_be_numpys(scale: Any) -> None:
+    dataset = load(lambda: arrays(x_train=np.full((12, 4, 4), 8.0), scale=scale))
+    assert dataset.x_train.max() == 2
 
 
 def test_masked_values_are_refused() -> None:
@@ -321,6 +351,9 @@ def test_a_dataset_travels_by_pickle() -> None:
         ({"y_train": np.zeros(12, int)}, "y_train holds one class only, 0"),
         ({"y_test": np.arange(6)}, "y_test holds label 3, which y_train lacks"),
         ({"y_test": np.linspace(0, 1, 6)}, "both must be labels, or both numbers"),
+        ({"scale": np.array([1, 2])}, r"scale has shape \(2,\); it must be a single value"),
+        ({"sample_weight": np.ones(12)}, "'sample_weight' is not read beside .* weigh inside"),
+        ({"x_val": np.zeros((6, 4, 4))}, "'x_val' is not read beside .* join both parts"),
     ],
 )
 def test_a_bad_npz_is_refused_by_key_and_rule(tmp_path: Path, changes: Any, message: str) -> None:
@@ -342,8 +375,10 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path: Path, content: bytes) -> Non
 
 def test_a_single_array_is_no_npz(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros(3))
-    with pytest.raises(DatasetError, match=r"x\.npy: is not a readable \.npz"):
+    with pytest.raises(DatasetError, match=r"x\.npy: is not a readable \.npz; write one"):
         load(str(tmp_path / "x.npy"))
+    with pytest.raises(DatasetError, match=r": is a folder; give the path of an \.npz"):
+        load(str(tmp_path))
 
 
 def raises() -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 import tuner
 from tuner.cli.app import main
-from tuner.errors import EngineError, ReportError, StudyError
+from tuner.errors import EngineError, ExperimentError, ReportError, StudyError
 from tuner.trial.cells import Decision
 
 SPACE = {"rate": tuner.Float(0.0, 1.0)}
@@ -156,6 +156,52 @@ def test_what_it_refuses(tmp_path: Path) -> None:
         study.ask()
     with pytest.raises(StudyError, match="exists"), opened(tmp_path):
         pass
+
+
+def test_what_is_told_has_the_searched_metric_once(tmp_path: Path) -> None:
+    with opened(tmp_path, sampler="random", scheduler="none") as study:
+        trial = study.ask()
+        assert trial is not None
+        with pytest.raises(StudyError, match=r"nothing was reported of trial 0, .*tell its loss"):
+            study.tell(trial)
+        for told in ({"los": 1.0}, {"loss": None}, [1.0, 2.0]):
+            with pytest.raises(ReportError, match="metric 'loss' is searched and was not told"):
+                study.tell(trial, told)  # type: ignore[arg-type]
+        with pytest.raises(StudyError, match="an error and metrics, and one that failed has none"):
+            study.tell(trial, 0.5, error="x")
+        with pytest.raises(StudyError, match="trial: 0 is not a trial; give what `ask` returned"):
+            study.tell(0, 0.5)  # type: ignore[arg-type]
+        study.tell(trial, 0.5)
+        with pytest.raises(StudyError, match="trial 0 has ended: its end was told already"):
+            study.tell(trial, 0.7)
+        with pytest.raises(StudyError, match="trial 0 has ended: its end was told already"):
+            study.report(trial, 1, {"loss": 0.7})
+    assert study.results().trials["value"].tolist() == [0.5]
+
+
+def test_every_goal_is_told(tmp_path: Path) -> None:
+    goals = {"metric": ["loss", "error"], "sampler": "nsga2", "scheduler": "none"}
+    with opened(tmp_path, **goals) as study:
+        trial = study.ask()
+        assert trial is not None
+        with pytest.raises(ReportError, match="metric 'error' is searched and was not told"):
+            study.tell(trial, 0.5)
+        study.tell(trial, {"loss": 0.5, "error": 3})
+    assert study.results().trials["state"].tolist() == ["COMPLETE"]
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("sampelr", "sampelr: an Experiment has no such field; did you mean 'sampler'"),
+        ("engine", "engine: its trials are trained by a loop of their caller's; drop it"),
+        ("confirm", "confirm: its best trials could be trained again by a loop"),
+        ("name", "name: the study's own name is `study`"),
+    ],
+)
+def test_fields_that_mean_nothing_are_refused(tmp_path: Path, field: str, message: str) -> None:
+    with pytest.raises(ExperimentError, match=message):
+        opened(tmp_path, **{field: 2})
 
 
 def test_a_study_that_asked_for_nothing_leaves_nothing(tmp_path: Path) -> None:

@@ -236,8 +236,27 @@ def test_classes_are_weighed_by_the_users_labels(weight: Any) -> None:
         with seeded(1):
             weighed = KerasClassifier(build, epochs=2, fit_params=given).fit(X2, y)
         assert weighed.history_.history["loss"] != plain.history_.history["loss"]
+    with pytest.raises(ExperimentError, match=r"class_weight is \[1, 2\]; give 'balanced' or a"):
+        KerasClassifier(build, fit_params={"class_weight": [1, 2]}).fit(X2, y)
     with pytest.raises(ExperimentError, match="class_weight names 'ugly', which is not one of the"):
         KerasClassifier(build, fit_params={"class_weight": {"ugly": 1.0}}).fit(X2, y)
+
+
+def test_a_validation_part_is_given_as_the_labels_are() -> None:
+    """Its loss on the samples of the training is that of an evaluation of these."""
+    y = np.array(["bad", "good"])[Y2]
+    for loss, width in (("binary_crossentropy", 1), ("sparse_categorical_crossentropy", 2)):
+        build = network(loss, width, "sigmoid" if width == 1 else "softmax")
+        found = []
+        for given in (y, Y2):
+            fit_params = {"validation_data": (X2, given)}
+            with seeded(1):
+                fitted = KerasClassifier(build, fit_params=fit_params).fit(X2, y)
+            found.append(fitted.history_.history["val_loss"][0])
+        chances = fitted.predict_proba(X2)[np.arange(len(Y2)), Y2]
+        assert found == pytest.approx([-np.log(chances).mean()] * 2, rel=1e-4)
+    with pytest.raises(ExperimentError, match="validation_data: it has the label 'ugly', which y"):
+        KerasClassifier(build, fit_params={"validation_data": (X2[:1], ["ugly"])}).fit(X2, y)
 
 
 def test_weights_of_samples_reach_the_fit() -> None:

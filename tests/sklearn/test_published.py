@@ -44,7 +44,7 @@ from sklearn.model_selection import (
 from tests.sklearn.here import without_ray
 from tests.sklearn.least import classifier, failing, regressor
 from tuner import Float
-from tuner.errors import ExperimentError, SearchSpaceError
+from tuner.errors import ExperimentError, ResultsError, SearchSpaceError, StudyError
 from tuner.sklearn.estimator import KerasClassifier
 from tuner.sklearn.search import TunerSearchCV
 
@@ -282,6 +282,21 @@ def test_refit_callable_multi_metric() -> None:
     done = search(classifier, {"ridge": [0.01, 1]}, scoring=scoring, refit=worst).fit(X, Y)
     assert done.best_index_ == 0
     assert not hasattr(done, "best_score_")
+    with pytest.raises(ExperimentError, match="refit: a function chose the best by several scores"):
+        done.score(X, Y)
+
+
+def test_what_is_no_model_is_said_where_its_loss_is_asked_for() -> None:
+    with pytest.raises(StudyError, match="build_model returned 3, which is not a compiled Keras"):
+        search(lambda X, y: 3, {}, task="auto").fit(X, Y)
+
+
+def test_what_needs_the_studys_folder_says_how_to_keep_it() -> None:
+    done = search(classifier, {"ridge": [0.1, 1]}).fit(X, Y)
+    assert done.results_.best is not None
+    for use in (done.results_.plot, done.results_.report, done.results_.best_model):
+        with pytest.raises(ResultsError, match=r"no longer in .*keeps its study with `results`"):
+            use()
 
 
 def test_gridsearch_nd() -> None:

@@ -218,7 +218,14 @@ def test_it_is_a_scikit_learn_estimator() -> None:
         ({"sampler": "tpe"}, ExperimentError, "mode 'cv' runs every point, so sampler 'tpe'"),
         ({"task": "cluster"}, ExperimentError, "task 'cluster' is not one of auto, classifier"),
         ({"scoring": ["accuracy"]}, ExperimentError, "refit True names none of several scores"),
-        ({"n_jobs": 0}, ExperimentError, "concurrency: 0 must be a whole number of at least 1"),
+        ({"n_jobs": 0}, ExperimentError, "n_jobs: 0 must be a whole number other than 0; leave"),
+        ({"n_jobs": 1.5}, ExperimentError, "n_jobs: 1.5 must be a whole number"),
+        ({"n_jobs": "4"}, ExperimentError, "n_jobs: '4' must be a whole number"),
+        ({"random_state": -1}, ExperimentError, "random_state: -1 must be a whole number"),
+        ({"random_state": "a"}, ExperimentError, "random_state: 'a' must be a whole number"),
+        ({"batch_size": 0}, ExperimentError, "batch_size: 0 must be a whole number of at least 1"),
+        ({"error_score": "nan"}, ExperimentError, "error_score: 'nan' must be a number, NaN"),
+        ({"error_score": None}, ExperimentError, "error_score: None must be a number"),
         ({"epochs": 0}, ExperimentError, "epochs: 0 must be"),
         ({"param_grid": {"units": 3.5, "x": Float(0, 1)}}, SearchSpaceError, "no grid values"),
     ],
@@ -227,6 +234,12 @@ def test_what_it_refuses_it_names(options: Any, error: type[Exception], message:
     search = TunerSearchCV(**{"build_model": classifier, "param_grid": {"units": [1]}, **options})
     with pytest.raises(error, match=message):
         search.fit(X, Y)
+
+
+@pytest.mark.parametrize("several", [{"a": X, "b": X}, [X, X[:, :3]]])
+def test_a_model_of_several_inputs_is_searched_elsewhere(several: Any) -> None:
+    with pytest.raises(ExperimentError, match=r"X holds 2 inputs, .* search such a model by tuner"):
+        TunerSearchCV(classifier, {"units": [1]}).fit(several, Y)
 
 
 # ------------------------------------------------------------ equal to GridSearchCV, to a number

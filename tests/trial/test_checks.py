@@ -58,11 +58,34 @@ def test_nan_and_infinity_are_carried_to_the_study() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["0.5", "high", {"a": 1}, 1j, object(), [1, "a"], [[1], [1, 2]], lambda: 1, b"1", 10**400],
+    [
+        "0.5",
+        "high",
+        {"a": 1},
+        1j,
+        object(),
+        [1, "a"],
+        [[1], [1, 2]],
+        lambda: 1,
+        b"1",
+        10**400,
+        ["0.5", "1"],
+        np.array(["1", 2], object),
+        np.timedelta64(3, "s"),
+        np.ma.masked,
+        np.ma.masked_array([1.0, 2.0], mask=[True, False]),
+    ],
 )
 def test_what_is_no_number_is_named(value: Any) -> None:
     with pytest.raises(ReportError, match=r"metric 'm' is .*, which is not a number"):
         checked_metrics({"loss": 0.5, "m": value})
+
+
+def test_two_of_one_name_are_refused() -> None:
+    with pytest.raises(ReportError, match="'f_0' is reported twice, the second time as 'f_0'"):
+        checked_metrics({"f": [0.1, 0.2], "f_0": 0.9})
+    with pytest.raises(ReportError, match="'1' is reported twice"):
+        checked_metrics({1: 0.1, "1": 0.9})  # type: ignore[dict-item]
 
 
 def test_a_report_of_nothing_is_refused() -> None:

@@ -12,6 +12,7 @@ done stands in `done`, a list of short texts, which the output and study.json sh
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -63,7 +64,8 @@ def inputs(
 ) -> tuple[Array, Array]:
     """x of both parts: divided by `scale`; floats as float32; whole numbers as they are."""
     if scale is not None:
-        if isinstance(scale, bool) or not isinstance(scale, int | float) or not scale > 0:
+        real = isinstance(scale, numbers.Real) and not isinstance(scale, bool | np.bool_)
+        if not real or not 0 < scale < np.inf:
             raise DatasetError(f"{name}: scale {scale!r} must be a number above 0")
         done.append(f"x divided by {scale:g}, as float32")
         divided = (np.divide(x, scale, dtype=np.float32) for x in (train, test))
@@ -130,6 +132,12 @@ def _table(name: str, key: str, given: Any) -> Array:
 
 def _of_objects(name: str, key: str, array: Array) -> Array:
     """An array of Python objects as one of numbers or texts."""
+    missing = sum(_is_missing(value) for value in array.flat)
+    if missing:
+        raise DatasetError(
+            f"{name}: {key} lacks {missing} of its values (None or NaN); fill them, or leave their "
+            "rows out"
+        )
     kinds = {type(value) for value in array.flat}
     if kinds <= {str, np.str_} and key.startswith("y_"):
         return array.astype(str)
@@ -139,6 +147,11 @@ def _of_objects(name: str, key: str, array: Array) -> Array:
     raise DatasetError(
         f"{name}: {key} holds Python objects ({named}); save one rectangular array of numbers"
     )
+
+
+def _is_missing(value: Any) -> bool:
+    nan = isinstance(value, float) and value != value
+    return value is None or nan or type(value).__name__ in ("NAType", "NaTType")
 
 
 def float32(name: str, key: str, given: Array) -> Array:

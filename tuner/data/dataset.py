@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tuner.data.arrays import Array, as_array, inputs
-from tuner.data.given_folds import Folds, numbered, own_folds
+from tuner.data.given_folds import Folds, numbered, own_folds, shared_rows
 from tuner.data.targets import targets
 from tuner.errors import DatasetError
 
@@ -67,6 +67,9 @@ def from_arrays(
     arrays = {key: as_array(name, key, value, done) for key, value in given.items()}
     given_folds = None if folds is None else own_folds(name, folds, len(arrays["x_train"]))
     fingerprint = fingerprint_of({**arrays, **numbered(given_folds or ())})
+    _check_columns(name, x_train, x_test)
+    if said := shared_rows(given_folds or ()):
+        done.append(said)
     for part in ("train", "test"):
         _check_lengths(name, part, arrays)
     x_shape, x_test_shape = arrays["x_train"].shape[1:], arrays["x_test"].shape[1:]
@@ -100,6 +103,24 @@ def fingerprint_of(arrays: Mapping[str, Array]) -> str:
         digest.update(f"{key} {array.shape} {array.dtype.str} ".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
+
+
+def _check_columns(name: str, train: Any, test: Any) -> None:
+    """Raises DatasetError for two tables whose columns are others, or stand in another order."""
+    if not (hasattr(train, "columns") and hasattr(test, "columns")):
+        return
+    had, has = list(train.columns), list(test.columns)
+    if len(had) != len(has) or had == has:  # another number of them is said of the samples' shape
+        return
+    if set(had) == set(has):
+        raise DatasetError(
+            f"{name}: x_test has the columns of x_train in another order; "
+            "give x_test[x_train.columns]"
+        )
+    unknown = next(column for column in has if column not in had)
+    raise DatasetError(
+        f"{name}: x_test has a column {unknown!r}, which x_train lacks; both must have the same"
+    )
 
 
 def _check_lengths(name: str, part: str, arrays: Mapping[str, Array]) -> None:

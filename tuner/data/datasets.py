@@ -36,8 +36,16 @@ from tuner.errors import DatasetError
 __all__ = ["Dataset", "Source", "check_source", "from_arrays", "load"]
 
 FOLDS_FORM = "[(train_rows, val_rows)]"
-MORE = ("folds", "scale", "task")
+SAID = ("scale", "task")
+"""What an .npz may hold besides."""
+MORE = ("folds", *SAID)
 """What a dict may hold besides."""
+WAYS_OUT = {
+    "sample_weight": "compile and weigh inside a training function, where fit takes them",
+    "class_weight": "compile and weigh inside a training function, where fit takes them",
+    "x_val": f"join both parts and say which rows are which by folds={FOLDS_FORM}",
+}
+"""What else people give, by how its name starts, and what to do instead."""
 IMAGE_SCALE = 255
 DIGITS_TEST_SHARE = 0.2
 DIGITS_TEST_SEED = 0
@@ -118,23 +126,37 @@ _NAMED: dict[str, Callable[[str], Dataset]] = {
 
 def _load_npz(path: Path) -> Dataset:
     if not path.is_file():
-        raise DatasetError(f"{path}: no such file; give the path of an .npz")
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise DatasetError(f"{path}: {what}; give the path of an .npz")
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = [key for key in KEYS if key not in archive]
             if missing:
                 raise DatasetError(
-                    f"{path}: lacks {', '.join(missing)}; Keras' layout has {', '.join(KEYS)}"
+                    f"{path}: lacks {', '.join(missing)}; Keras' layout has {', '.join(KEYS)}, "
+                    f"and it has {', '.join(archive) or 'nothing'}"
                 )
+            _check_left_out(str(path), archive)
             arrays = {key: _read_member(path, key, archive) for key in KEYS}
-            more: dict[str, Any] = {
-                key: archive[key].item() for key in ("scale", "task") if key in archive
-            }
+            more = {key: _read_one(path, key, archive) for key in SAID if key in archive}
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        if path.suffix != ".npz":
+            raise DatasetError(
+                f"{path}: is not a readable .npz; write one, np.savez('data.npz', x_train=..., "
+                "...), or give a function that reads this file"
+            ) from error
         raise DatasetError(f"{path}: is not a readable .npz ({_one_line(error)})") from error
     if path.stem.lower().endswith("mnist") and arrays["x_train"].dtype == np.uint8:
         more.setdefault("scale", IMAGE_SCALE)
     return from_arrays(str(path), *(arrays[key] for key in KEYS), **more)
+
+
+def _read_one(path: Path, key: str, archive: Mapping[str, Array]) -> Any:
+    """A number or text of an .npz. Raises DatasetError for an array of several."""
+    array = _read_member(path, key, archive)
+    if array.size != 1:
+        raise DatasetError(f"{path}: {key} has shape {array.shape}; it must be a single value")
+    return array.item()
 
 
 def _read_member(path: Path, key: str, archive: Mapping[str, Array]) -> Array:
@@ -200,18 +222,27 @@ def _as_it_is(made: Dataset) -> Dataset:
 
 def _check_more(name: str, more: Mapping[str, Any]) -> None:
     """Raises DatasetError for keys that nothing would heed."""
-    ways = {
-        "sample_weight": "compile and weigh inside a training function, where fit takes them",
-        "class_weight": "compile and weigh inside a training function, where fit takes them",
-        "x_val": f"join both parts and say which rows are which by folds={FOLDS_FORM}",
-    }
     for key in more:
         if key not in MORE:
-            known = next((way for start, way in ways.items() if str(key).startswith(start)), None)
+            known = _way_out(key)
             raise DatasetError(
                 f"{name}: {key!r} is not taken beside {', '.join((*KEYS, *MORE))}; "
                 + (known or "leave it out")
             )
+
+
+def _check_left_out(name: str, archive: Mapping[str, Array]) -> None:
+    """Raises DatasetError for arrays of a file that would change the training, and are not read."""
+    for key in archive:
+        if way := _way_out(key):
+            raise DatasetError(
+                f"{name}: {key!r} is not read beside {', '.join((*KEYS, *SAID))}; give a function "
+                f"that loads the file, without it or as this takes it: {way}"
+            )
+
+
+def _way_out(key: Any) -> str | None:
+    return next((way for start, way in WAYS_OUT.items() if str(key).startswith(start)), None)
 
 
 def _one_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,25 @@ def own_folds(name: str, given: Any, samples: int) -> Folds:
 
     Raises DatasetError naming the dataset and the fold.
     """
+    if not isinstance(given, Iterable):
+        raise DatasetError(
+            f"{name}: folds is {given!r:.200}, which holds no pairs of indices; give them, "
+            "[(train_rows, val_rows)] or list(KFold(5).split(x_train)) say"
+        )
     folds = []
     for i, pair in enumerate(given):
         try:
             train, val = (_indices(part) for part in pair)
+            masks = [len(part) for part in pair if np.asarray(part).dtype.kind == "b"]
         except (TypeError, ValueError) as error:
             raise DatasetError(
                 f"{name}: fold {i} is not a pair of arrays of whole numbers: training, validation"
             ) from error
+        if wrong := next((length for length in masks if length != samples), None):
+            raise DatasetError(
+                f"{name}: fold {i} has a mask of {wrong} values, and there are {samples} training "
+                "samples; give a value for each, or indices"
+            )
         for part in (train, val):
             if not len(part) or part.min() < 0 or part.max() >= samples:
                 raise DatasetError(
@@ -44,6 +56,15 @@ def _indices(part: Any) -> Array:
         raise ValueError(array.dtype)
     chosen: Array = np.flatnonzero(array) if array.dtype.kind == "b" else array.astype(np.int64)
     return chosen
+
+
+def shared_rows(folds: Folds) -> str | None:
+    """What is to be said of folds that validate on rows that they train on; None where none do."""
+    shared = [len(np.intersect1d(train, val)) for train, val in folds]
+    fold = next((i for i, rows in enumerate(shared) if rows), None)
+    if fold is None:
+        return None
+    return f"fold {fold} trains on {shared[fold]} of the {len(folds[fold][1])} rows it validates on"
 
 
 def numbered(folds: Folds) -> dict[str, Array]:

@@ -42,23 +42,33 @@ def targets(name: str, train: Array, test: Array, task: str | None, done: list[s
         done.append(f"y {dtypes_of(train, test)} as a regression's, as float32")
         return Targets(float32(name, "y_train", train), float32(name, "y_test", test), None)
     if is_one_hot(train):
+        if not is_one_hot(test):
+            raise DatasetError(
+                f"{name}: y_train holds one-hot rows and y_test others; "
+                "task='regression' where these are not classes"
+            )
         done.append(f"y one-hot rows of {train.shape[1]} classes, stratified")
-        return Targets(_plain(train), _plain(test), train.shape[1])
+        return Targets(*_plain(name, train, test), train.shape[1])
     column = train.ndim == 1 or train.shape[1:] == (1,)
     if column and _are_signs(train):
         _check_signs(name, test)
         done.append("y of -1 and 1 as given: 2 classes, stratified; task='regression' not")
-        return Targets(_plain(train), _plain(test), 2)
+        return Targets(*_plain(name, train, test), 2)
+    if task == "classes" and not column:
+        raise DatasetError(
+            f"{name}: task 'classes' takes labels or one-hot rows, and y_train has "
+            f"{_described(train)}; drop the task for several labels or numbers a sample"
+        )
     if train.dtype.kind == "f":
         if column and (task == "classes" or _counts_from_0(train)):
             n_classes = _count_classes(name, train, test)
             done.append(f"y floats that are {n_classes} classes, stratified; task='regression' not")
-            return Targets(_plain(train), _plain(test), n_classes)
-        return Targets(_plain(train), _plain(test), None)
+            return Targets(*_plain(name, train, test), n_classes)
+        return Targets(*_plain(name, train, test), None)
     if not column:
         done.append(f"y of shape {train.shape[1:]} as given, not stratified")
-        return Targets(_plain(train), _plain(test), None)
-    return Targets(_plain(train), _plain(test), _count_classes(name, train, test))
+        return Targets(*_plain(name, train, test), None)
+    return Targets(*_plain(name, train, test), _count_classes(name, train, test))
 
 
 def strata(y: Array) -> Array:
@@ -76,9 +86,18 @@ def is_one_hot(y: Array) -> bool:
     return bool((((y == 0) | (y == 1)).all()) and (y.sum(axis=1) == 1).all())
 
 
-def _plain(y: Array) -> Array:
-    """Targets in the dtype that losses take: whole numbers as int64, floats as float32."""
-    return np.ascontiguousarray(y, dtype=np.float32 if y.dtype.kind == "f" else np.int64)
+def _plain(name: str, train: Array, test: Array) -> tuple[Array, Array]:
+    """Targets in the dtype that losses take: whole numbers as int64, floats as float32.
+
+    Raises DatasetError for those that it cannot hold.
+    """
+    if train.dtype.kind == "f":
+        return float32(name, "y_train", train), float32(name, "y_test", test)
+    most = np.iinfo(np.int64).max
+    for key, y in (("y_train", train), ("y_test", test)):
+        if y.dtype == np.uint64 and (y > most).any():
+            raise DatasetError(f"{name}: {key} holds numbers beyond int64; scale it first")
+    return np.ascontiguousarray(train, np.int64), np.ascontiguousarray(test, np.int64)
 
 
 def _check_alike(name: str, train: Array, test: Array, texts: list[bool]) -> None:

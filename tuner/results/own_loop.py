@@ -25,6 +25,7 @@ from tuner.data.splits import Data
 from tuner.errors import EngineError, StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import Loaded, Source
+from tuner.results.callers_part import OwnLoop, check_given, check_told, elsewhere
 from tuner.runner.enqueue import Given
 from tuner.runner.place import find_place
 from tuner.runner.request import Request
@@ -44,24 +45,6 @@ from tuner.trial.trial import Trial
 
 if TYPE_CHECKING:
     from tuner.results.results import Results
-
-
-class OwnLoop:
-    """The engine of a study whose caller trains: it has a name in the tables, and runs nothing."""
-
-    def __repr__(self) -> str:
-        return "own loop"
-
-    def why_not(self) -> str | None:
-        return "its trials are trained by a loop of their caller's"
-
-    def run(self, study: Any) -> None:
-        raise EngineError(f"this study cannot be run, since {self.why_not()}")
-
-
-def elsewhere(trial: Trial) -> None:
-    """Stands for the training, which is the caller's."""
-    raise EngineError("this study trains in a loop of its caller's; go on with it there")
 
 
 class Study:
@@ -85,9 +68,10 @@ class Study:
         enqueue: Given = None,
         **fields: Any,
     ) -> None:
+        check_given(fields)
         fields = {"dataset": None, **fields, "engine": OwnLoop(), "metric": metric}
         experiment = Experiment(study, space, elsewhere, **fields)
-        self._metric = experiment.goals[0].metric
+        self._goals = [goal.metric for goal in experiment.goals]
         self._loaded = Loaded(experiment, Source("object", __name__))
         self._request = Request(
             experiment,
@@ -102,6 +86,8 @@ class Study:
         self._open = ExitStack()
         self._closed = False
         self._answers: dict[CellKey, Decision] = {}
+        self._told: set[CellKey] = set()
+        """What is over, as long as it is not asked for again."""
 
     # ------------------------------------------------------------------ the loop
 
@@ -113,13 +99,17 @@ class Study:
         """
         with self._writing() as brain:
             cell = brain.ask()
-        return None if cell is None else self._trial(cell)
+        if cell is None:
+            return None
+        self._told.discard(cell.key)
+        return self._trial(cell)
 
     def report(self, trial: Trial, epoch: int, metrics: Mapping[str, Any]) -> Decision:
         """Report an epoch's metrics; CONTINUE, or STOP or PAUSE, which both end its training now.
 
         A trial that is paused may be asked for again. Raises ReportError for what is not a report.
         """
+        self._check_in_flight(trial)
         if trial.should_stop:
             raise StudyError(
                 f"trial {trial.number} was told {self._answers.get(trial.cell.key, 'its end')} "
@@ -139,18 +129,35 @@ class Study:
         """Say that a trial's training is over, or that it failed with an `error`.
 
         `metrics`, or the searched metric's value, are for trainings that report no epochs. Telling
-        of a trial that was paused says nothing, and is allowed.
+        of a trial that was paused says nothing, and is allowed. Raises ReportError for metrics of
+        which one that is searched is missing, StudyError for what is said twice, or not at all.
         """
+        self._check_in_flight(trial)
         returned = None
         if metrics is not None:
+            if error is not None:
+                raise StudyError(
+                    f"trial {trial.number} has an error and metrics, and one that failed has none",
+                    field="metrics",
+                    way_out="tell one of the two",
+                )
             if trial.reports:
                 raise StudyError(
                     f"trial {trial.number} has reported epochs, and reports are what counts",
                     field="metrics",
                     way_out="report this as its last epoch, and tell without it",
                 )
-            named = metrics if isinstance(metrics, Mapping) else {self._metric: metrics}
+            named = metrics if isinstance(metrics, Mapping) else {self._goals[0]: metrics}
             returned = checked_metrics(named)
+            for goal in self._goals:
+                check_told(goal, returned)
+        elif error is None and not trial.reports and not trial.start:
+            raise StudyError(
+                f"nothing was reported of trial {trial.number}, and nothing is told",
+                field="metrics",
+                way_out=f"tell its {self._goals[0]}, or the error that it ended in",
+            )
+        self._told.add(trial.cell.key)
         if self._answers.pop(trial.cell.key, None) is Decision.PAUSE:
             return
         text = failure_text(error) if isinstance(error, BaseException) else error
@@ -171,6 +178,19 @@ class Study:
             with self._writing() as brain:
                 brain.save()
         return load(self._folder)
+
+    def _check_in_flight(self, trial: Trial) -> None:
+        """Raises StudyError for what is not a trial that was asked for and is still open."""
+        if not isinstance(trial, Trial):
+            raise StudyError(
+                f"{trial!r:.200} is not a trial", field="trial", way_out="give what `ask` returned"
+            )
+        if trial.cell.key in self._told:
+            raise StudyError(
+                f"trial {trial.number} has ended: its end was told already",
+                field="trial",
+                way_out="ask for another",
+            )
 
     # ------------------------------------------------------------------ open and close
 
@@ -257,7 +277,7 @@ class Study:
             raise EngineError("this study's data are its caller's own: it loads none")
 
         folder = self._folder / FILES_FOLDER / str(cell.trial)
-        return Trial(cell, send, no_data, folder, self._metric)
+        return Trial(cell, send, no_data, folder, self._goals[0])
 
 
 def _unsaid(line: str) -> None:

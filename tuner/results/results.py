@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.errors import StudyError
+from tuner.errors import ResultsError, StudyError
 from tuner.gain import MORE, expected_gain
 from tuner.results.shown_html import html_of
 from tuner.shown import shown
@@ -83,7 +83,7 @@ class Results(StudyTables):
         """
         from tuner.models.kept import kept_model
 
-        return kept_model(self.path)
+        return kept_model(self._place)
 
     def expected_gain(self, trials: int = MORE) -> float:
         """By how much so many more trials of the search would better its best value, about.
@@ -112,7 +112,7 @@ class Results(StudyTables):
         """
         from tuner.models.refit import refit
 
-        return refit(self.path, **{"experiment": self.experiment, **options})
+        return refit(self._place, **{"experiment": self.experiment, **options})
 
     def test_score(self, *, data: str | None = None, trust: bool = False) -> dict[str, float]:
         """What `best_model` scores on the test part, which the search has not seen.
@@ -122,7 +122,7 @@ class Results(StudyTables):
         """
         from tuner.models.kept import kept_scores
 
-        return kept_scores(self.path, experiment=self.experiment, data=data, trust=trust)
+        return kept_scores(self._place, experiment=self.experiment, data=data, trust=trust)
 
     def plot(self, kind: str = "history", **options: Any) -> go.Figure:
         """A figure of the study (Plotly's): "history", "curves", "importance", "parallel", ...
@@ -131,13 +131,23 @@ class Results(StudyTables):
         """
         from tuner.results.plot import plot
 
-        return plot(self.path, kind, **options)
+        return plot(self._place, kind, **options)
 
     def report(self, out: str | Path | None = None) -> Path:
         """Write the report, one HTML file; its path. It lies in the study's folder, or at `out`."""
         from analysis.report import write_report
 
-        return write_report([self.path], None if out is None else Path(out))
+        return write_report([self._place], None if out is None else Path(out))
+
+    @property
+    def _place(self) -> Path:
+        """The study's folder. Raises ResultsError where it is there no more."""
+        if not self.path.is_dir():
+            raise ResultsError(
+                f"the study is no longer in {self.path}; its tables are here as they were read",
+                way_out="load it where it lies now; a TunerSearchCV keeps its study with `results`",
+            )
+        return self.path
 
     def __repr__(self) -> str:
         states = self.trials["state"].value_counts()

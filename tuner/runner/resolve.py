@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,16 +104,22 @@ def absolute_data(dataset: Any) -> dict[str, str]:
     return {}
 
 
-def settle_new(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
-    """The experiment that a new study runs, with all refused that can be before it begins."""
-    unknown = sorted(overrides.keys() - vars(experiment).keys())
+def check_fields(given: Mapping[str, Any]) -> None:
+    """Raises ExperimentError for names that no field of an Experiment has."""
+    known = [field.name for field in fields(Experiment)]
+    unknown = sorted(given.keys() - set(known))
     if unknown:
-        close = difflib.get_close_matches(unknown[0], list(vars(experiment)), n=1)
+        close = difflib.get_close_matches(unknown[0], known, n=1)
         raise ExperimentError(
             "an Experiment has no such field",
             field=unknown[0],
             way_out=f"did you mean {close[0]!r}?" if close else "drop it",
         )
+
+
+def settle_new(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
+    """The experiment that a new study runs, with all refused that can be before it begins."""
+    check_fields(overrides)
     settled = settle(experiment, overrides)
     if settled.dataset is not None:
         check_source(settled.dataset)

@@ -23,7 +23,7 @@ BEAT_S = 1.0
 ANSWER_S = 4 * BEAT_S
 """How long an answer may take."""
 AGAIN_S = 0.25
-"""After a beat without an answer the next follows: a broker that Ray restarts is heard of soon."""
+"""The next beat follows one without an answer: a broker that Ray restarts is soon heard of."""
 SILENT_S = 3 * BEAT_S
 """After so long without an answer the broker is looked for anew; a driver that has never had one
 goes on without."""

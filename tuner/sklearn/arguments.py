@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from tuner.cluster.resources import available_cpus
 from tuner.data.datasets import Dataset
 from tuner.errors import ExperimentError
 from tuner.experiment.checks import NAME_RULE
+from tuner.options import check_whole
 from tuner.sklearn.objective import SINGLE
 from tuner.sklearn.sklearn_internals import checked_weights, takes_weights
 from tuner.sklearn.targets import checked_pair, labels_of, task_by
@@ -40,7 +42,22 @@ class Samples:
 
 
 def samples_of(X: Any, y: Any, weights: Any) -> Samples:
-    """X and y as scikit-learn checks them; targets may have any shape, and keep it."""
+    """X and y as scikit-learn checks them; targets may have any shape, and keep it.
+
+    Raises ExperimentError for an X of several inputs.
+    """
+    several = isinstance(X, Mapping) or (
+        isinstance(X, list | tuple)
+        and len(X) > 1
+        and all(isinstance(part, np.ndarray) and part.ndim > 1 for part in X)
+        and len(X) != len(y)
+    )
+    if several:
+        raise ExperimentError(
+            f"X holds {len(X)} inputs, and a search has one array of samples; join them "
+            "(np.concatenate along axis 1) and cut them apart in the model, or search such a model "
+            "by tuner.run, with a training function"
+        )
     x, y = checked_pair(X, y)
     return Samples(x, y, None if weights is None else checked_weights(weights, x))
 
@@ -107,14 +124,23 @@ def mode_overrides(mode: str, sampler: str | None, scheduler: str | None) -> dic
     return chosen
 
 
+def check_error_score(error_score: Any) -> None:
+    """Raises ExperimentError for what is neither 'raise' nor a number."""
+    number = isinstance(error_score, numbers.Real) and not isinstance(error_score, bool)
+    if error_score != "raise" and not number:
+        raise ExperimentError(
+            f"{error_score!r} must be a number, NaN among them, or 'raise'", field="error_score"
+        )
+
+
 def fit_options(epochs: int, batch_size: int, fit_params: Mapping[str, Any]) -> dict[str, Any]:
     """What every fit is given; epochs and batch_size may come with `fit`, as to GridSearchCV's."""
     rest = dict(fit_params)
-    return {
-        "epochs": rest.pop("epochs", epochs),
-        "batch_size": rest.pop("batch_size", batch_size),
-        "fit_params": rest,
-    }
+    epochs, batch_size = rest.pop("epochs", epochs), rest.pop("batch_size", batch_size)
+    if batch_size is not None:  # Keras' own, then
+        batch_size = int(batch_size) if isinstance(batch_size, np.integer) else batch_size
+        check_whole("batch_size", batch_size, 1)
+    return {"epochs": epochs, "batch_size": batch_size, "fit_params": rest}
 
 
 @dataclass(frozen=True)
@@ -174,16 +200,28 @@ def study_name(build_model: Callable[..., Any]) -> str:
 
 
 def seed_of(random_state: Any) -> int:
-    """A study's seed; of None, one that nobody knows before."""
+    """A study's seed; of None, one that nobody knows before. ExperimentError for what is none."""
     if random_state is None:
         return int(np.random.default_rng().integers(2**32))
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31))
-    return int(random_state)
+    seed = int(random_state) if isinstance(random_state, np.integer) else random_state
+    check_whole("random_state", seed, 0)
+    return int(seed)
 
 
 def concurrency_of(n_jobs: int | None) -> int | None:
-    """How many fits at a time; None for one a CPU. Negative numbers count from all CPUs down."""
+    """How many fits at a time; None for one a CPU. Negative numbers count from all CPUs down.
+
+    Raises ExperimentError for 0 and for what is not a whole number.
+    """
     if n_jobs is None or n_jobs == -1:
         return None
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, numbers.Integral) or n_jobs == 0:
+        raise ExperimentError(
+            f"{n_jobs!r} must be a whole number other than 0",
+            field="n_jobs",
+            way_out="leave it out for one fit a CPU",
+        )
+    n_jobs = int(n_jobs)
     return n_jobs if n_jobs >= 0 else max(1, available_cpus() + 1 + n_jobs)

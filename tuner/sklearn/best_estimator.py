@@ -9,6 +9,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from tuner.errors import ExperimentError
+
 
 def _may(method: str) -> Callable[[Any], bool]:
     """Whether a search has a method of its best estimator; before `fit`, whether it may get it."""
@@ -28,6 +30,7 @@ class ByBestEstimator(BaseEstimator):  # type: ignore[misc]
 
     refit: Any
     scorer_: Any
+    multimetric_: bool
     best_estimator_: Any
 
     @available_if(_may("predict"))  # type: ignore[untyped-decorator]
@@ -45,6 +48,12 @@ class ByBestEstimator(BaseEstimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any) -> float:
         """The score of the best estimator on these data, by the scorer that chose it."""
         check_is_fitted(self, "best_estimator_")
+        if self.multimetric_ and callable(self.refit):
+            raise ExperimentError(
+                "a function chose the best by several scores, and none of them is the score",
+                field="refit",
+                way_out="call the scorer that you want: search.scorer_",
+            )
         scorer = self.scorer_[self.refit] if isinstance(self.scorer_, dict) else self.scorer_
         score = scorer(self.best_estimator_, X, y)
         return float(score[self.refit] if isinstance(score, Mapping) else score)

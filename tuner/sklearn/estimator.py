@@ -19,7 +19,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tuner.errors import ExperimentError
 from tuner.programs.fit import warm
 from tuner.sklearn.sklearn_internals import checked_weights
-from tuner.sklearn.targets import chances_of, checked_y, class_weights, labels_of, targets_for
+from tuner.sklearn.targets import (
+    chances_of,
+    checked_y,
+    class_weights,
+    labels_like,
+    labels_of,
+    targets_for,
+)
 from tuner.training.declared import (
     VALIDATION_BYTES,
     VALIDATION_SAMPLES,
@@ -71,6 +78,7 @@ class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
         options = copy.deepcopy(dict(self.fit_params or {}))
         callbacks = [*(options.pop("callbacks", None) or ()), *callbacks]
         options |= self._weights(options.pop("class_weight", None))
+        options |= self._validation(model, options.pop("validation_data", None))
         if sample_weight is not None:
             options["sample_weight"] = checked_weights(sample_weight, X)
         with warm():
@@ -94,6 +102,17 @@ class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _targets(self, model: Any, shown: Any) -> Any:
         """What the model's loss wants."""
+        raise NotImplementedError
+
+    def _validation(self, model: Any, given: Any) -> dict[str, Any]:
+        """`validation_data` with targets as the loss wants them; a tf.data's stay as they are."""
+        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+            return {} if given is None else {"validation_data": given}
+        x, y, *weights = given
+        return {"validation_data": (np.asarray(x), self._others(model, y), *weights)}
+
+    def _others(self, model: Any, y: Any) -> Any:
+        """Targets beside those that were learned, in the form that the model's loss wants."""
         raise NotImplementedError
 
     def _weights(self, class_weight: Any) -> dict[str, Any]:
@@ -122,6 +141,9 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):  # type: ignore[misc]
 
     def _targets(self, model: Any, shown: Any) -> Any:
         return targets_for(model, self._labels)
+
+    def _others(self, model: Any, y: Any) -> Any:
+        return targets_for(model, labels_like(self._labels, y))
 
     def _weights(self, class_weight: Any) -> dict[str, Any]:
         return super()._weights(class_weights(class_weight, self._labels))
@@ -157,6 +179,10 @@ class KerasRegressor(RegressorMixin, _KerasEstimator):  # type: ignore[misc]
 
     def _targets(self, model: Any, shown: Any) -> Any:
         return shown
+
+    def _others(self, model: Any, y: Any) -> Any:
+        y = np.asarray(y)
+        return y.reshape(-1, 1) if y.ndim == 1 else y
 
     def predict(self, X: Any) -> Any:
         """The prediction for each sample, in the shape of the `y` that was learned: float64."""

@@ -203,9 +203,10 @@ def probe_model(build_model: Callable[..., Any], grid: ParamGrid, X: Any, y: Any
         params = {name: v for name, v in grid.decode(point).items() if name not in FIT_NAMES}
         with seeded(0):
             try:
-                return build_model(X=X, y=y, **params)
+                model = build_model(X=X, y=y, **params)
             except Exception:  # noqa: BLE001  # the fits will say what is wrong with this point
                 continue
+        return model if hasattr(model, "loss") else None
     return None
 
 

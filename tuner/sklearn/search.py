@@ -30,6 +30,7 @@ from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.sklearn.arguments import (
     Samples,
+    check_error_score,
     checked_for,
     concurrency_of,
     fit_options,
@@ -152,6 +153,8 @@ class TunerSearchCV(ByBestEstimator):
         fitted on every split.
         """
         grid = param_grid(self.param_grid)
+        check_error_score(self.error_score)
+        concurrency_of(self.n_jobs)  # refuses here, before anything is trained
         fit_params = dict(fit_params)
         samples = samples_of(X, y, fit_params.pop("sample_weight", None))
         self.task_ = task_of(

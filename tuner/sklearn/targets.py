@@ -77,6 +77,28 @@ def labels_of(y: Any) -> Labels:
     return Labels("labels", classes, np.eye(len(classes), dtype=np.float32)[codes.reshape(-1)])
 
 
+def labels_like(known: Labels, y: Any) -> Labels:
+    """Other targets of the same classifier, a validation part's say, in its classes' numbers.
+
+    Raises ExperimentError for a label that the classifier's own lack.
+    """
+    y = np.asarray(y)
+    if known.kind != "labels" or (y.ndim == 2 and y.shape[1] == len(known.classes) > 1):
+        return Labels(known.kind, known.classes, y.astype(np.float32))
+    numbers = {label: number for number, label in enumerate(known.classes.tolist())}
+    given = y.reshape(-1).tolist()
+    if not set(given) <= set(numbers) and set(given) <= set(range(len(numbers))):
+        codes = [int(number) for number in given]  # class numbers, as class_weight may have them
+    else:
+        unknown = sorted(set(given) - set(numbers), key=str)
+        if unknown:
+            raise ExperimentError(
+                f"it has the label {unknown[0]!r}, which y lacks", field="validation_data"
+            )
+        codes = [numbers[label] for label in given]
+    return Labels(known.kind, known.classes, np.eye(len(known.classes), dtype=np.float32)[codes])
+
+
 def loss_name(model: Any) -> str:
     """The name of a compiled model's loss, lower case; empty for one without a name."""
     loss = model.loss
@@ -154,6 +176,10 @@ def class_weights(given: Any, labels: Labels) -> dict[int, float] | None:
         numbers = np.arange(len(labels.classes))
         weights = compute_class_weight(given, classes=numbers, y=labels.codes)
         return dict(zip(numbers.tolist(), weights.tolist(), strict=True))
+    if not hasattr(given, "items"):
+        raise ExperimentError(
+            f"class_weight is {given!r:.200}; give 'balanced' or a dict, {{label: weight}}"
+        )
     known = labels.classes.tolist()
     if set(given) <= set(known):
         return {known.index(label): float(weight) for label, weight in given.items()}

@@ -17,7 +17,7 @@ def checked_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
 
     One with several values, an F1 score per class, say, becomes a metric for each: `f1_score_0`,
     `f1_score_1`, ... NaN and infinity stay: the study knows which metric may not have them.
-    Raises ReportError for what is not a number, and for a report of nothing.
+    Raises ReportError for what is not a number, for two of one name, and for a report of nothing.
     """
     if not isinstance(metrics, Mapping):
         raise ReportError(
@@ -28,6 +28,10 @@ def checked_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
         for name, one in _flattened(str(given), value):
             if name in RESERVED_COLUMNS:
                 raise ReportError(f"metric {name!r} has the name of a results column; rename it")
+            if name in values:
+                raise ReportError(
+                    f"metric {name!r} is reported twice, the second time as {given!r}; rename one"
+                )
             values[name] = one
     if not metrics:
         raise ReportError("a report holds no metric; give at least one")
@@ -78,11 +82,14 @@ def _flattened(name: str, value: Any) -> Iterator[tuple[str, float]]:
         raise ReportError(f"metric {name!r} is {value!r:.200}, which is not a number")
     try:
         array = np.asarray(value)
-        if array.dtype.kind == "c":
+        if array.dtype.kind not in "buifO" or np.ma.is_masked(value):  # texts, times, complex ones
             raise TypeError(array.dtype)
+        if any(isinstance(one, str | bytes) for one in array.flat):
+            raise TypeError("texts")
         numbers = array.astype(float)
     except (TypeError, ValueError, OverflowError):
-        raise ReportError(f"metric {name!r} is {value!r:.200}, which is not a number") from None
+        said = " ".join(f"{value!r:.200}".split())
+        raise ReportError(f"metric {name!r} is {said}, which is not a number") from None
     if numbers.size == 1:
         yield name, float(numbers.reshape(()))
         return
