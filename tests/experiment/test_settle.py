@@ -85,7 +85,11 @@ def test_epochs_that_are_listed_are_a_budget_too() -> None:
 def test_first_points_lose_what_a_narrower_space_does_not_hold() -> None:
     space = {"x": Float(0, 1), "k": Categorical(["a", "b"]), "y": Float(0, 1, when={"k": "b"})}
     space |= {"epochs": Int(1, 20)}
-    first = [{"x": 0.9, "k": "b", "y": 0.3}, {"x": 0.1, "epochs": 9}, {"epochs": 15}]
+    first: list[dict[str, Any]] = [
+        {"x": 0.9, "k": "b", "y": 0.3},
+        {"x": 0.1, "epochs": 9},
+        {"epochs": 15},
+    ]
     declared = Experiment("first", space, never, first=first, scheduler="none")
     narrowed = set_axes(SearchSpace(space), ["x=0..0.5", "k=a"])
     settled = settle(declared, {"space": narrowed, "epochs": 5})
