@@ -65,9 +65,22 @@ def is_optional(one: Field[Any]) -> bool:
     return one.default is None or one.default is MISSING
 
 
+def is_text_alone(one: Field[Any]) -> bool:
+    """Whether a text has no other form; a dataset, say, is a function too."""
+    return {*str(one.type).split(" | ")} <= {"str", "None"}
+
+
 def names_of(option: Option) -> Sequence[str] | None:
     """The names that a text may be among; None where any will do."""
     return option.among() if callable(option.among) else option.among
+
+
+def make_plain(instance: Any) -> None:
+    """Make Python's of the NumPy numbers among a frozen instance's options: JSON keeps them."""
+    for one, _ in options_of(instance):
+        value = getattr(instance, one.name)
+        if type(value).__module__ == "numpy" and hasattr(value, "item"):
+            object.__setattr__(instance, one.name, value.item())
 
 
 def check_options(instance: Any) -> None:
@@ -89,7 +102,7 @@ def check_option(one: Field[Any], rule: Option, value: Any) -> None:
     wanted = int | float if kind is float else kind
     fits = isinstance(value, wanted) and (kind is bool or not isinstance(value, bool))
     if rule.least is None:
-        if not fits and kind is not str:  # a text may have other forms: a dataset is a function too
+        if not fits and (kind is not str or is_text_alone(one)):
             raise ExperimentError(f"{value!r} must be {NOUNS[kind]}", field=one.name)
     elif not fits or not value >= rule.least:
         raise ExperimentError(

@@ -222,3 +222,61 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
 def test_a_source_that_is_not_there_is_refused(kind: str, tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="nothing"):
         made(kind, tmp_path / "nothing", tmp_path)
+
+
+def test_a_failed_trial_without_parameters_takes_none_from_the_others(tmp_path: Path) -> None:
+    def raising(trial: optuna.Trial) -> float:
+        if trial.number == 1:
+            raise ValueError("before it asked")
+        return trial.suggest_float("rate", 0.0, 1.0)
+
+    source = str(tmp_path / "there.log")
+    backend = optuna.storages.journal.JournalFileBackend(source)
+    study = optuna.create_study(storage=optuna.storages.JournalStorage(backend), study_name="t")
+    study.optimize(raising, n_trials=3, catch=ValueError)
+    said: list[str] = []
+    found = made("optuna", source, tmp_path, say=said.append)
+    assert list(found.trials["state"]) == ["COMPLETE", "COMPLETE"]
+    assert said == ["1 trials that failed before they had all parameters are left out"]
+
+
+def test_a_csv_says_how_a_trial_ended_and_texts_stay_texts(tmp_path: Path) -> None:
+    table = tmp_path / "optuna.csv"
+    table.write_text(
+        "number,value,params_layers,params_seed,state\n"
+        "0,.5,64_32,99999999999999999999,COMPLETE\n"
+        "1,.6,128,1,PRUNED\n"
+        "2,,64_32,1,FAIL\n"
+        "3,,128,1,RUNNING\n"
+    )
+    trials = made("csv", table, tmp_path, metric="value", direction="maximize").trials
+    assert list(trials["state"]) == ["COMPLETE", "STOPPED", "FAILED"]
+    assert list(trials["param_layers"]) == ["64_32", "128", "64_32"]
+    assert list(trials["param_seed"]) == ["99999999999999999999", "1", "1"]
+
+
+def test_a_folder_of_ray_tune_that_was_killed_and_one_that_diverged(tmp_path: Path) -> None:
+    for name, rate in (("a", 0.1), ("b", 0.2)):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "params.json").write_text(json.dumps({"rate": rate}))
+    progress = "pid_loss,pid,training_iteration\n0.5,1,1\n-inf,1,2\n"
+    (tmp_path / "runs" / "a" / "progress.csv").write_text(progress)
+    result = tmp_path / "runs" / "b" / "result.json"
+    result.write_text('{"pid_loss": 0.4, "training_iteration": 1}\n{"pid_loss": 0.3, "train')
+    found = made("ray", tmp_path / "runs", tmp_path, metric="pid_loss")
+    assert list(found.trials["state"]) == ["DIVERGED", "COMPLETE"]
+    assert best(found).value == 0.4
+    result.write_text('{"pid_loss": 0.\n{"pid_loss": 0.3, "training_iteration": 2}\n')
+    with pytest.raises(ResultsError, match=r"result\.json, line 1: "):
+        made("ray", tmp_path / "runs", tmp_path, metric="pid_loss", name="other")
+
+
+def test_deleted_runs_of_mlflow_do_not_count(tmp_path: Path) -> None:
+    store = tmp_path / "mlruns" / "0"
+    for at, stage in enumerate(["active", "deleted"]):
+        for kind, name, text in (("params", "rate", f"0.{at + 1}"), ("metrics", "loss", "1 0.5 0")):
+            (store / f"run{at}" / kind).mkdir(parents=True)
+            (store / f"run{at}" / kind / name).write_text(text)
+        (store / f"run{at}" / "meta.yaml").write_text(f"status: 3\nlifecycle_stage: {stage}\n")
+    (store / "meta.yaml").write_text("name: theirs\n")
+    assert list(made("mlflow", tmp_path / "mlruns", tmp_path).trials["param_rate"]) == [0.1]

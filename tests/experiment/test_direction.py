@@ -17,13 +17,13 @@ LOWER = """
     loss val_loss mse val_mse mae rmse val_rmse mape msle error val_error error_rate perplexity
     log_loss logloss mean_squared_error val_mean_absolute_error_1 RMSE valLoss digits_loss
     neg_accuracy accuracy_loss false_positives val_kl_divergence cross_entropy binary_crossentropy
-    negative_log_likelihood brier_score RootMeanSquaredError
+    negative_log_likelihood brier_score RootMeanSquaredError davies_bouldin_score
 """
 HIGHER = """
     accuracy val_accuracy acc auc val_auc_2 precision recall val_precision_at_recall f1 f1_score_0
     f1_weighted r2 val_r2_score true_positives test_neg_mean_squared_error neg_log_loss
     loss_accuracy mean_io_u cosine_similarity top_k_categorical_accuracy log_likelihood
-    score test_score roc_auc_ovr explained_variance
+    score test_score roc_auc_ovr explained_variance d2_absolute_error_score d2_log_loss_score
 """
 NEITHER = "x value objective metric val_dice tversky duration mean sum neg_ 1"
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.brain import never
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.settle import settle
-from tuner.search_space.axes import Float, Int
+from tuner.search_space.axes import Axis, Categorical, Constant, Float, Int
 from tuner.search_space.grid import grid_points
+from tuner.search_space.set_option import set_axes
 from tuner.search_space.space import SearchSpace
 
 DECLARED = Experiment(
@@ -47,3 +50,69 @@ def test_the_weights_of_all_leaders_are_kept_if_any_are() -> None:
 def test_folds_teach_nobody() -> None:
     with pytest.raises(ExperimentError, match="learn_from: a trial of several folds or repeats"):
         settle(DECLARED, {"mode": "cv", "learn_from": "x"})
+
+
+@pytest.mark.parametrize(
+    ("axis", "scheduler", "settled"),
+    [
+        (Int(1, 20, default=9), "none", Int(1, 5)),
+        (Int(1, 20, default=4), "none", Int(1, 5, default=4)),
+        (Int(1, 20, default=9), "asha", Constant(5)),
+        (Int(10, 50, step=10), "none", Int(5, 5, step=10)),
+        (Int(2, 50, step=10), "none", Int(2, 2, step=10)),
+        (Int(1, 50, step=2), "none", Int(1, 5, step=2)),
+        (Int(2, 50, step=2), "asha", Constant(5)),
+        (Categorical([2, 5, 20]), "none", Categorical([2, 5])),
+        (Categorical([10, 20], default=20), "none", Categorical([5])),
+        (Categorical([2, 20], default=2), "none", Categorical([2], default=2)),
+        (Categorical([2, 4, 20]), "asha", Constant(5)),
+        (Constant(9), "none", Constant(5)),
+    ],
+)
+def test_the_most_epochs_hold_whatever_the_axis_is(
+    axis: Axis, scheduler: str, settled: Axis
+) -> None:
+    declared = Experiment("most", {"epochs": axis}, never, scheduler=scheduler)
+    assert settle(declared, {"epochs": 5}).space["epochs"] == settled
+
+
+def test_epochs_that_are_listed_are_a_budget_too() -> None:
+    declared = Experiment("listed", {"epochs": Categorical([5, 20, 10])}, never)
+    assert settle(declared, {}).space["epochs"] == Constant(20)
+    assert settle(declared, {"sample_epochs": True}).space["epochs"] == Categorical([5, 20, 10])
+
+
+def test_first_points_lose_what_a_narrower_space_does_not_hold() -> None:
+    space = {"x": Float(0, 1), "k": Categorical(["a", "b"]), "y": Float(0, 1, when={"k": "b"})}
+    space |= {"epochs": Int(1, 20)}
+    first: list[dict[str, Any]] = [
+        {"x": 0.9, "k": "b", "y": 0.3},
+        {"x": 0.1, "epochs": 9},
+        {"epochs": 15},
+    ]
+    declared = Experiment("first", space, never, first=first, scheduler="none")
+    narrowed = set_axes(SearchSpace(space), ["x=0..0.5", "k=a"])
+    settled = settle(declared, {"space": narrowed, "epochs": 5})
+    assert settled.first == ({"x": 0.1},)
+
+
+def test_a_first_point_must_not_contradict_a_constant() -> None:
+    space = {"x": Float(0, 1), "hidden": 64}
+    assert Experiment("same", space, never, first=[{"x": 0.5, "hidden": 64.0}]).first
+    with pytest.raises(ExperimentError, match="first: point 0 has hidden = 128, which is 64 in"):
+        Experiment("other", space, never, first=[{"x": 0.5, "hidden": 128}])
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    given: dict[str, Any] = {"trials": np.int64(5), "weight": np.float32(2), "shuffle": np.True_}
+    made = Experiment("numbers", {"x": Float(0, 1)}, never, **given)
+    assert [type(getattr(made, name)) for name in given] == [int, float, bool]
+    with pytest.raises(ExperimentError, match=r"trials: 5\.0 must be a whole number"):
+        Experiment("numbers", {"x": Float(0, 1)}, never, trials=np.float64(5))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["simplest", "description"])
+def test_a_text_is_a_text(name: str) -> None:
+    given: Any = {name: 5}
+    with pytest.raises(ExperimentError, match=f"{name}: 5 must be a text"):
+        Experiment("text", {"x": Float(0, 1)}, never, **given)

@@ -66,3 +66,26 @@ def test_fixing_an_axis_drops_those_that_can_exist_no_more() -> None:
 def test_a_mistake_names_axis_value_and_rule(text: str, message: str) -> None:
     with pytest.raises(SearchSpaceError, match=message):
         set_axes(SPACE, [text])
+
+
+def test_a_range_keeps_to_the_steps_of_its_axis() -> None:
+    space = SearchSpace(
+        {"u": Int(16, 256, step=16, grid=[32, 64]), "x": Float(0, 1, step=0.1, default=0.5)}
+    )
+    narrowed = set_axes(space, ["u=20..100", "x=0.25..0.75"])
+    assert narrowed["u"] == Int(32, 96, step=16, grid=[32, 64])
+    assert narrowed["x"] == Float(0.3, 0.7, step=0.1, default=0.5)
+    with pytest.raises(SearchSpaceError, match=r"u=20\.\.30: between them the axis has no value"):
+        set_axes(space, ["u=20..30"])
+
+
+def test_a_default_stays_where_the_choice_is_left() -> None:
+    space = SearchSpace({"k": Categorical(["a", "b", "c"], default="b")})
+    assert set_axes(space, ["k=b,c"])["k"] == Categorical(["b", "c"], default="b")
+    assert set_axes(space, ["k=a,c"])["k"] == Categorical(["a", "c"])
+
+
+def test_a_whole_number_may_have_an_exponent() -> None:
+    assert set_axes(SPACE, ["batch=1e2"])["batch"] == Constant(100)
+    with pytest.raises(SearchSpaceError, match="'1e-2' is not a whole number"):
+        set_axes(SPACE, ["batch=1e-2"])

@@ -134,3 +134,22 @@ def test_a_study_of_other_axes_is_refused(earlier: Path) -> None:
 def test_what_is_not_a_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="is not a study folder"):
         asked(tmp_path / "results", 1, learn_from=[tmp_path])
+
+
+def test_infeasible_trials_of_a_source_are_to_be_avoided_where_there_are_constraints(
+    tmp_path: Path,
+) -> None:
+    bounded: dict[str, Any] = {"constraints": lambda metrics: [metrics["val_accuracy"] - 0.9]}
+    settled = experiment(name="bounded", trials=20, scheduler="none", dataset=None, **bounded)
+    describe(Loaded(settled, Source("object", __name__)), settled, None, name="b").write(tmp_path)
+    study = simulate(settled, folder=tmp_path)
+    infeasible = {record.trial for record in study.records if not record.feasible}
+    assert 0 < len(infeasible) < 20
+
+    def told(**fields: Any) -> set[int]:
+        given = {"sampler": "rung_gp", "scheduler": "rung_gp", "learn_from": [str(tmp_path)]}
+        kept = sources_of(experiment(**{**given, **fields})).sources[0]
+        return {curve.trial for curve in kept.curves if curve.diverged}
+
+    assert told(**bounded) == infeasible
+    assert told() == set()

@@ -120,6 +120,15 @@ def test_a_resumed_study_keeps_the_points_that_it_tried_first() -> None:
         resumed(loaded, kept, {"first": [{"x": 0.75}]})
 
 
+def test_a_direction_that_was_told_from_the_name_may_be_told_again() -> None:
+    declared = experiment()
+    loaded = Loaded(declared, Source("object", "tests"))
+    kept = describe(loaded, declared, None, name="s")
+    assert resumed(loaded, kept, {"direction": "auto"}).direction == "maximize"
+    with pytest.raises(StudyError, match="direction: a resumed study cannot change it from 'maxi"):
+        resumed(loaded, kept, {"direction": "minimize"})
+
+
 def test_an_object_is_known_again_by_what_it_says_of_itself() -> None:
     class Rule(AshaStopping):
         """It has the repr of every object, which says where it lies."""

@@ -24,7 +24,7 @@ from tuner.runner.repair import repair
 from tuner.runner.resolve import notes
 from tuner.runner.show import show_study
 from tuner.samplers.registry import SAMPLERS, check_sampler
-from tuner.search_space.axes import Float, Int
+from tuner.search_space.axes import Categorical, Float, Int
 from tuner.search_space.space import SearchSpace
 from tuner.store.layout import TRIALS_FILE
 from tuner.store.study_json import describe
@@ -275,3 +275,38 @@ def test_a_study_of_one_goal_has_no_front(tmp_path: Path) -> None:
         study.results().pareto_front()
     with pytest.raises(ResultsError, match="a front is of several goals"):
         study.results().plot("front")
+
+
+@pytest.mark.parametrize(
+    ("latency", "violation"), [(math.inf, 5e8), (math.nan, 1e9)], ids=["inf", "nan"]
+)
+def test_constraints_are_told_what_is_not_finite(latency: float, violation: float) -> None:
+    def worse(cell: Cell) -> Iterator[Step]:
+        yield Step(1, {"val_accuracy": 0.5, "latency": 1.0})
+        yield Step(2, {"val_accuracy": 0.9, "latency": latency})
+
+    settled = experiment(
+        trials=1, scheduler="none", constraints=lambda metrics: [metrics["latency"] - 5.0]
+    )
+    record = simulate(settled, worse).records[0]
+    assert (record.value, record.violation) == (0.9, violation)
+
+
+def test_racing_is_against_a_feasible_trial_and_by_one_goal() -> None:
+    def curve(cell: Cell) -> Iterator[Step]:
+        x = cell.params["x"]
+        yield Step(1, {"val_accuracy": 1.0 - x, "size": 10.0 if x < 0.5 else 1.0})
+
+    fields: dict[str, Any] = {
+        "space": {"x": Categorical([0.1, 0.6, 0.7])},
+        "mode": "cv",
+        "fold_racing": "aggressive",
+    }
+    settled = experiment(**fields, constraints=lambda metrics: [metrics["size"] - 5.0])
+    study = simulate(settled, curve)
+    assert [record.state for record in study.records][1:] == [State.COMPLETE, State.STOPPED]
+    best = study.best()
+    assert best is not None
+    assert best.trial == 1
+    with pytest.raises(ExperimentError, match="fold_racing: 'aggressive' compares trials by one"):
+        experiment(**fields, metric=["val_accuracy", "size"], direction=["maximize", "minimize"])

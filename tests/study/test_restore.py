@@ -277,3 +277,23 @@ def test_no_report_is_called_lost_that_is_there(tmp_path: Path) -> None:
     assert lost_reports(study.records, store) == []
     assert set(store.last_epochs().values()) == {record.epochs for record in study.records}
     abandon(study)
+
+
+def test_racing_goes_on_with_the_folds_in_their_order(tmp_path: Path) -> None:
+    """The most typical fold comes first, and so it does for a trial that goes on after a kill."""
+    hard = {0: 0.3, 1: 0.0, 2: 0.1, 3: 0.05}
+
+    def curve(cell: Cell) -> Iterator[Step]:
+        yield Step(1, {"val_accuracy": 0.5 + cell.params["x"] / 10 - hard[cell.fold]})
+
+    settled = experiment(
+        space={"x": Categorical([0.1, 0.4, 0.8])}, mode="cv", folds=4, fold_racing="aggressive"
+    )
+    whole = [list(record.cells) for record in simulate(settled, curve).records]
+    assert whole == [[0, 1, 2, 3], [2, 3, 1, 0], [2, 3, 1, 0]]
+    for steps in (4, 5, 6, 10):
+        folder = tmp_path / str(steps)
+        folder.mkdir()
+        run_killed(settled, curve, steps, folder, workers=1)
+        resumed = simulate(settled, curve, folder=folder)
+        assert [list(record.cells) for record in resumed.records] == whole

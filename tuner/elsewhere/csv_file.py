@@ -14,13 +14,21 @@ PREFIXES = ("param_", "params_", "config/")
 """What others, and we, put before a parameter's name."""
 NEVER = ("trial", "epoch", "state", "value")
 """Columns that are no parameters, where nothing is put before their names."""
+STATES = {
+    **dict.fromkeys(("PRUNED", "STOPPED", "KILLED"), State.STOPPED),
+    **dict.fromkeys(("FAIL", "FAILED", "ERROR"), State.FAILED),
+    "DIVERGED": State.DIVERGED,
+}
+"""What others, and we, call the end of a trial in a column `state`; any other is COMPLETE."""
+UNENDED = ("RUNNING", "WAITING", "PENDING", "PAUSED", "SCHEDULED")
 
 
 def read(source: str, metric: str, study: str | None) -> Results:
     """The trials of a table.
 
-    Its parameters are the columns with one of PREFIXES, or all but `metric` and NEVER. Raises
-    ResultsError for a file that cannot be read.
+    Its parameters are the columns with one of PREFIXES, or all but `metric` and NEVER; `state` says
+    how a trial ended, and trials that have not do not count. Raises ResultsError for a file that
+    cannot be read.
     """
     import pandas as pd
 
@@ -33,11 +41,14 @@ def read(source: str, metric: str, study: str | None) -> Results:
     if not names:
         names = {c: c for c in columns if c not in (*NEVER, metric) and not c.startswith("Unnamed")}
     by_report = {"trial", "epoch"} <= {*columns}
-    trials: dict[Any, tuple[dict[str, Any], dict[int, dict[str, float]]]] = {}
+    trials: dict[Any, tuple[dict[str, Any], dict[int, dict[str, float]], str]] = {}
     for at, row in enumerate(table.to_dict("records")):
         params = {name: read_value(row[c]) for c, name in names.items() if row[c] != ""}
         key, epoch = (row["trial"], _epoch(source, row["epoch"])) if by_report else (at, 1)
-        _, reports = trials.setdefault(key, (params, {}))
+        state = row.get("state", "").upper()
+        if state in UNENDED:
+            continue
+        _, reports, _ = trials.setdefault(key, (params, {}, state))
         value = read_value(row.get(metric, ""))
         if isinstance(value, int | float):
             reports[epoch] = {metric: float(value)}
@@ -53,6 +64,11 @@ def _epoch(source: str, text: str) -> int:
     return epoch
 
 
-def _found(params: dict[str, Any], reports: dict[int, dict[str, float]], metric: str) -> Found:
+def _found(
+    params: dict[str, Any], reports: dict[int, dict[str, float]], said: str, metric: str
+) -> Found:
+    state = STATES.get(said, State.COMPLETE)
+    if state is State.FAILED:
+        return Found(params, reports, state, error="it failed, says the table")
     lost = any(math.isnan(metrics[metric]) for metrics in reports.values())
-    return Found(params, reports, State.DIVERGED if lost else State.COMPLETE)
+    return Found(params, reports, State.DIVERGED if lost else state)

@@ -23,6 +23,7 @@ from tuner.schedulers.board import Board
 from tuner.schedulers.contract import GO_ON, Verdict
 from tuner.search_space.axes import Axis, Categorical, Constant, Float, Int
 from tuner.search_space.space import SearchSpace
+from tuner.search_space.values import EXACT_WHOLE
 from tuner.store.folder import locked, make_folder, study_path
 from tuner.store.layout import PARAM_PREFIX, REPORTS_FOLDER, STUDY_FILE, TRIALS_FILE
 from tuner.store.parquet import microseconds, put_parquet
@@ -104,6 +105,9 @@ def write_study(
         )
     if left := len(results.trials) - len(trials):
         say(f"{left} trials without a value of {metric} are left out")
+    trials, unborn = _apart(trials)
+    if unborn:
+        say(f"{unborn} trials that failed before they had all parameters are left out")
     space, params = space_of(trials, results.axes, say)
     one = Elsewhere(results.tool)
     if direction == "auto":
@@ -142,6 +146,14 @@ def write_study(
     return path
 
 
+def _apart(trials: Sequence[Found]) -> tuple[list[Found], int]:
+    """The trials without those that failed with fewer parameters than all others have; how many."""
+    ended = [{*one.params} for one in trials if one.state is not State.FAILED]
+    common = set.intersection(*ended) if ended else set()
+    kept = [one for one in trials if one.state is not State.FAILED or common <= {*one.params}]
+    return kept, len(trials) - len(kept)
+
+
 def space_of(
     trials: Sequence[Found],
     declared: Mapping[str, Axis],
@@ -176,7 +188,7 @@ def read_value(text: Any) -> Any:
     named = {"true": True, "false": False, "none": None}
     if text.lower() in named:
         return named[text.lower()]
-    for kind in (int, float):
+    for kind in () if "_" in text else (int, float):  # Python's own would read 64_32 as 6432
         try:
             number = kind(text)
         except ValueError:
@@ -211,6 +223,8 @@ def _axis(values: Sequence[Any]) -> Axis:
     low, high = min(values), max(values)
     log = low > 0 and high / low >= LOG_FROM
     if all(isinstance(v, int) for v in values):
+        if max(abs(low), abs(high)) > EXACT_WHOLE:  # a seed, say: what is kept must be it
+            return Categorical(distinct)
         return Int(low, high, log=log)
     return Float(float(low), float(high), log=log)
 

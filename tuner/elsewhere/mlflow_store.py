@@ -18,8 +18,8 @@ STATES = {"FINISHED": State.COMPLETE, "KILLED": State.STOPPED, "FAILED": State.F
 def read(source: str, metric: str, study: str | None) -> Results:
     """The runs of an experiment: the `study` of that name or id, or the only one with runs.
 
-    MLflow's steps are epochs (from 1, where they begin at 0). Runs that have not ended do not
-    count. Raises ResultsError for what is not a store.
+    MLflow's steps are epochs (from 1, where they begin at 0). Runs that have not ended, and
+    deleted ones, do not count. Raises ResultsError for what is not a store.
     """
     folder = Path(source)
     known = [folder] if _runs(folder) else [f for f in _inner(folder) if _runs(f)]
@@ -66,8 +66,8 @@ def _found(run: Path, metric: str) -> Found | None:
     names = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
     state = STATES.get(names.get(status, str(status)))  # type: ignore[arg-type]
     params = {name: read_value(text) for name, text in _texts(run / "params")}
-    if state is None or not params:
-        return None  # it still runs, or is the parent of others
+    if state is None or not params or meta.get("lifecycle_stage") == "deleted":
+        return None  # it still runs, is the parent of others, or was thrown away
     reports: dict[int, dict[str, float]] = {}
     for name, text in _texts(run / "metrics"):
         for line in text.splitlines():

@@ -37,7 +37,7 @@ def _found(place: Path, metric: str) -> Found:
     params = dict(_flat(_json(place / PARAMS) if (place / PARAMS).is_file() else _config(rows)))
     reports: dict[int, dict[str, float]] = {}
     for row in rows:
-        numbers = {n: float(v) for n, v in _flat(row) if _is_number(v) and not n.startswith(_OWN)}
+        numbers = {n: float(v) for n, v in _flat(row) if _is_number(v) and not _is_own(n)}
         reports.setdefault(int(row.get(EPOCH) or 1), {}).update(numbers)
     state, error = State.COMPLETE, None
     if any(not math.isfinite(metrics.get(metric, 0.0)) for metrics in reports.values()):
@@ -52,17 +52,27 @@ def _found(place: Path, metric: str) -> Found:
     return Found(params, reports, state, begun, seconds, error)
 
 
-_OWN = ("config", "timestamp", "time_", "pid", "done", "iterations_since_restore", EPOCH)
-"""What Ray adds to every result."""
+_OWN = {
+    "timestamp", "time_this_iter_s", "time_total_s", "time_since_restore", "pid", "done",
+    "iterations_since_restore", EPOCH,
+}  # fmt: skip
+"""The numbers that Ray adds to every result, beside the `config`."""
+
+
+def _is_own(name: str) -> bool:
+    return name in _OWN or name.startswith("config/")
 
 
 def _rows(place: Path) -> Iterator[Mapping[str, Any]]:
     """The results that a trial reported."""
     if (place / RESULT).is_file():
-        for number, line in enumerate((place / RESULT).read_text().splitlines(), 1):
+        lines = (place / RESULT).read_text().splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
             except ValueError as error:
+                if not line.endswith("\n"):  # its run was killed as it wrote
+                    return
                 raise ResultsError(f"{place / RESULT}, line {number}: {error}") from None
             if isinstance(row, dict):
                 yield row
@@ -74,7 +84,8 @@ def _rows(place: Path) -> Iterator[Mapping[str, Any]]:
 
 def _number(text: str) -> Any:
     value = read_value(text)
-    return math.nan if isinstance(value, str) and value.lower() in ("nan", "inf") else value
+    lost = isinstance(value, str) and value.lower() in ("nan", "inf", "-inf")
+    return math.nan if lost else value
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.errors import ExperimentError
 from tuner.experiment.keras_model import KerasModel
+from tuner.search_space.axes import Constant
 from tuner.search_space.points import checked_point
 from tuner.search_space.space import SearchSpace
 
@@ -49,6 +50,16 @@ def first_points(experiment: Experiment) -> tuple[dict[str, Any], ...]:
             f"{given!r:.200} is not a list of points", field="first", way_out="give [{axis: value}]"
         )
     space = SearchSpace(experiment.space)
+    for i, point in enumerate(given):
+        for name, value in point.items():
+            axis = space.get(name)
+            # `epochs` may have become a constant since it was given.
+            if isinstance(axis, Constant) and name != "epochs" and not axis.holds(value):
+                raise ExperimentError(
+                    f"point {i} has {name} = {value!r}, which is {axis.value!r} in every trial",
+                    field="first",
+                    way_out="drop it, or search the axis",
+                )
     return tuple(
         checked_point(f"point {i}", point, space, field="first") for i, point in enumerate(given)
     )

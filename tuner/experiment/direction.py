@@ -61,6 +61,8 @@ _NAMES = {
     "f_beta_score": MAXIMIZE,
     "f_beta": MAXIMIZE,
     "average_precision": MAXIMIZE,
+    "davies_bouldin_score": MINIMIZE,
+    **{f"d2_{of}_score": MAXIMIZE for of in ("absolute_error", "log_loss", "brier")},
 }
 
 

@@ -17,7 +17,7 @@ from tuner.experiment.goals import Constraints, Goal, check_constraints, goals_o
 from tuner.experiment.keras_model import KerasModel
 from tuner.experiment.population import explored_axes
 from tuner.experiment.words import BEST, CONVERGED, HOW, ONE_SE, RESOURCES, RESULTS, TRIALS, WHAT
-from tuner.options import check_options, option, options_of
+from tuner.options import check_options, make_plain, option, options_of
 from tuner.registry import ENGINES
 from tuner.samplers.registry import GRID, SAMPLERS
 from tuner.schedulers.contract import Scheduler
@@ -278,6 +278,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "space", SearchSpace(self.space))
+        make_plain(self)
         check_names(self)
         check_options(self)
         goals = self.goals  # refuses names that say neither direction

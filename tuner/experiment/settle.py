@@ -9,6 +9,7 @@ from typing import Any
 from tuner.curve_model.sources import NOTHING, Learned
 from tuner.data.splits import Splits
 from tuner.errors import ExperimentError
+from tuner.experiment.epochs import with_epochs
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.population import has_population, with_population
 from tuner.experiment.words import CONVERGED, ONE_SE
@@ -16,7 +17,8 @@ from tuner.options import options_of
 from tuner.samplers.registry import GRID
 from tuner.schedulers.contract import Scheduler
 from tuner.schedulers.registry import make_scheduler
-from tuner.search_space.axes import Categorical, Constant, Int
+from tuner.search_space.axes import Categorical, Int
+from tuner.search_space.points import points_within
 from tuner.search_space.space import SearchSpace
 
 USUAL = {one.name: one.default for one, _ in options_of(Experiment)}
@@ -31,6 +33,8 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     `overrides` names a sampler, a scheduler, or whom to learn from. Under a scheduler that stops
     trials, `epochs` is the budget and no parameter.
     """
+    if "space" in overrides and "first" not in overrides:
+        overrides = {**overrides, "first": points_within(experiment.first, overrides["space"])}
     changed = replace(experiment, **overrides)
     if changed.mode != "search":
         changed = replace(
@@ -53,7 +57,10 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     if changed.keep_models and changed.confirm > changed.keep_models:
         changed = replace(changed, keep_models=changed.confirm)  # any of them may be the best
     value = changed.value or ("best" if changed.mode == "search" else "last")
-    return replace(changed, space=_settled_space(changed), value=value)
+    axes = SearchSpace(changed.space)
+    space = with_epochs(axes, changed.epochs, are_budget=epochs_are_budget(changed))
+    first = points_within(changed.first, space)
+    return replace(changed, space=space, first=first, value=value)
 
 
 def _with_others_than_usual(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
@@ -85,6 +92,13 @@ def _check_together(experiment: Experiment) -> None:
             f"{experiment.lanes} lanes belong to the fused engine",
             field="lanes",
             way_out="drop them, or the `engine` ray_tune",
+        )
+    if experiment.fold_racing != "none" and len(experiment.goals) > 1:
+        raise ExperimentError(
+            f"{experiment.fold_racing!r} compares trials by one metric, and "
+            f"{len(experiment.goals)} are searched",
+            field="fold_racing",
+            way_out="drop it, or search one",
         )
     if experiment.learn_from and cells_per_trial(experiment) > 1:
         raise ExperimentError(
@@ -179,23 +193,6 @@ def _check_one_se(experiment: Experiment) -> None:
             field="simplest",
             way_out="name another parameter, or a metric",
         )
-
-
-def _settled_space(experiment: Experiment) -> SearchSpace:
-    space = SearchSpace(experiment.space)
-    axis = space.get("epochs")
-    if isinstance(axis, Int) and experiment.epochs is not None:
-        high = experiment.epochs
-        grid = None
-        if axis.grid is not None:  # of which N is the least there is, where N is less than all
-            grid = [value for value in axis.grid if value <= high] or [high]
-        axis = replace(axis, low=min(axis.low, high), high=high, grid=grid)
-        space = space.replace({"epochs": axis})
-    elif isinstance(axis, Constant) and experiment.epochs is not None:
-        space = space.replace({"epochs": experiment.epochs})
-    if isinstance(axis, Int) and epochs_are_budget(experiment):
-        space = space.replace({"epochs": Constant(axis.high, when=axis.when)})
-    return space
 
 
 def epochs_are_budget(experiment: Experiment) -> bool:

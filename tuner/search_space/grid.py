@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
@@ -19,7 +20,7 @@ class Grid(Sequence[Point]):
 
     A conditional axis expands only where it exists. Memory: a number for each combination of
     conditions that may hold, whatever the number of points. Raises SearchSpaceError naming
-    an axis without grid values.
+    an axis without grid values, and for more points than can be counted.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -36,6 +37,12 @@ class Grid(Sequence[Point]):
             self._values[name] = values
         self._conditions = [self._conditions_after(k) for k in range(len(self._names))]
         self._counts: dict[Any, int] = {}
+        if (count := self._count(0, {})) > sys.maxsize:
+            raise SearchSpaceError(
+                f"the grid has {count:.1e} points",
+                field="space",
+                way_out="give its axes fewer values, or search a part of it",
+            )
 
     def __len__(self) -> int:
         return self._count(0, {})

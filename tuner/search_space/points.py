@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,18 @@ def checked_point(
                 f"{where} has {name} = {value!r}, which the axis does not hold", field=field
             ) from None
     return {name: value for name, value in point.items() if space.may_exist(name, point)}
+
+
+def points_within(
+    points: Sequence[Mapping[str, Any]], axes: Mapping[str, Any]
+) -> tuple[dict[str, Any], ...]:
+    """What is left of points in a space that was narrowed: the values that its axes still hold."""
+    space = SearchSpace(axes)
+    within = (
+        {name: v for name, v in point.items() if name in space and space[name].holds(v)}
+        for point in points
+    )
+    return tuple(point for point in within if point)
 
 
 def _is_missing(value: Any) -> bool:

@@ -8,8 +8,10 @@ momentum=0.9                one value, which may lie outside the axis; it keeps 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from tuner.errors import SearchSpaceError
@@ -43,7 +45,8 @@ def _changed(name: str, axis: Axis, text: str) -> Axis:
     values = [_value(name, axis, part.strip()) for part in _parts(text)]
     if len(values) == 1:
         return Constant(values[0], when=axis.when)
-    return Categorical(values, when=axis.when)
+    chosen = Categorical(values, when=axis.when)
+    return replace(chosen, default=axis.default) if chosen.holds(axis.default) else chosen
 
 
 def _narrowed(name: str, axis: Axis, text: str) -> Axis:
@@ -54,16 +57,35 @@ def _narrowed(name: str, axis: Axis, text: str) -> Axis:
         )
     low: Any = _value(name, axis, low_text.strip())
     high: Any = _value(name, axis, high_text.strip())
+    if not (low >= axis.low and high <= axis.high):
+        raise SearchSpaceError(
+            f"{name}={text}: the range leaves the axis, which is {axis.low!r} to {axis.high!r}",
+            field="space",
+        )
+    if low <= high:
+        low, high = _on_steps(axis, low, high)
+        if low > high:
+            raise SearchSpaceError(
+                f"{name}={text}: between them the axis has no value, in steps of {axis.step!r} "
+                f"from {axis.low!r}",
+                field="space",
+            )
     grid: Any = [value for value in axis.grid or () if low <= value <= high]
     default: Any = axis.default
     if default is not None and not low <= default <= high:
         default = None
-    if low >= axis.low and high <= axis.high:
-        return replace(axis, low=low, high=high, grid=grid or None, default=default)
-    raise SearchSpaceError(
-        f"{name}={text}: the range leaves the axis, which is {axis.low!r} to {axis.high!r}",
-        field="space",
-    )
+    return replace(axis, low=low, high=high, grid=grid or None, default=default)
+
+
+def _on_steps(axis: Float | Int, low: Any, high: Any) -> tuple[Any, Any]:
+    """The lowest and highest of the axis' own values in a range; with a step they stay apart."""
+    if axis.step is None:
+        return low, high
+    kind = int if isinstance(axis, Int) else float
+    start, step = Decimal(str(axis.low)), Decimal(str(axis.step))
+    first = math.ceil((Decimal(str(low)) - start) / step)
+    last = math.floor((Decimal(str(high)) - start) / step)
+    return kind(start + first * step), kind(start + last * step)
 
 
 def _parts(text: str) -> list[str]:
@@ -89,9 +111,11 @@ def _value(name: str, axis: Axis, text: str) -> Any:
             except NotOnAxis:
                 continue
         return literal
-    kind, noun = (float, "number") if isinstance(axis, Float) else (int, "whole number")
+    noun = "number" if isinstance(axis, Float) else "whole number"
     try:
-        return kind(text)
+        if isinstance(axis, Float):
+            return float(text)
+        return int(float(text)) if float(text).is_integer() and "e" in text else int(text)
     except ValueError:
         raise SearchSpaceError(f"{name}={text}: {text!r} is not a {noun}", field="space") from None
 

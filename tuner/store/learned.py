@@ -20,6 +20,7 @@ from tuner.curve_model.sources import Learned, Source
 from tuner.data.datasets import Dataset
 from tuner.errors import ExperimentError, ResultsError
 from tuner.experiment.experiment import Experiment
+from tuner.experiment.goals import Goal
 from tuner.files import put_bytes
 from tuner.search_space.axes import Categorical, Constant, Float, Int, NotOnAxis
 from tuner.search_space.space import SearchSpace
@@ -160,7 +161,7 @@ def _source(
             field=FIELD,
             way_out="name studies that share an axis with it",
         )
-    curves, elsewhere = _curves(study, space, axes, goal.metric, goal.direction)
+    curves, elsewhere = _curves(study, space, axes, goal, judges=settled.constraints is not None)
     if not enough([Curve(c.trial, c.params, c.losses, c.diverged) for c in curves]):
         say(f"{path} has {len(curves)} trials with values on these axes: too few to learn from")
         return None
@@ -179,16 +180,19 @@ def _source(
 
 
 def _curves(
-    study: StudyTables, space: SearchSpace, axes: Sequence[str], metric: str, direction: str
+    study: StudyTables, space: SearchSpace, axes: Sequence[str], goal: Goal, *, judges: bool
 ) -> tuple[list[KeptCurve], int]:
-    """The trials of a study as curves, and how many of them lie outside of the new space."""
-    sign = -1.0 if direction == "maximize" else 1.0
-    losses = _losses(study.reports, metric, sign, study.study.experiment.cells)
+    """The trials of a study as curves, and how many of them lie outside of the new space.
+
+    Where the new study has constraints (`judges`), a trial that kept not those of its own counts as
+    one that diverged, as it does there.
+    """
+    losses = _losses(study.reports, goal.metric, goal.sign, study.study.experiment.cells)
     theirs = study.study.settled_space()
     curves, elsewhere = [], 0
     for row in study.trials.to_dict("records"):
         number = int(row["trial"])
-        diverged = row["state"] == State.DIVERGED
+        diverged = row["state"] == State.DIVERGED or (judges and row.get("feasible") is False)
         if row["state"] == State.FAILED or not (diverged or number in losses):
             continue
         params = _shared(row_params(theirs, row), theirs, space, axes)

@@ -12,12 +12,14 @@ from tuner.data.datasets import Dataset
 from tuner.errors import StudyError
 from tuner.experiment.earlier import earlier_studies
 from tuner.experiment.experiment import FREE_FIELDS, Experiment
+from tuner.experiment.goals import goals_of
 from tuner.experiment.loading import Loaded, Source, digest
 from tuner.experiment.population import check_still_whole, explored_axes
 from tuner.experiment.settle import check_best, settle
 from tuner.options import names_of, options_of
 from tuner.registry import is_place, said
 from tuner.samplers.registry import GRID
+from tuner.search_space.points import points_within
 from tuner.search_space.space import SearchSpace
 from tuner.shown import shown
 from tuner.store.ledger import shown_url
@@ -55,7 +57,11 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
     if overrides.get("engine") == "auto":  # which it was is decided
         del overrides["engine"]
     for name, given in overrides.items():
-        if name not in FREE_FIELDS and name != "space" and _plain(name, given) != stored[name]:
+        if (
+            name not in FREE_FIELDS
+            and name != "space"
+            and _plain(name, given, stored) != stored[name]
+        ):
             raise StudyError(
                 f"a resumed study cannot change it from {stored[name]!r} to {given!r}; "
                 "only trials, limits and resources may change",
@@ -64,7 +70,8 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
             )
     free = {name: value for name, value in overrides.items() if name in FREE_FIELDS}
     settled = replace(loaded.experiment, **{**stored, **free})
-    settled = replace(settled, space=kept.settled_space(like=declared), first=first)
+    space = kept.settled_space(like=declared)
+    settled = replace(settled, space=space, first=points_within(first, space))
     check_best(settled)
     check_still_whole(settled)
     _check_first(settled, kept)
@@ -78,8 +85,11 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
     return settled
 
 
-def _plain(name: str, given: Any) -> Any:
-    """A field's value as study.json has it, where that is a list of any kind."""
+def _plain(name: str, given: Any, stored: Mapping[str, Any]) -> Any:
+    """A field's value as study.json has it: lists of any kind, and directions told from names."""
+    if name == "direction":
+        directions = [goal.direction for goal in goals_of(stored["metric"], given)]
+        return directions if len(directions) > 1 else directions[0]
     if name == "learn_from":
         given = earlier_studies(given)
     if name == "explore":

@@ -16,6 +16,7 @@ from tuner.samplers.per_trial import Setting
 from tuner.samplers.registry import GRID, for_trial, open_sampler
 from tuner.search_space.axes import Axis, Categorical, Constant, Float
 from tuner.search_space.grid import grid_points
+from tuner.search_space.ranges import top_of
 from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
 
@@ -87,7 +88,7 @@ def _values(axis: Axis) -> float:
         return 1
     if (axis.log and isinstance(axis, Float)) or (axis.step is None and isinstance(axis, Float)):
         return math.inf
-    return (axis.high - axis.low) // (axis.step or 1) + 1
+    return round((top_of(axis) - axis.low) / (axis.step or 1)) + 1
 
 
 def _sampler_of(experiment: Experiment, first: int) -> BaseSampler:

@@ -32,7 +32,7 @@ def decide(
     cell = open_cell.cell
     goals = [goal.metric for goal in study.goals]
     kept = {n: v for n, v in metrics.items() if n in goals or math.isfinite(v)}
-    infeasible = _constrain(study, open_cell, kept)
+    infeasible = _constrain(study, open_cell, metrics, kept)
     verdict = verdict_on(study, open_cell, epoch, kept, final=final)
     report = Report(
         trial=cell.trial,
@@ -57,11 +57,16 @@ def decide(
     return verdict.decision
 
 
-def _constrain(study: Study, open_cell: OpenCell, metrics: dict[str, float]) -> str:
-    """Add to a report's metrics how far they are from keeping the constraints; which, if so."""
+def _constrain(
+    study: Study, open_cell: OpenCell, metrics: Mapping[str, float], kept: dict[str, float]
+) -> str:
+    """Add to what is kept of a report how far it is from keeping the constraints; which, if so.
+
+    They are told what is not finite too: a latency of infinity is above any bound.
+    """
     constraints = study.experiment.constraints
-    if constraints is None or study.values_of(open_cell, metrics) is None:
+    if constraints is None or study.values_of(open_cell, kept) is None:
         return ""
     latest = {**open_cell.metrics, **metrics}
-    metrics[VIOLATION], infeasible = violation_of(constraints, latest)
+    kept[VIOLATION], infeasible = violation_of(constraints, latest)
     return infeasible

@@ -137,7 +137,8 @@ class StudyState(Windows):
         record.cells = {
             fold: cell for fold, cell in record.cells.items() if cell.state is State.COMPLETE
         }
-        again = [f for f in range(self.cells) if f not in record.cells and f not in record.paused]
+        order = order_of_folds(self.cells, self.incumbent, self.experiment.fold_racing)
+        again = [f for f in order if f not in record.cells and f not in record.paused]
         for fold in again:
             key, start = CellKey(record.trial, fold), record.held.get(fold, 0)
             self.board.withdraw(key, start)

@@ -45,8 +45,11 @@ class Windows:
         self.window.append(record)
 
     def note_incumbent(self, record: Record) -> None:
-        """A COMPLETE trial may be the one that others race against; of equals the earlier is."""
-        if record.state is State.COMPLETE and self.cells > 1:
+        """A COMPLETE trial may be the one that others race against; of equals the earlier is.
+
+        It keeps the constraints, as the best trial does.
+        """
+        if record.state is State.COMPLETE and self.cells > 1 and record.feasible:
             self.incumbent = better_on_folds(self.incumbent, fold_losses(record))
 
     def close_window_if_done(self) -> None:
