@@ -33,6 +33,10 @@ ATTRIBUTE = "EXPERIMENT"
 DATA = "DATA"
 
 
+OWN_LOOP = "own loop"
+"""The engine of a study whose trials a loop of its caller's trains (`tuner.Study`)."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Where an experiment came from; plain strings, kept in study.json.

@@ -17,8 +17,10 @@ from tuner.cluster.kept import Connect, kept_ray
 from tuner.cluster.session import connect
 from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment
+from tuner.experiment.loading import OWN_LOOP
 from tuner.experiment.trust import Ask, check_trust
 from tuner.experiment.words import BEST
+from tuner.models.chosen import trained_elsewhere
 from tuner.options import check_whole
 from tuner.runner.compared import compared
 from tuner.runner.display import Display
@@ -243,6 +245,8 @@ def _is_whole(path: Path, trials: int) -> bool:
 def _reference(results: StudyTables) -> str:
     """The experiment of a study, as the command line takes it."""
     source = results.study.source
+    if results.study.experiment.engine == OWN_LOOP:
+        raise trained_elsewhere("can train them again")
     if source.kind == "object":
         raise ExperimentError(
             f"{results.path} is a study of an Experiment made in memory",
