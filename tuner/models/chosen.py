@@ -12,7 +12,7 @@ from tuner.data.datasets import load as load_dataset
 from tuner.data.splits import Data, Part, cell_data
 from tuner.errors import ExperimentError, SearchSpaceError, StudyError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.loading import OWN_LOOP, Loaded
+from tuner.experiment.loading import OWN_LOOP, Loaded, trained_elsewhere
 from tuner.experiment.loading import load as load_experiment
 from tuner.experiment.settle import splits_of
 from tuner.search_space.space import SearchSpace
@@ -57,14 +57,6 @@ def settled_experiment(study: StudyFile, given: Experiment | None, data: str | N
         stored["dataset"] = data
     declared = SearchSpace(loaded.experiment.space)
     return replace(loaded.experiment, **stored, space=study.settled_space(like=declared))
-
-
-def trained_elsewhere(what: str) -> StudyError:
-    """What is to be said of a study whose trials were trained by a loop of their caller's."""
-    return StudyError(
-        f"a loop of their caller's trained the trials of this study, and it alone {what}",
-        way_out="train there with the parameters that `results.best.params` holds",
-    )
 
 
 def trial_number(results: StudyTables, trial: int | None) -> int:

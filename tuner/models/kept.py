@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment, KerasModel
-from tuner.experiment.loading import OWN_LOOP
+from tuner.experiment.loading import OWN_LOOP, trained_elsewhere
 from tuner.experiment.trust import check_trust
 from tuner.models.chosen import (
     all_training_data,
     dataset_of,
     seed_of,
     settled_experiment,
-    trained_elsewhere,
     trial_number,
 )
 from tuner.models.model_files import import_quietly

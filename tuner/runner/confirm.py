@@ -17,10 +17,9 @@ from tuner.cluster.kept import Connect, kept_ray
 from tuner.cluster.session import connect
 from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.loading import OWN_LOOP
+from tuner.experiment.loading import OWN_LOOP, trained_elsewhere
 from tuner.experiment.trust import Ask, check_trust
 from tuner.experiment.words import BEST
-from tuner.models.chosen import trained_elsewhere
 from tuner.options import check_whole
 from tuner.runner.compared import compared
 from tuner.runner.display import Display
