@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tuner.errors import ExperimentError, TunerError
+from tuner.errors import ExperimentError, StudyError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.imports import folder_of, import_ours, theirs_first
 from tuner.import_lines import without_import_lines
