@@ -114,6 +114,12 @@ BAD = [
     ("run parabola.py --results parabola.py", r"results folder parabola\.py cannot be written"),
     ("run --nosuch lr_momentum", r"No such option: --nosuch"),
     ("show nosuch", r"nosuch is not a study folder"),
+    ("show results --top 0", r"--top: 0 must be a whole number of at least 1"),
+    ("repair s3://bucket/mine", r"repair mends a folder of this machine, and s3://bucket/mine is"),
+    (
+        "watch s3://bucket/mine",
+        r"watch shows a folder of this machine, and s3://bucket/mine is a U",
+    ),
     ("new mine.txt", r"mine\.txt is not a file name like mine\.py"),
     ("new parabola.py", r"parabola\.py exists; give another name"),
 ]

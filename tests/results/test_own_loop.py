@@ -12,6 +12,7 @@ import pytest
 import tuner
 from tuner.cli.app import main
 from tuner.errors import EngineError, ExperimentError, ReportError, StudyError
+from tuner.runner.confirm import confirm
 from tuner.trial.cells import Decision
 
 SPACE = {"rate": tuner.Float(0.0, 1.0)}
@@ -129,6 +130,17 @@ def test_the_commands_read_it(
     with pytest.raises(SystemExit, match=r"^0$"):
         main()
     assert "search by rung_gp + rung_gp, minimize loss" in capsys.readouterr().out
+
+
+def test_what_would_train_again_says_who_can(tmp_path: Path) -> None:
+    with opened(tmp_path, trials=3, sampler="random") as study:
+        run(study)
+    results = study.results()
+    for use in (results.refit, results.test_score, results.best_model):
+        with pytest.raises(StudyError, match=r"a loop of their caller's trained .*and it alone"):
+            use()
+    with pytest.raises(StudyError, match="and it alone can train them again; train there"):
+        confirm(results.path, top=1)
 
 
 def test_what_it_refuses(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 import pytest
 
+import tuner
 from tests.analysis.studies import saved
 from tests.brain import rising
 from tuner.errors import ResultsError, StudyError
@@ -47,6 +49,41 @@ def test_an_unknown_figure_is_said_with_those_that_there_are(results: Results) -
 
 def test_a_contour_may_name_its_axes(results: Results) -> None:
     assert "y" in results.plot("contour", x="x", y="y").layout.yaxis.title.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("contour", {"x": "rate", "y": "y"}, "x: the trials have no parameter 'rate'; name one of"),
+        ("heatmap", {"x": "x", "y": "rate"}, "y: the trials have no parameter 'rate'; name one of"),
+        ("contour", {"z": 1}, "z: 'contour' takes no such option; it takes x, y, path"),
+        ("history", {"top": 1}, "top: 'history' takes no such option"),
+    ],
+)
+def test_what_a_figure_does_not_take_is_named(
+    results: Results, kind: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ResultsError, match=message):
+        results.plot(kind, **options)
+
+
+@pytest.mark.parametrize("error", [None, "the instrument is off"])
+def test_every_kind_of_a_study_without_a_best_trial_is_drawn_or_refused(
+    tmp_path: Path, error: str | None
+) -> None:
+    given: dict[str, Any] = {"sampler": "random", "scheduler": "none", "epochs": 2, "trials": 2}
+    with tuner.Study({"x": Float(0.0, 1.0)}, metric="loss", results=tmp_path, **given) as study:
+        while (trial := study.ask()) is not None:
+            if error is None:
+                study.report(trial, 1, {"loss": float("nan")})
+            study.tell(trial, error=error)
+    results = study.results()
+    assert results.best is None
+    for kind in KINDS:
+        try:
+            assert isinstance(results.plot(kind), go.Figure)
+        except ResultsError as refused:
+            assert str(refused)  # noqa: PT017  # a line, whatever it says: which are drawn may change
 
 
 def test_the_report_lies_in_the_folder_or_where_it_is_told(

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.brain import experiment, simulate
+from tests.analysis.studies import saved
+from tests.brain import experiment, rising, simulate
 from tuner.engines.simulated import Step
 from tuner.errors import SearchSpaceError, TunerError
 from tuner.experiment.experiment import Experiment
@@ -237,3 +238,13 @@ def test_a_budget_of_epochs_is_no_part_of_a_first_point() -> None:
     assert first_points(settle(declared, {}), None) == [{"n": 3}]
     whole = settle(declared, {"scheduler": "none"})
     assert first_points(whole, None) == [{"n": 3, "epochs": 4}]
+
+
+def test_a_study_that_searched_other_axes_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path, rising, space={"x": Float(0.0, 1.0), "epochs": 9})
+    with pytest.raises(SearchSpaceError, match=r"searched x, epochs, and none of them is an axis"):
+        read_points(tmp_path, SearchSpace({"units": Int(1, 9)}))
+    said: list[str] = []
+    points = read_points(tmp_path, SearchSpace({"x": Float(0.0, 1.0)}), said.append)
+    assert list(points[0]) == ["x"]
+    assert said == [f"{tmp_path}: parameters that are not axes are left out: epochs"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,14 @@ import pytest
 
 from tests.cells import Reports, cell, digits
 from tuner.errors import StudyError
-from tuner.training.kept_models import Keeper, Keeping, model_file, unpacked
+from tuner.training.kept_models import (
+    Keeper,
+    Keeping,
+    gives_logits,
+    model_file,
+    packed,
+    unpacked,
+)
 from tuner.training.run_cell import run_cell
 from tuner.trial.cells import Cell, Ending
 
@@ -78,6 +86,44 @@ def test_what_keras_cannot_write_is_left_out(
     keeper.consider(trial(0), 1, {"loss": 0.1}, refused, ended=True)
     assert kept(tmp_path) == set()
     assert "no weights are kept: get_config" in capsys.readouterr().out
+
+
+def test_a_network_comes_back_whatever_it_was_compiled_with(tmp_path: Path) -> None:
+    """A loss and a metric of the user's own are code, which no file holds."""
+    import keras
+
+    class Own(keras.metrics.Mean):
+        """A metric that Keras does not know."""
+
+    def own(y: Any, predicted: Any) -> Any:
+        return keras.ops.mean((y - predicted) ** 2)
+
+    logits = keras.losses.BinaryCrossentropy(from_logits=True)
+    for number, (loss, gives) in enumerate(((own, False), ("mse", False), (logits, True))):
+        model = network()
+        model.compile("sgd", loss, metrics=[Own(name="own")])
+        path = model_file(tmp_path, number)
+        path.write_bytes(packed(model, number, 1, 0.5))
+        back = unpacked(path)
+        assert not back.compiled
+        assert gives_logits(path) is gives
+        x = np.ones((2, 4), np.float32)
+        np.testing.assert_array_equal(back(x), model(x))
+
+
+def test_a_file_of_an_earlier_tuner_is_read_without_what_it_was_compiled_with(
+    tmp_path: Path,
+) -> None:
+    import keras
+
+    model = network()
+    model.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
+    about = {"network": {**json.loads(model.to_json())}}
+    assert "compile_config" in about["network"]
+    weights = {str(i): weight.numpy() for i, weight in enumerate(model.weights)}
+    np.savez(tmp_path / "0.npz", **weights, about=np.array(json.dumps(about)))
+    assert not unpacked(tmp_path / "0.npz").compiled
+    assert gives_logits(tmp_path / "0.npz")
 
 
 def test_a_broken_file_is_said_in_a_line(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tuner.cli.bring import import_results
 from tuner.cli.confirm import confirm
 from tuner.cli.flags import TRUST, flag
 from tuner.cli.output import ask_password, ask_yes, console
+from tuner.errors import ResultsError
 from tuner.schedulers.registry import SCHEDULERS
 from tuner.shown import shown
 
@@ -71,18 +72,18 @@ def logs(
 
 
 def repair(
-    study_dir: Annotated[Path, typer.Argument(help="a study's folder")],
+    study_dir: Annotated[str, typer.Argument(help="a study's folder")],
     storage: Annotated[Text, flag("the ledger's URL, where it has a password")] = None,
 ) -> None:
     """Make a study's tables anew from its ledger and log, and say what was broken."""
     from tuner.runner.repair import repair as repair_study
 
-    for line in repair_study(study_dir, storage, ask_password()):
+    for line in repair_study(_folder(study_dir, "repair mends"), storage, ask_password()):
         print(shown(line, keep=""))
 
 
 def simulate(
-    study_dir: Annotated[Path, typer.Argument(help="a study whose trials ran to their end")],
+    study_dir: Annotated[str, typer.Argument(help="a study whose trials ran to their end")],
     scheduler: Annotated[
         list[str] | None, flag(f"{', '.join(SCHEDULERS.ours)} or one-epoch; repeatable")
     ] = None,
@@ -96,9 +97,11 @@ def simulate(
 ) -> None:
     """Replay a study's curves: what would another scheduler have found, at what cost?"""
     from analysis.replay_show import show_simulation
+    from tuner.store.copying import local_copy
 
+    folder = local_copy(study_dir)
     show_simulation(
-        study_dir,
+        folder,
         console(),
         schedulers=scheduler or ["asha"],
         etas=eta or [3],
@@ -107,7 +110,7 @@ def simulate(
         sampler=sampler,
         seeds=seeds,
         top=top,
-        out=out or study_dir / "simulate.html",
+        out=out or folder / "simulate.html",
     )
 
 
@@ -169,7 +172,7 @@ def refit(
 
 
 def export(
-    study_dir: Annotated[Path, typer.Argument(help="a study's folder, refitted")],
+    study_dir: Annotated[str, typer.Argument(help="a study's folder or URI, refitted")],
     format: Annotated[
         str, typer.Option(help="keras (model.keras), or json+h5 (model.json, model.weights.h5)")
     ] = "keras",
@@ -178,8 +181,9 @@ def export(
 ) -> None:
     """Write a refitted model as Keras' own file, or as JSON with HDF5 weights."""
     from tuner.models.model_files import export as export_study
+    from tuner.store.copying import local_copy
 
-    for path in export_study(study_dir, format, out, trust=trust, ask=ask_yes()):
+    for path in export_study(local_copy(study_dir), format, out, trust=trust, ask=ask_yes()):
         print(path)
 
 
@@ -204,7 +208,7 @@ def dashboard(
 
 
 def watch(
-    study_dir: Annotated[Path, typer.Argument(help="a study's folder, or a folder of studies")],
+    study_dir: Annotated[str, typer.Argument(help="a study's folder, or a folder of studies")],
     port: Annotated[int, typer.Option(help="port to serve on; 0 takes a free one")] = 8090,
     host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
 ) -> None:
@@ -214,7 +218,7 @@ def watch(
     from analysis.watch import Watch
     from tuner.runner.serving import serve_app
 
-    app = Watch(study_dir)
+    app = Watch(_folder(study_dir, "watch shows"))
     Thread(target=app.run, daemon=True).start()
     try:
         serve_app(app, host, port, "/", lambda link: print(f"{study_dir} on {link}", flush=True))
@@ -238,6 +242,19 @@ def doctor(
     console().print(table)
     if any(one.health is Health.FAULT for one in found):
         raise typer.Exit(1)
+
+
+def _folder(place: str, what: str) -> Path:
+    """A folder of this machine. Raises ResultsError for a URI."""
+    from tuner.store.uris import is_uri
+
+    if is_uri(place):
+        raise ResultsError(
+            f"{what} a folder of this machine, and {place} is a URI",
+            field="study_dir",
+            way_out="`tuner show` and `tuner report` fetch it",
+        )
+    return Path(place)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

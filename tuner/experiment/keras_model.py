@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,12 +43,41 @@ class KerasModel:
     precision: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("build", "optimizer"):
-            if not callable(getattr(self, name)):
+        for name in ("build", "optimizer", "callbacks", "loss", "metrics"):
+            given = getattr(self, name)
+            plain = name in ("loss", "metrics") or (name == "callbacks" and given is None)
+            if not (callable(given) or plain) or not _takes(given):
                 raise ExperimentError(
-                    f"{getattr(self, name)!r} must be a function of the trial", field=name
+                    f"{given!r:.200} must be a function of the trial",
+                    field=name,
+                    way_out=f"give {name}=lambda trial: ...",
                 )
+        if isinstance(self.metrics, str):
+            raise ExperimentError(
+                f"{self.metrics!r} must be a list of names",
+                field="metrics",
+                way_out=f"give [{self.metrics!r}]",
+            )
         for name, known in (("targets", TARGETS), ("precision", (None, *PRECISIONS))):
             if getattr(self, name) not in known:
                 names = ", ".join(one for one in known if one is not None)
                 raise ExperimentError(f"{getattr(self, name)!r} is not one of {names}", field=name)
+
+
+def _takes(given: Any) -> bool:
+    """Whether a callable can be called with the trial alone.
+
+    Keras' losses cannot, which want targets and predictions, nor is a model that was built a
+    function of the trial.
+    """
+    if not callable(given):
+        return True
+    if hasattr(given, "layers"):
+        return False
+    try:
+        inspect.signature(given).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # it does not tell
+        return True
+    return True

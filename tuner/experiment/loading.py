@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tuner.errors import ExperimentError, TunerError
+from tuner.errors import ExperimentError, StudyError, TunerError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.imports import folder_of, import_ours, theirs_first
 from tuner.import_lines import without_import_lines
@@ -31,6 +31,18 @@ from tuner.tracebacks import failure_text
 PACKAGE = "search_spaces"
 ATTRIBUTE = "EXPERIMENT"
 DATA = "DATA"
+
+
+OWN_LOOP = "own loop"
+"""The engine of a study whose trials a loop of its caller's trains (`tuner.Study`)."""
+
+
+def trained_elsewhere(what: str) -> StudyError:
+    """What is to be said of a study whose trials were trained by a loop of their caller's."""
+    return StudyError(
+        f"a loop of their caller's trained the trials of this study, and it alone {what}",
+        way_out="train there with the parameters that `results.best.params` holds",
+    )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tuner.data.datasets import load as load_dataset
 from tuner.data.splits import Data, Part, cell_data
 from tuner.errors import ExperimentError, SearchSpaceError, StudyError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.loading import Loaded
+from tuner.experiment.loading import OWN_LOOP, Loaded, trained_elsewhere
 from tuner.experiment.loading import load as load_experiment
 from tuner.experiment.settle import splits_of
 from tuner.search_space.space import SearchSpace
@@ -40,6 +40,8 @@ def settled_experiment(study: StudyFile, given: Experiment | None, data: str | N
     source = study.source
     if given is not None:
         loaded = Loaded(given, source)
+    elif study.experiment.engine == OWN_LOOP:
+        raise trained_elsewhere("can train one again")
     elif source.kind == "object":
         raise ExperimentError(
             f"the study's experiment was made in memory by {source.where}; call "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment, KerasModel
+from tuner.experiment.loading import OWN_LOOP, trained_elsewhere
 from tuner.experiment.trust import check_trust
 from tuner.models.chosen import (
     all_training_data,
@@ -19,7 +20,7 @@ from tuner.models.model_files import import_quietly
 from tuner.models.scores import test_metrics
 from tuner.store.layout import MODELS_FOLDER
 from tuner.store.study_tables import read_study
-from tuner.training.kept_models import model_file, unpacked
+from tuner.training.kept_models import gives_logits, model_file, unpacked
 from tuner.trial.cells import Cell, Decision
 from tuner.trial.trial import Trial
 
@@ -37,6 +38,8 @@ def kept_model(path: str | Path, trial: int | None = None) -> keras.Model:
     trial = trial_number(study, trial)
     file = model_file(study.path / MODELS_FOLDER, trial)
     if not file.is_file():
+        if study.study.experiment.engine == OWN_LOOP:
+            raise trained_elsewhere("has their weights")
         raise StudyError(
             f"{study.path} kept no weights of trial {trial}: "
             + _why_not(study.study.experiment.mode, study.study.experiment.keep_models),
@@ -66,12 +69,14 @@ def kept_scores(
     number = trial_number(study, None)
     cell = Cell(number, 1, 0, study.params(number), seed_of(study, number), None)
     trial = Trial(cell, _no_report, lambda: all_training_data(dataset, settled))
-    declared = settled.objective
+    declared, logits = settled.objective, None
     if isinstance(declared, KerasModel):
         from tuner.training.declared import loss_of, metrics_of
 
         model.compile(loss=loss_of(declared, trial), metrics=metrics_of(declared, trial))
-    return test_metrics(declared, trial, model, dataset)
+    else:
+        logits = gives_logits(model_file(study.path / MODELS_FOLDER, number))
+    return test_metrics(declared, trial, model, dataset, logits=logits)
 
 
 def _no_report(epoch: int, metrics: dict[str, float], time_s: float) -> Decision:

@@ -144,7 +144,7 @@ def refit(
         params=point,
         epochs=work.last_epoch,
         seed=cell.seed,
-        metrics=test_metrics(settled.objective, work, model, dataset),
+        metrics=test_metrics(settled.objective, work, model, dataset, logits=None),
         model=model,
     )
     _write(done, results.study, dataset)

@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 
 
 def test_metrics(
-    objective: Objective, trial: Trial, model: keras.Model, dataset: Dataset
+    objective: Objective,
+    trial: Trial,
+    model: keras.Model,
+    dataset: Dataset,
+    *,
+    logits: bool | None,
 ) -> dict[str, float]:
     """The model's figures on the test part.
 
     For a declared model: its loss and metrics. For classes: `accuracy`, the share of samples whose
     likeliest class is theirs. `r2`: 1 - squared error / variance; for classes that of predicted
     probabilities against one-hot targets, its mean over the classes. What the shape of the
-    predictions does not allow is left out. Raises StudyError where these are not finite.
+    predictions does not allow is left out. With `logits` None the loss of a compiled model
+    says whether these are logits. Raises StudyError where these are not finite.
     """
     from sklearn.metrics import r2_score
 
@@ -53,7 +59,9 @@ def test_metrics(
         return {**metrics, "r2": float(r2_score(wanted, predicted.reshape(wanted.shape)))}
     if predicted.shape[1:] == (1,) and (dataset.y_test == -1).any():  # from -1 to 1
         predicted = (predicted + 1) / 2
-    chances = probabilities(predicted, logits=bool(getattr(model.loss, "from_logits", False)))
+    if logits is None:
+        logits = bool(getattr(model.loss, "from_logits", False))
+    chances = probabilities(predicted, logits=logits)
     if chances.shape != (len(dataset.y_test), dataset.n_classes):
         return metrics
     labels = strata(dataset.y_test)

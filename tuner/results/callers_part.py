@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuner.errors import EngineError, ExperimentError, ReportError
+from tuner.experiment.loading import OWN_LOOP
 from tuner.runner.resolve import check_fields
 from tuner.trial.trial import Trial
 
@@ -14,7 +15,7 @@ class OwnLoop:
     """The engine of a study whose caller trains: it has a name in the tables, and runs nothing."""
 
     def __repr__(self) -> str:
-        return "own loop"
+        return OWN_LOOP
 
     def why_not(self) -> str | None:
         return "its trials are trained by a loop of their caller's"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 import analysis
 from analysis import plots, plots_goals, plots_optuna, plots_training
 from analysis.facts.kept import first_of, importance_in, kept_of
-from analysis.loading import Tables
+from analysis.loading import Tables, the_study
 from tuner.errors import ResultsError
+from tuner.store.layout import PARAM_PREFIX
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -30,29 +34,50 @@ def _numeric_pair(tables: Tables) -> tuple[str, ...]:
     return known[0], known[1]
 
 
-def _contour(tables: Tables, x: str = "", y: str = "", **options: Any) -> go.Figure:
+def _check_axes(tables: Tables, x: str, y: str, *, among: Sequence[str]) -> None:
+    """Raises ResultsError for a parameter that the trials lack."""
+    for field, name in (("x", x), ("y", y)):
+        if PARAM_PREFIX + name not in tables.trials:
+            raise ResultsError(
+                f"the trials have no parameter {name!r}",
+                field=field,
+                way_out=f"name one of {', '.join(among)}",
+            )
+
+
+def _folds(tables: Tables) -> go.Figure:
+    metric = the_study(tables.studies)["metric"]
+    if metric not in tables.reports:
+        raise ResultsError(f"metric {metric!r} was never reported: there are no folds to draw")
+    return plots_training.folds(tables)
+
+
+def _contour(tables: Tables, x: str = "", y: str = "", *, path: bool = True) -> go.Figure:
     if not x or not y:
         x, y = _numeric_pair(tables)
-    return plots.contour(tables, x, y, **options)
+    _check_axes(tables, x, y, among=plots.numeric(tables))
+    return plots.contour(tables, x, y, path=path)
 
 
 def _heatmap(tables: Tables, x: str = "", y: str = "") -> go.Figure:
     names = plots.varied(tables.trials)
     if len(names) < 2 and not (x and y):
         raise ResultsError(f"a heat map needs two parameters that varied; there are {len(names)}")
-    return plots.heatmap(tables, x or names[0], y or names[1])
+    x, y = x or names[0], y or names[1]
+    _check_axes(tables, x, y, among=names)
+    return plots.heatmap(tables, x, y)
 
 
-def _importance(tables: Tables, **options: Any) -> go.Figure:
+def _importance(tables: Tables) -> go.Figure:
     """What a report says too, with the same intervals; of few trials the shares alone."""
-    return plots.importances(tables, first_of(importance_in(tables)), **options)
+    return plots.importances(tables, first_of(importance_in(tables)))
 
 
-def _loss(tables: Tables, trial: int | None = None, **options: Any) -> go.Figure:
+def _loss(tables: Tables, trial: int | None = None, *, square_root: bool = False) -> go.Figure:
     if trial is None:
         best = analysis.overview(tables)["best_trial"].iloc[0]
-        trial = int(best) if best == best else 0
-    return plots_training.train_and_validation(tables, trial, **options)
+        trial = 0 if pd.isna(best) else int(best)
+    return plots_training.train_and_validation(tables, trial, square_root=square_root)
 
 
 KINDS: dict[str, Callable[..., go.Figure]] = {
@@ -64,7 +89,7 @@ KINDS: dict[str, Callable[..., go.Figure]] = {
     "contour": _contour,
     "heatmap": _heatmap,
     "rungs": plots.rung_survival,
-    "folds": plots_training.folds,
+    "folds": _folds,
     "timeline": plots_training.timeline,
     "loss": _loss,
     "rank": plots_optuna.rank,
@@ -84,4 +109,13 @@ def plot(path: Path, kind: str, **options: Any) -> go.Figure:
             field="kind",
             way_out=f"did you mean {close[0]!r}?" if close else "",
         )
-    return KINDS[kind](analysis.load(path), **options)
+    draw = KINDS[kind]
+    taken = list(inspect.signature(draw).parameters)[1:]  # after the tables
+    unknown = next((name for name in options if name not in taken), None)
+    if unknown is not None:
+        raise ResultsError(
+            f"{kind!r} takes no such option",
+            field=unknown,
+            way_out=f"it takes {', '.join(taken)}" if taken else "leave it out",
+        )
+    return draw(analysis.load(path), **options)

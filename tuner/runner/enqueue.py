@@ -63,7 +63,7 @@ def read_points(
 ) -> list[dict[str, Any]]:
     """The points given, checked. Raises SearchSpaceError naming file, point and value."""
     if isinstance(given, str | Path):
-        where, rows, table = f"{given}: point", *_read(Path(given), space)
+        where, rows, table = f"{given}: point", *_read(Path(given), space, say)
     else:
         where, rows, table = "point", *_given(given)
     if table:
@@ -85,12 +85,14 @@ def _given(given: Any) -> tuple[list[Mapping[str, Any]], bool]:
     return list(rows), False
 
 
-def _read(path: Path, space: SearchSpace) -> tuple[list[Mapping[str, Any]], bool]:
+def _read(
+    path: Path, space: SearchSpace, say: Callable[[str], None]
+) -> tuple[list[Mapping[str, Any]], bool]:
     """The rows of a file, and whether it is a table."""
     import pandas as pd
 
     if path.is_dir():
-        return [_best_of(path, space)], False
+        return [_best_of(path, space, say)], False
     try:
         if path.suffix == ".json":
             rows = json.loads(path.read_text())
@@ -115,13 +117,22 @@ def _read(path: Path, space: SearchSpace) -> tuple[list[Mapping[str, Any]], bool
     return rows, False
 
 
-def _best_of(path: Path, space: SearchSpace) -> Mapping[str, Any]:
+def _best_of(path: Path, space: SearchSpace, say: Callable[[str], None]) -> Mapping[str, Any]:
     from tuner.store.study_tables import read_study
 
     best = read_study(path).best_params
     if not best:
         raise SearchSpaceError(f"{path}: no trial of the study has a value", field="enqueue")
-    return {name: value for name, value in best.items() if name in space}
+    shared = {name: value for name, value in best.items() if name in space}
+    if not shared:
+        raise SearchSpaceError(
+            f"{path} searched {', '.join(best)}, and none of them is an axis; the axes are: "
+            f"{', '.join(space)}",
+            field="enqueue",
+        )
+    if left := [name for name in best if name not in space]:
+        say(f"{path}: parameters that are not axes are left out: {', '.join(left)}")
+    return shared
 
 
 def _columns_of_axes(

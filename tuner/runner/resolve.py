@@ -11,7 +11,7 @@ from typing import Any
 from tuner.data.datasets import Dataset, check_source
 from tuner.data.splits import cell_rows
 from tuner.errors import ExperimentError
-from tuner.experiment.experiment import Experiment
+from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.loading import load as load_experiment
 from tuner.experiment.settle import (
@@ -84,7 +84,10 @@ def _goals_note(settled: Experiment) -> str:
 def load_asked(experiment: str | Experiment, overrides: Mapping[str, Any]) -> Loaded:
     """The experiment that was asked for, with the data that its file makes."""
     if isinstance(experiment, Experiment):
-        return Loaded(experiment, Source("object", experiment.objective.__module__))
+        made = experiment.objective
+        code = made.build if isinstance(made, KerasModel) else made
+        where = getattr(code, "__module__", None) or type(code).__module__
+        return Loaded(experiment, Source("object", where))
     if not isinstance(experiment, str):
         raise ExperimentError(
             f"{experiment!r:.200} is neither an Experiment, a name nor a function",

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tuner.options import check_whole
 from tuner.shown import shown
 from tuner.store.damage import reading
 from tuner.store.layout import PARAM_PREFIX, PHASES
@@ -25,7 +26,8 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def show_study(path: str | Path, top: int, console: Console) -> None:
-    """Print the leaderboard, the states, the time spent and the epochs saved."""
+    """Print the leaderboard (its `top` rows), the states, the time spent and the epochs saved."""
+    check_whole("top", top, 1)
     with reading(path):
         _show_study(read_study(path), top, console)
 
@@ -76,12 +78,12 @@ def _show_trial(results: StudyTables, trial: int, console: Console) -> None:
     row = results.trials[results.trials["trial"] == trial].iloc[0]
     metric = results.study.experiment.metric
     _print(console, f"trial {trial} of {results.study.name}: {row['state']}")
-    _print(
-        console, f"  {metric} {_number(row['value'])}, attempt {row['attempt']}, seed {row['seed']}"
-    )
-    known = isinstance(worker := row.get("worker"), str) and worker
-    where = f"{row['host']}, process {worker}" if known else row["host"]
-    _print(console, f"  {row['epochs']} epochs in {row['duration_s']:.1f} s on {where}")
+    value = _number(row["value"]) or "unknown"
+    _print(console, f"  {metric} {value}, attempt {row['attempt']}, seed {row['seed']}")
+    places = row["host"], f"process {row['worker']}" if row.get("worker") else ""
+    where = ", ".join(place for place in places if isinstance(place, str) and place)
+    on = f" on {where}" if where else ""  # a loop of the caller's has no place
+    _print(console, f"  {row['epochs']} epochs in {row['duration_s']:.1f} s{on}")
     if spent := phases(row):
         _print(console, f"  {spent}")
     if pd.notna(row.get("parent")):

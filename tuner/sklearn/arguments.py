@@ -46,7 +46,8 @@ def samples_of(X: Any, y: Any, weights: Any) -> Samples:
 
     Raises ExperimentError for an X of several inputs.
     """
-    several = isinstance(X, Mapping) or (
+    named = isinstance(X, Mapping) and not hasattr(X, "toarray")  # some sparse matrices are, too
+    several = named or (
         isinstance(X, list | tuple)
         and len(X) > 1
         and all(isinstance(part, np.ndarray) and part.ndim > 1 for part in X)

@@ -23,7 +23,9 @@ from tuner.trial.cells import Cell
 if TYPE_CHECKING:
     import keras
 
-ABOUT = "about"
+ABOUT, LOGITS = "about", "from_logits"
+COMPILED = "compile_config"
+"""Where Keras writes a network's loss, metrics and optimizer."""
 SPARE = 1
 """Files of a worker beside those asked for: a training that leads may yet diverge."""
 
@@ -115,9 +117,11 @@ def model_file(folder: Path, trial: int) -> Path:
 
 
 def packed(model: keras.Model, trial: int, epoch: int, value: float) -> bytes:
-    """A network and its weights as bytes."""
+    """A network and its weights as bytes; of what it was compiled with, whether it gives logits."""
     network = json.loads(model.to_json())
+    network.pop(COMPILED, None)  # losses and metrics of the user's own, that no reader knows
     about = {"trial": trial, "epoch": epoch, "value": value, "network": network}
+    about[LOGITS] = bool(getattr(model.loss, "from_logits", False))
     content = io.BytesIO()
     members: dict[str, Any] = {str(i): weight.numpy() for i, weight in enumerate(model.weights)}
     members[ABOUT] = np.array(json.dumps(about))
@@ -135,6 +139,7 @@ def unpacked(path: Path) -> keras.Model:
     try:
         with np.load(path, allow_pickle=False) as archive:
             about = json.loads(str(archive[ABOUT]))
+            about["network"].pop(COMPILED, None)  # of a file that an earlier tuner wrote
             arrays = [archive[str(index)] for index in range(len(archive.files) - 1)]
         # runs code: no code of the network's: safe mode refuses it
         model = keras.models.model_from_json(json.dumps(about["network"]))
@@ -145,3 +150,14 @@ def unpacked(path: Path) -> keras.Model:
             f"{path} cannot be made a model again ({reason})", way_out="refit the trial"
         ) from error
     return model
+
+
+def gives_logits(path: Path) -> bool:
+    """Whether the loss that a kept network was trained on took its outputs as logits."""
+    with np.load(path, allow_pickle=False) as archive:
+        about = json.loads(str(archive[ABOUT]))
+    if LOGITS in about:
+        return bool(about[LOGITS])
+    loss = (about["network"].get(COMPILED) or {}).get("loss")  # an earlier tuner wrote it
+    config = loss.get("config") if isinstance(loss, Mapping) else None
+    return bool(config.get(LOGITS)) if isinstance(config, Mapping) else False
