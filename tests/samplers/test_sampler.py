@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import warnings
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 
@@ -164,6 +166,28 @@ def test_a_sampler_that_leaves_the_space_is_named() -> None:
         study.ask().suggest_int("n", 0, 9)
     with pytest.raises(StudyError, match=r"_Outside proposed 7\.5 .*'k'.*one of \['a', 'b'\]"):
         study.ask().suggest_categorical("k", ["a", "b"])
+
+
+class _Says(optuna.samplers.RandomSampler):
+    """Proposes one value."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self._value = value
+
+    def sample_independent(self, *asked: Any) -> Any:
+        return self._value
+
+
+def test_a_sampler_may_propose_numpys_numbers_and_nothing_that_is_not_finite() -> None:
+    def proposed(value: Any, axis: str) -> Any:
+        trial = optuna.create_study(sampler=InsideSampler(_Says(value))).ask()
+        return trial.suggest_int("n", 0, 9) if axis == "n" else trial.suggest_float("x", 0.0, 1.0)
+
+    assert [type(proposed(np.int64(3), "n")), type(proposed(np.float32(0.5), "x"))] == [int, float]
+    for value in (math.nan, math.inf):
+        with pytest.raises(StudyError, match=f"_Says proposed {value} for axis 'n', which takes"):
+            proposed(value, "n")
 
 
 def test_any_sampler_of_optunas_proposes() -> None:

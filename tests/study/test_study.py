@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import optuna
 import pandas as pd
 import pytest
 
 from tests.brain import SPACE, experiment, half_diverging, open_study, rising, simulate
 from tuner.engines.simulated import Step, VirtualClock
+from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.settle import last_epoch, settle
+from tuner.schedulers.board import Board
+from tuner.schedulers.contract import Verdict
 from tuner.search_space.axes import Categorical, Constant, Float, Int
 from tuner.study.cell_result import CellResult
 from tuner.study.seeds import cell_seed
@@ -549,3 +554,37 @@ def test_a_trial_of_folds_has_the_sum_of_their_seconds() -> None:
     cv = experiment(mode="cv", folds=2, space=space, dataset="digits")
     (record,) = simulate(cv, rising).records
     assert (record.train_s, record.waited_s, record.setup_s) == (2 * 3.0, 0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "message"),
+    [
+        (Verdict(Decision.CONTINUE, 0), "scheduler _Answers judged at rung 0, and a rung is an"),
+        (Verdict(Decision.CONTINUE, "two"), "judged at rung 'two'"),  # type: ignore[arg-type]
+        (Verdict(Decision.STOP, 2, 5), "gave the reason 5, and it is a text"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_verdict_that_breaks_the_contract_names_its_scheduler(
+    verdict: Verdict, message: str
+) -> None:
+    with pytest.raises(StudyError, match=message):
+        simulate(experiment(scheduler=_Answers(verdict), trials=2))
+
+
+def test_a_rung_may_be_a_number_of_numpys(tmp_path: Path) -> None:
+    rung: Any = np.int64(1)
+    scheduler = _Answers(Verdict(Decision.STOP, rung))
+    study = simulate(experiment(scheduler=scheduler, trials=2), folder=tmp_path)
+    assert [record.state for record in study.records] == [State.STOPPED] * 2
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """Says the same of every report."""
+
+    verdict: Verdict
+    has_rungs: ClassVar[bool] = True
+    pauses: ClassVar[bool] = False
+
+    def judge(self, cell: Cell, epoch: int, loss: float, board: Board) -> Verdict:
+        return self.verdict

@@ -16,6 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.errors import StudyError
+from tuner.search_space.values import is_number, python_value
 
 
 class InsideSampler(BaseSampler):
@@ -33,10 +34,10 @@ class InsideSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         params = self._sampler.sample_relative(study, trial, search_space)
-        for name, value in params.items():
-            if name in search_space:
-                self._check(name, value, search_space[name])
-        return params
+        return {
+            name: self._checked(name, value, search_space[name]) if name in search_space else value
+            for name, value in params.items()
+        }
 
     def sample_independent(
         self,
@@ -46,8 +47,7 @@ class InsideSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         value = self._sampler.sample_independent(study, trial, param_name, param_distribution)
-        self._check(param_name, value, param_distribution)
-        return value
+        return self._checked(param_name, value, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         self._sampler.before_trial(study, trial)
@@ -64,13 +64,16 @@ class InsideSampler(BaseSampler):
     def reseed_rng(self) -> None:
         self._sampler.reseed_rng()
 
-    def _check(self, name: str, value: Any, distribution: BaseDistribution) -> None:
+    def _checked(self, name: str, value: Any, distribution: BaseDistribution) -> Any:
+        """The value, a NumPy number as Python's; raises StudyError where it is off its axis."""
+        value = python_value(value)
         rule = broken_rule(value, distribution)
         if rule is not None:
             raise StudyError(
                 f"sampler {type(self._sampler).__name__} proposed {value!r} for axis {name!r}, "
                 f"which {rule}: a proposal lies in the space; mend the sampler or take another"
             )
+        return value
 
 
 def broken_rule(value: Any, distribution: BaseDistribution) -> str | None:
@@ -82,7 +85,7 @@ def broken_rule(value: Any, distribution: BaseDistribution) -> str | None:
     if not isinstance(distribution, FloatDistribution | IntDistribution):
         return None
     kind = int if isinstance(distribution, IntDistribution) else float
-    if isinstance(value, bool) or not isinstance(value, int | float) or kind(value) != value:
+    if not is_number(value) or kind(value) != value:
         return f"takes {'whole numbers' if kind is int else 'numbers'}"
     low, high = distribution.low, distribution.high
     if not low <= value <= high:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import StudyError
 from tuner.experiment.goals import VIOLATION
 from tuner.schedulers.contract import GO_ON, Finishing, Pausing, Verdict
+from tuner.search_space.values import python_value
 from tuner.study.running_cell import OpenCell
 from tuner.trial.cells import Decision
 
@@ -42,9 +44,9 @@ def promotable(study: Study) -> int | None:
     """The paused trial that may go on now, None if there is none."""
     scheduler = study.scheduler
     assert isinstance(scheduler, Pausing)
-    number = scheduler.promote(study.board)
+    number = python_value(scheduler.promote(study.board))
     if number is None and isinstance(scheduler, Finishing) and not study.is_busy():
-        number = scheduler.finish(study.board)
+        number = python_value(scheduler.finish(study.board))
     if number is not None and number not in study.board.paused:
         raise StudyError(
             f"scheduler {type(scheduler).__name__} promoted {number!r}, and promote answers with "
@@ -65,4 +67,11 @@ def _checked(scheduler: Any, verdict: Any) -> Verdict:
             f"scheduler {name} answered PAUSE, and has no method promote(board) that says who "
             "goes on; give it one"
         )
-    return verdict
+    rung = python_value(verdict.rung)
+    if rung is not None and (type(rung) is not int or rung < 1):
+        raise StudyError(
+            f"scheduler {name} judged at rung {rung!r}, and a rung is an epoch, from 1, or None"
+        )
+    if not isinstance(verdict.why, str):
+        raise StudyError(f"scheduler {name} gave the reason {verdict.why!r}, and it is a text")
+    return verdict if rung is verdict.rung else replace(verdict, rung=rung)
