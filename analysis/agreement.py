@@ -14,6 +14,7 @@ from tuner.trial.cells import State
 AGREE = 0.3
 """A rank correlation that trials which passed a rung still have where it is a fair judge."""
 LEAST_TRIALS = 6
+COLUMNS = ["rung", "trials", "correlation"]
 
 
 def agreement(tables: Tables) -> pd.DataFrame:
@@ -29,16 +30,18 @@ def agreement(tables: Tables) -> pd.DataFrame:
     complete = complete[complete["shared_with"].isna()]
     reports = tables.reports[tables.reports["trial"].isin(complete["trial"])]
     metric = study["metric"]
+    rows: list[dict[str, float]] = []
+    if metric not in reports:  # nobody has come so far as to report it
+        return pd.DataFrame(rows, columns=COLUMNS)
     last = reports.sort_values("epoch").groupby(["trial", "fold"])[metric].last()
     ends = last.groupby("trial").mean()
-    rows = []
-    for rung in rungs(study):
+    for rung in rungs(tables):
         there = reports[reports["epoch"] == rung].groupby("trial")[metric].mean()
         both = pd.DataFrame({"there": there, "end": ends}).dropna().rank()
         varied = len(both) > 2 and bool((both.nunique() > 1).all())
         correlation = float(both["there"].corr(both["end"])) if varied else math.nan
         rows.append({"rung": rung, "trials": len(both), "correlation": correlation})
-    return pd.DataFrame(rows, columns=["rung", "trials", "correlation"])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def disagreement(tables: Tables) -> str | None:

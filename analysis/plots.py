@@ -31,7 +31,7 @@ from analysis.styles import (
     styled,
     text_of,
 )
-from analysis.summaries import ranked, rungs
+from analysis.summaries import chosen, pivot, ranked, rungs
 from tuner.errors import ResultsError
 from tuner.store.layout import PARAM_PREFIX
 
@@ -81,7 +81,7 @@ def learning_curves(tables: Tables) -> go.Figure:
             **_joined(group, "epoch", metric), mode="lines+markers", name=str(state), opacity=0.6,
             line={"color": STATE_COLOURS[str(state)], "width": 1}, marker_size=4,
         )  # fmt: skip
-    for rung in rungs(study):
+    for rung in rungs(tables):
         figure.add_vline(x=rung, line={"dash": "dot", "width": 1, "color": GREY})
     values = reports[metric].dropna()
     figure.update_yaxes(type=axis_type(values, study["direction"]))
@@ -89,12 +89,14 @@ def learning_curves(tables: Tables) -> go.Figure:
 
 
 def rung_survival(tables: Tables) -> go.Figure:
-    """How many trials trained at least to each rung, and how many of them went on past it."""
-    study = the_study(tables.studies)
-    epochs = tables.trials.loc[tables.trials["epochs"] > 0, "epochs"] // study["cells"]
-    stops = rungs(study)
-    reached = [int((epochs >= rung).sum()) for rung in stops]
-    passed = [int((epochs > rung).sum()) for rung in stops]
+    """How many trials trained at least to each rung, and how many of them went on past it.
+
+    One that goes on from another's weights counts from the rung at which it began.
+    """
+    trained = tables.reports.groupby("trial")["epoch"].agg(["min", "max"])
+    stops = rungs(tables)
+    reached = [int(trained.query("min <= @rung <= max").shape[0]) for rung in stops]
+    passed = [int(trained.query("min <= @rung < max").shape[0]) for rung in stops]
     names = [f"epoch {rung}" for rung in stops]
     figure = go.Figure()
     figure.add_bar(x=names, y=reached, name="reached it", marker_color=SKY)
@@ -113,9 +115,10 @@ def slices(tables: Tables) -> go.Figure:
     figure = make_subplots(rows=rows, cols=columns, subplot_titles=[safe(n) for n in names])
     for index, name in enumerate(names):
         row, column = divmod(index, columns)
-        shown = trials[trials[PARAM_PREFIX + name].notna()]
+        values = chosen(tables, name)[trials.index].dropna()
+        shown = trials.loc[values.index]
         figure.add_scatter(
-            x=plain(shown[PARAM_PREFIX + name]), y=shown["value"], mode="markers",
+            x=plain(values), y=shown["value"], mode="markers",
             marker={"color": [STATE_COLOURS[s] for s in shown["state"]], "size": 5},
             showlegend=False, row=row + 1, col=column + 1,
         )  # fmt: skip
@@ -156,6 +159,8 @@ def contour(tables: Tables, x: str, y: str, *, path: bool = True) -> go.Figure:
     study = the_study(tables.studies)
     both = ["value", PARAM_PREFIX + x, PARAM_PREFIX + y]
     trials = tables.trials.dropna(subset=both).sort_values("trial")
+    if trials.empty:
+        raise ResultsError(f"no contour over {x!r} and {y!r}: no trial has a value and both")
     points = [real(study, trials, name) for name in (x, y)]
     value = trials["value"].to_numpy()
     label = study["metric"]
@@ -194,12 +199,7 @@ def contour(tables: Tables, x: str, y: str, *, path: bool = True) -> go.Figure:
 def heatmap(tables: Tables, x: str, y: str) -> go.Figure:
     """The best value for each pair of two parameters' values, over all the others."""
     study = the_study(tables.studies)
-    table = tables.trials.pivot_table(
-        index=PARAM_PREFIX + y,
-        columns=PARAM_PREFIX + x,
-        values="value",
-        aggfunc="max" if study["direction"] == "maximize" else "min",
-    )
+    table = pivot(tables, y, x)
     figure = go.Figure()
     figure.add_heatmap(
         z=table.to_numpy(), x=[text_of(v) for v in table.columns],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from analysis.plots import (
 )
 from analysis.spans import rows_of, spans
 from analysis.styles import BLUE, ORANGE, STATE_COLOURS, safe, styled, text_of
-from analysis.summaries import overview, ranked, rungs
+from analysis.summaries import last_values, overview, ranked, rungs
 from tuner.errors import ResultsError
 from tuner.store.layout import PARAM_PREFIX
 
@@ -33,9 +34,9 @@ IMPORTANCE_TRIALS = 10
 
 
 def folds(tables: Tables) -> go.Figure:
-    """A cross-validation: the folds' last values by configuration, the best first."""
+    """A cross-validation: the folds' values by configuration, the best first."""
     study = the_study(tables.studies)
-    last = tables.reports.sort_values("epoch").groupby(["trial", "fold"])[study["metric"]].last()
+    last = last_values(tables)
     ranked = tables.trials[tables.trials["value"].notna()].sort_values(
         "value", ascending=study["direction"] == "minimize"
     )
@@ -131,14 +132,15 @@ def suited(tables: Tables) -> list[go.Figure]:
         figures.append(folds(tables))
     if study["metric"] in tables.reports and tables.reports["epoch"].max() > 1:
         figures.append(learning_curves(tables))
-    if rungs(study):
+    if rungs(tables):
         figures.append(rung_survival(tables))
     names, numbers = varied(valued), numeric(tables)
     if study["mode"] == "grid" and len(names) >= 2:
         widest = sorted(names, key=lambda n: -valued[PARAM_PREFIX + n].nunique())[:2]
         figures.append(heatmap(tables, *widest))
     if study["mode"] == "search" and len(numbers) >= 2 and len(valued) > 3:
-        figures.append(contour(tables, *numbers[:2]))
+        with suppress(ResultsError):  # no trial has both, say, or all lie on a line
+            figures.append(contour(tables, *numbers[:2]))
     of = trials[ranked(tables)]
     if len(of) >= IMPORTANCE_TRIALS and of["value"].nunique() > 1 and varied(of):
         figures.append(importances(tables))

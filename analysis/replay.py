@@ -30,8 +30,10 @@ from tuner.engines.simulated import Step, VirtualClock, run
 from tuner.errors import ResultsError
 from tuner.experiment.experiment import KerasModel
 from tuner.experiment.settle import scheduler_of
+from tuner.experiment.words import TRIALS
 from tuner.samplers.registry import GRID
 from tuner.schedulers.board import Board
+from tuner.search_space.space import SearchSpace
 from tuner.store.ledger import Ledger
 from tuner.store.study_tables import StudyTables
 from tuner.study.record import Record
@@ -60,7 +62,8 @@ def simulate(
     Columns: `scheduler`, `sampler` (strings), `eta`, `workers`, `seed` (int64), `trial` (int64, in
     the order of the simulation), `state` (string), `epochs` (int64, spent so far by all workers),
     `time_s` (float64, virtual seconds since the start), `regret` (float64, of the best
-    trial so far against the table's best; NaN before there is one). `sampler` "random" takes every
+    trial so far against the table's best; NaN before there is one, and below 0 where values are
+    those of the last epoch and a trial was stopped at a better one). `sampler` "random" takes every
     recorded point in a random order; any other proposes among the recorded values of the axes.
     """
     if sampler != "random" and recorded.experiment.sampler != GRID:
@@ -167,7 +170,7 @@ def _search(
     longest = max(len(steps) for steps in recorded.curves.values())
     experiment = replace(
         recorded.experiment,
-        space=recorded_space(recorded),
+        space=_whole_space(recorded) if shuffled else recorded_space(recorded),
         mode="search",
         scheduler=scheduler,
         sampler="random" if shuffled else sampler,
@@ -183,6 +186,8 @@ def _search(
         seed=seed,
         time_limit=None,
         deterministic=False,
+        repeats=1,
+        stop=TRIALS,
         engine="ray_tune",
     )
     study = Study(experiment, Ledger("replay", experiment.direction), clock=clock)
@@ -205,6 +210,12 @@ def _search(
 
     run(study, curve, workers=workers, clock=clock)
     return rows
+
+
+def _whole_space(recorded: Recorded) -> SearchSpace:
+    """The study's own space; a curve's length is said beside it."""
+    axes = SearchSpace(recorded.experiment.space)
+    return SearchSpace({name: axis for name, axis in axes.items() if name != "epochs"})
 
 
 def _one_epoch(recorded: Recorded, seed: int, workers: int, top: int) -> list[tuple[Any, ...]]:

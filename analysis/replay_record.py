@@ -13,6 +13,7 @@ import pandas as pd
 from tuner.engines.simulated import Step
 from tuner.errors import ResultsError
 from tuner.experiment.experiment import Experiment
+from tuner.experiment.goals import VIOLATION
 from tuner.search_space.axes import Categorical
 from tuner.search_space.space import SearchSpace
 from tuner.search_space.values import point_text
@@ -22,6 +23,10 @@ from tuner.store.study_tables import StudyTables
 from tuner.trial.trial import Trial
 
 _NO_METRIC = {*REPORT_COLUMNS_FIRST, *REPORT_COLUMNS_LAST} - {"learning_rate"}
+
+BEYOND = "recorded_violation"
+"""How far a report was from keeping the constraints, as a replay's constraints are told it: a
+metric `violation` is what they come to, and none that they may read."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,22 @@ class Recorded:
         return self.experiment.goals[0].sign
 
     def loss(self, steps: Sequence[Step]) -> float:
-        """The loss at a curve's end, NaN where the metric was not reported."""
-        return self.sign * steps[-1].metrics.get(self.experiment.goals[0].metric, np.nan)
+        """A whole curve's loss by the study's rule: that of its last epoch, or of its best.
+
+        NaN where the curve ends in NaN, and where that epoch does not keep the constraints.
+        """
+        metric = self.experiment.goals[0].metric
+        if math.isnan(steps[-1].metrics.get(metric, math.nan)):
+            return math.nan
+        losses = [self.sign * step.metrics.get(metric, math.inf) for step in steps]
+        at = losses.index(min(losses)) if self.experiment.value == "best" else -1
+        return math.nan if steps[at].metrics.get(BEYOND, 0.0) > 0 else losses[at]
 
     @property
     def best_loss(self) -> float:
-        """The least loss that any curve ends with."""
-        return float(np.nanmin([self.loss(steps) for steps in self.curves.values()]))
+        """The least loss of all whole curves; NaN where none has one."""
+        losses = map(self.loss, self.curves.values())
+        return min((loss for loss in losses if not math.isnan(loss)), default=math.nan)
 
 
 def record(results: StudyTables) -> Recorded:
@@ -80,6 +94,8 @@ def record(results: StudyTables) -> Recorded:
 def recorded_experiment(study: StudyFile) -> Experiment:
     """What a study ran, but for its training function and its data."""
     options = study.experiment.without_code() | {"objective": never, "dataset": None}
+    if study.experiment.constrained:
+        options["constraints"] = _as_recorded
     return Experiment(study.experiment.name, study.settled_space(), **options)
 
 
@@ -92,8 +108,8 @@ def recorded_space(recorded: Recorded) -> SearchSpace:
     axes = {}
     for name, axis in space.items():
         if name != "epochs":
-            values = list(dict.fromkeys(p[name] for p in recorded.points if name in p))
-            axes[name] = Categorical(values, when=axis.when)
+            values = {axis.encode(p[name]): p[name] for p in recorded.points if name in p}
+            axes[name] = Categorical(values.values(), when=axis.when)
     return SearchSpace(axes)
 
 
@@ -102,9 +118,18 @@ def _steps(frame: pd.DataFrame, metrics: Sequence[str]) -> list[Step]:
     seconds = np.diff(times, prepend=0.0)
     values = frame[list(metrics)].to_dict("records")
     return [
-        Step(int(epoch), {n: v for n, v in row.items() if not pd.isna(v)}, float(spent))
+        Step(
+            int(epoch),
+            {BEYOND if n == VIOLATION else n: v for n, v in row.items() if not pd.isna(v)},
+            float(spent),
+        )
         for epoch, row, spent in zip(frame["epoch"], values, seconds, strict=True)
     ]
+
+
+def _as_recorded(metrics: Mapping[str, float]) -> Sequence[float]:
+    """Stands for the study's constraints."""
+    return [metrics.get(BEYOND, 0.0)]
 
 
 def key_of(params: Mapping[str, Any]) -> str:

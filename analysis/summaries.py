@@ -6,6 +6,7 @@ trials table (`tuner.store.layout`) keep their names, dtypes and units.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -133,12 +134,25 @@ def pivot(tables: Tables, index: str, columns: str, aggregate: str = "best") -> 
         raise ResultsError("the studies search different metrics; take one with tables.only(NAME)")
     if aggregate == "best":
         aggregate = BEST[searched["direction"].iloc[0]]
-    return tables.trials.pivot_table(
-        index=PARAM_PREFIX + index,
-        columns=PARAM_PREFIX + columns,
-        values="value",
-        aggfunc=aggregate,
-    ).rename_axis(index=index, columns=columns)
+    named = {name: chosen(tables, name).rename(name) for name in (index, columns)}
+    return tables.trials.assign(**named).pivot_table(
+        index=index, columns=columns, values="value", aggfunc=aggregate
+    )
+
+
+def chosen(tables: Tables, name: str) -> pd.Series:
+    """A parameter's column, with "None" where that is a choice: pandas would take it for no value.
+
+    Of an axis with a condition a null stays one, since there it may not exist.
+    """
+    column = tables.trials[PARAM_PREFIX + name]
+    axes = tables.studies.set_index("study")["space"].map(lambda text: json.loads(text).get(name))
+    lists_none = {
+        study: axis is not None and None in axis.get("choices", ()) and "when" not in axis
+        for study, axis in axes.items()
+    }
+    none = column.isna() & tables.trials["study"].map(lists_none).astype(bool)
+    return column.astype(object).mask(none, "None") if none.any() else column
 
 
 def last_values(tables: Tables) -> pd.Series:
@@ -152,8 +166,13 @@ def last_values(tables: Tables) -> pd.Series:
         index = pd.MultiIndex.from_arrays([[], []], names=["trial", "fold"])
         return pd.Series([], index=index, dtype="float64")
     rule = BEST[study["direction"]] if study["value_rule"] == "best" else "last"
-    cells = tables.reports.sort_values("epoch").groupby(["trial", "fold"])[metric]
+    reports = tables.reports.sort_values("epoch")
+    cells = reports.groupby(["trial", "fold"])[metric]
     values = cells.agg(rule)
+    if rule != "last":  # the folds of a trial have their best together, at the epoch of its value
+        epoch = reports["trial"].map(tables.trials.set_index("trial")["best_epoch"])
+        there = reports[reports["epoch"] == epoch].set_index(["trial", "fold"])[metric]
+        values = there.reindex(values.index).fillna(values)
     # A cell that diverged has its best before; it has no score all the same.
     return values.where(cells.agg(lambda column: np.isfinite(column.iloc[-1])))
 
@@ -163,9 +182,19 @@ def best_first(values: pd.Series, direction: str, method: str) -> pd.Series:
     return values.rank(method=method, ascending=direction == "minimize")
 
 
-def rungs(study: pd.Series) -> list[int]:
-    """The epochs at which the study's scheduler judged; none without one, or without an end."""
-    if not study["has_rungs"] or not np.isfinite(study["epochs"]):
+def rungs(tables: Tables) -> list[int]:
+    """The epochs before the last at which one study's scheduler judged, as the reports say it.
+
+    A study of a version that did not keep them has those of successive halving, where its last
+    epoch is known.
+    """
+    study = the_study(tables.studies)
+    if not study["has_rungs"]:
+        return []
+    if tables.reports["rung"].notna().any():
+        judged = sorted(map(int, tables.reports["rung"].dropna().unique()))
+        return [rung for rung in judged if not rung >= study["epochs"]]
+    if not np.isfinite(study["epochs"]):
         return []
     found = []
     rung = int(study["min_epochs"])

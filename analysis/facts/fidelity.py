@@ -113,7 +113,7 @@ def measures(tables: Tables, of: Course) -> list[Measure]:
     found = [Measure("equal", "equal epochs", label, "maximize", equal_epochs(of, direction))]
     stops, counts = np.unique(of.last[stopped] + 1, return_counts=True)
     often = sorted(stops[np.argsort(-counts, kind="stable")][:MOST_STOPS].tolist())
-    for epoch in [e for e in rungs(study) or often if e <= of.values.shape[1]]:
+    for epoch in [e for e in rungs(tables) or often if e <= of.values.shape[1]]:
         there = np.where(of.last >= epoch - 1, of.values[:, epoch - 1], np.nan)
         about = f"{metric} at epoch {epoch}"
         found.append(Measure(f"epoch{epoch}", f"epoch {epoch}", about, direction, there))

@@ -156,7 +156,7 @@ def _about(tables: Tables) -> dict[str, Any]:
         "command": redacted(study["command"]),
         "created_at": str(study["created_at"]),
         "versions": json.loads(study["versions"]),
-        "rungs": rungs(study),
+        "rungs": rungs(tables),
         "goals": json.loads(study["goals"]),
         "front": _front(tables),
     }

@@ -55,3 +55,13 @@ def test_without_rungs_there_is_nothing_to_compare(tmp_path: Path) -> None:
     saved(tmp_path / "s", crossing, sampler="random", scheduler="none", trials=12)
     assert agreement(load(tmp_path / "s")).empty
     assert disagreement(load(tmp_path / "s")) is None
+
+
+def test_where_every_trial_failed_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    def failing(cell: Cell) -> Iterator[Step]:
+        raise ValueError("no data")
+        yield
+
+    saved(tmp_path / "s", failing, scheduler="asha", trials=2, retries=0)
+    assert agreement(load(tmp_path / "s")).empty
+    assert disagreement(load(tmp_path / "s")) is None

@@ -178,3 +178,25 @@ def test_png_files_without_kaleido_are_refused(
     monkeypatch.setattr("analysis.png.find_spec", lambda name: None)
     with pytest.raises(ResultsError, match="PNG files need kaleido"):
         write_pngs([studies], tmp_path)
+
+
+def test_choices_of_none_and_numbers_that_never_meet_are_drawn(tmp_path: Path) -> None:
+    space = {
+        "kind": Categorical([None, "b"]),
+        "x": Float(0, 1, when={"kind": [None]}),
+        "y": Float(0, 1, when={"kind": "b"}),
+        "epochs": 3,
+    }
+
+    def flat(cell: Cell) -> list[Step]:
+        return [Step(epoch, {"val_accuracy": 0.5 + cell.trial / 100}) for epoch in (1, 2, 3)]
+
+    saved(tmp_path / "s", flat, space=space, sampler="random", scheduler="none", trials=12)
+    tables = analysis.load(tmp_path / "s")
+    kinds = plots.slices(tables).data[0].x
+    assert sorted({*kinds}) == ["None", "b"]
+    assert len(kinds) == 12
+    with pytest.raises(ResultsError, match="no contour over 'x' and 'y': no trial has a value and"):
+        plots.contour(tables, "x", "y")
+    titles = [figure.layout.title.text for figure in plots_training.suited(tables)]
+    assert "Parallel coordinates" in titles

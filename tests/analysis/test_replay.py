@@ -16,7 +16,7 @@ from tests.analysis.studies import saved
 from tuner.engines.simulated import Step
 from tuner.errors import ExperimentError, ResultsError
 from tuner.results.results import Results
-from tuner.search_space.axes import Float, Int
+from tuner.search_space.axes import Categorical, Float, Int
 from tuner.trial.cells import Cell
 
 GRID = {"x": Float(0.0, 1.0, grid=[i / 20 for i in range(21)]), "epochs": 9}
@@ -143,3 +143,43 @@ def test_a_sampler_is_refused_where_no_grid_was_recorded(tmp_path: Path) -> None
     recorded = record(saved(tmp_path, scheduler="none", trials=4))
     with pytest.raises(ResultsError, match=r"sampler 'tpe' .* holds no grid"):
         simulate(recorded, scheduler="none", sampler="tpe", seeds=1)
+
+
+def overfitting(cell: Cell) -> Iterator[Step]:
+    for epoch in range(1, (cell.epochs or 9) + 1):
+        x = cell.params.get("x", 0.5)
+        metrics = {"val_accuracy": 0.5 + x / 10 - abs(epoch - 3) / 20, "size": x}
+        yield Step(epoch, metrics)
+
+
+def test_regret_is_of_the_value_by_the_studys_own_rule(tmp_path: Path) -> None:
+    """In a search a value is the best epoch's, and what is infeasible is not the best."""
+    fields: dict[str, Any] = {"sampler": "random", "scheduler": "none", "trials": 12, "repeats": 2}
+    fields["constraints"] = lambda metrics: [metrics["size"] - 0.6]
+    results = saved(tmp_path / "s", overfitting, **fields)
+    recorded = record(results)
+    best = results.best
+    assert best is not None
+    assert -recorded.best_loss == pytest.approx(best.value)
+    for scheduler in ("none", "rung_gp", ONE_EPOCH):
+        runs = simulate(recorded, scheduler=scheduler, seeds=2, workers=2)
+        assert (runs["regret"].dropna() >= -1e-12).all()
+    all_trained = simulate(recorded, scheduler="none", seeds=1)
+    assert all_trained["regret"].iloc[-1] == pytest.approx(0.0)
+    assert all_trained["epochs"].iloc[-1] == sum(map(len, recorded.curves.values()))
+
+
+def test_choices_of_any_kind_and_axes_that_few_have_are_replayed(tmp_path: Path) -> None:
+    space = {
+        "kind": Categorical([[1, 2], {"a": 1}, None]),
+        "x": Float(0, 1, when={"kind": [None]}),
+        "y": Float(0, 1, when={"kind": [{"a": 1}]}),
+        "epochs": 3,
+    }
+    fields: dict[str, Any] = {"sampler": "random", "scheduler": "none", "space": space}
+    recorded = record(saved(tmp_path / "s", overfitting, **fields, trials=4))
+    runs = simulate(recorded, scheduler="asha", seeds=1)
+    assert runs["trial"].nunique() == len(recorded.points) == 3
+    grid = {"kind": Categorical([[1, 2], (3, 4)]), "epochs": 3}
+    listed = saved(tmp_path / "g", overfitting, space=grid, mode="grid")
+    assert len(simulate(record(listed), scheduler="none", sampler="tpe", seeds=1)) == 2

@@ -15,7 +15,7 @@ import analysis
 from analysis.facts.fidelity import course
 from analysis.facts.winner import winner
 from analysis.loading import Tables
-from analysis.summaries import best_first
+from analysis.summaries import best_first, rungs
 from tests.analysis.studies import saved
 from tests.brain import never, rising
 from tuner.engines.simulated import Step
@@ -256,3 +256,52 @@ def test_the_best_is_the_simplest_of_equals_everywhere(tmp_path: Path) -> None:
     assert results.best is not None
     assert (row["best_trial"], row["best"]) == (0, results.best.value)
     assert results.best.trial == 0 != results.ranked()["trial"].iloc[0]
+
+
+def test_the_folds_of_a_best_value_are_those_of_its_epoch(tmp_path: Path) -> None:
+    def apart(cell: Cell) -> list[Step]:
+        tops = [0.5 - abs(epoch - 2 - cell.fold) / 10 for epoch in range(1, 6)]
+        return [Step(epoch, {"val_accuracy": v}) for epoch, v in enumerate(tops, 1)]
+
+    space = {"x": Int(0, 1, grid=[0, 1]), "epochs": 5}
+    saved(tmp_path / "s", apart, space=space, mode="cv", folds=3, value="best")
+    tables = analysis.load(tmp_path / "s")
+    scores = analysis.cv_table(tables)
+    assert scores["mean_test_score"].tolist() == pytest.approx(tables.trials["value"].tolist())
+    assert scores.loc[0, "split0_test_score"] == pytest.approx(0.4)
+
+
+def test_a_pivot_has_a_row_for_a_choice_of_none(tmp_path: Path) -> None:
+    space = {
+        "weight": Categorical([None, "balanced"]),
+        "depth": Categorical([None, 3]),
+        "k": Categorical([None, "a"], when={"weight": "balanced"}),
+        "epochs": 2,
+    }
+    saved(tmp_path / "s", lambda cell: folds_of(0.5), space=space, mode="grid")
+    tables = analysis.load(tmp_path / "s")
+    table = analysis.pivot(tables, "weight", "depth", "count")
+    assert table.loc["None", "None"] == 1
+    assert table.loc["balanced", 3] == 2
+    assert (table.index.name, table.columns.name) == ("weight", "depth")
+    assert analysis.pivot(tables, "k", "depth", "count").index.tolist() == ["a"]
+
+
+def folds_of(value: float) -> list[Step]:
+    return [Step(epoch, {"val_accuracy": value}) for epoch in (1, 2)]
+
+
+def test_the_rungs_are_those_that_were_judged(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"scheduler": "pbt", "interval": 2, "trials": 4, "sampler": "random"}
+
+    def beginning(cell: Cell) -> list[Step]:
+        return [step for step in rising(cell) if step.epoch > cell.start]
+
+    declared = KerasModel(build=never, optimizer=never)
+    saved(tmp_path / "pbt", beginning, objective=declared, **fields)
+    assert rungs(analysis.load(tmp_path / "pbt")) == [2, 4, 6, 8]
+    saved(tmp_path / "asha", scheduler="asha", trials=12)
+    assert rungs(analysis.load(tmp_path / "asha")) == [1, 3]
+    old = analysis.load(tmp_path / "asha")
+    old.reports["rung"] = np.nan
+    assert rungs(old) == [1, 3]

@@ -9,18 +9,21 @@ from typing import Any
 import pytest
 
 import tuner
-from tests.brain import experiment
+from tests.brain import SPACE, experiment, never
 from tuner.cli.app import run_command
-from tuner.errors import ResultsError, StudyError
-from tuner.experiment.experiment import Experiment
+from tuner.errors import ExperimentError, ResultsError, StudyError
+from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.loading import Loaded, Source
+from tuner.experiment.settle import settle
 from tuner.options import options_of
 from tuner.runner.repair import repair
 from tuner.schedulers.asha_stopping import AshaStopping
+from tuner.search_space.axes import Float
 from tuner.store.layout import FORMAT
 from tuner.store.resume_checks import resumed
 from tuner.store.study_json import StudyFile, describe
 
+POPULATION = {"scheduler": "pbt", "objective": KerasModel(build=never, optimizer=never)}
 LATER = {"format": FORMAT + 1, "colour": "red"}
 
 
@@ -127,6 +130,34 @@ def test_a_direction_that_was_told_from_the_name_may_be_told_again() -> None:
     assert resumed(loaded, kept, {"direction": "auto"}).direction == "maximize"
     with pytest.raises(StudyError, match="direction: a resumed study cannot change it from 'maxi"):
         resumed(loaded, kept, {"direction": "minimize"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "change", "message"),
+    [
+        ({"mode": "grid", "space": {"x": Float(0, 1, grid=[0.5])}}, {"stop": "converged"}, "grid"),
+        ({"metric": ["val_accuracy", "loss"]}, {"stop": "converged"}, "knows the gain of one"),
+        (POPULATION, {"stop": "converged"}, "'pbt' ends when its members have"),
+        (POPULATION, {"confirm": 2}, "'pbt' gives a schedule of parameters"),
+    ],
+)
+def test_a_resumed_study_may_not_end_as_a_new_one_may_not(
+    fields: dict[str, Any], change: dict[str, Any], message: str
+) -> None:
+    loaded, kept = begun(**fields)
+    with pytest.raises(ExperimentError, match=message):
+        resumed(loaded, kept, change)
+
+
+def test_a_resumed_study_keeps_the_weights_of_those_that_it_is_to_confirm() -> None:
+    loaded, kept = begun()
+    assert resumed(loaded, kept, {"confirm": 3}).keep_models == 3
+
+
+def begun(**fields: Any) -> tuple[Loaded, StudyFile]:
+    declared = Experiment(**{"name": "brain", "space": SPACE, "objective": never, **fields})
+    loaded = Loaded(declared, Source("object", "tests"))
+    return loaded, describe(loaded, settle(declared, fields), None, name="s")
 
 
 def test_an_object_is_known_again_by_what_it_says_of_itself() -> None:

@@ -11,7 +11,9 @@ from tuner.engines.simulated import VirtualClock, run
 from tuner.errors import EngineError
 from tuner.experiment.settle import cells_per_trial
 from tuner.registry import said
+from tuner.search_space.axes import Categorical
 from tuner.search_space.space import SearchSpace
+from tuner.store.loggers import plain_params
 from tuner.store.report import Report
 from tuner.store.tables import Recorder
 from tuner.store.tensorboard import EventFiles
@@ -98,3 +100,12 @@ def test_a_missing_package_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
         EngineError, match=r"tensorboard: event files need the package tensorboardX"
     ):
         EventFiles(tmp_path, metric="val_accuracy", cells=1)
+
+
+def test_a_whole_number_that_no_float_holds_is_a_text_there(tmp_path: Path) -> None:
+    space = {"x": 0.5, "seed": Categorical([2**70, 1]), "none": None, "epochs": 3}
+    study = with_events(tmp_path, trials=2, space=space, sampler="random")
+    assert {path.name for path in (tmp_path / "tensorboard").iterdir()} == {"0", "1"}
+    assert {type(value) for value in plain_params(study.records[0]).values()} >= {float, int}
+    big = next(record for record in study.records if record.params["seed"] == 2**70)
+    assert plain_params(big)["seed"] == str(2**70)

@@ -58,10 +58,14 @@ def with_population(
 
 
 def check_still_whole(resumed: Experiment) -> None:
-    """Raises ExperimentError where a study that goes on would have other members than it began
-    with: a late one is compared with nobody, and a round waits for one that is missing."""
+    """Raises ExperimentError where a population that goes on would end otherwise, or have other
+    members than it began with: a late one is compared with nobody, and a round waits for one that
+    is missing."""
+    if not has_population(resumed):
+        return
+    _check(resumed)
     members = resumed.members
-    if has_population(resumed) and members is not None and resumed.trials != members:
+    if members is not None and resumed.trials != members:
         raise ExperimentError(
             f"the population began with {members} members, and {resumed.trials} would be another "
             "one: who comes late is compared with nobody",

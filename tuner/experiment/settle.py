@@ -51,11 +51,7 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     _check_together(changed)
     if has_population(changed):
         changed = with_population(changed, overrides, USUAL["sampler"])
-    if changed.stop == CONVERGED:
-        _check_converges(changed)
-    check_best(changed)
-    if changed.keep_models and changed.confirm > changed.keep_models:
-        changed = replace(changed, keep_models=changed.confirm)  # any of them may be the best
+    changed = with_end(changed)
     value = changed.value or ("best" if changed.mode == "search" else "last")
     axes = SearchSpace(changed.space)
     space = with_epochs(axes, changed.epochs, are_budget=epochs_are_budget(changed))
@@ -119,6 +115,19 @@ def _check_together(experiment: Experiment) -> None:
         )
 
 
+def with_end(experiment: Experiment) -> Experiment:
+    """The experiment with as many weights kept as its end, which a resume may change, asks for.
+
+    Raises ExperimentError where it cannot end so, or its best cannot be chosen so.
+    """
+    if experiment.stop == CONVERGED:
+        _check_converges(experiment)
+    _check_best(experiment)
+    if experiment.keep_models and experiment.confirm > experiment.keep_models:
+        return replace(experiment, keep_models=experiment.confirm)  # any of them may be the best
+    return experiment
+
+
 def _check_converges(experiment: Experiment) -> None:
     """Raises ExperimentError where nobody can say what more trials would gain."""
     if experiment.mode != "search":
@@ -138,7 +147,7 @@ def _check_converges(experiment: Experiment) -> None:
         )
 
 
-def check_best(experiment: Experiment) -> None:
+def _check_best(experiment: Experiment) -> None:
     """Raises ExperimentError where the rule by which the best is chosen does not hold."""
     if experiment.choose == ONE_SE:
         _check_one_se(experiment)

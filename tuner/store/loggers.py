@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tuner.errors import EngineError
-from tuner.search_space.values import is_plain, text_of
+from tuner.search_space.values import EXACT_WHOLE, is_plain, text_of
 from tuner.store.report import Report
 from tuner.trial.cells import CellKey
 
@@ -116,7 +116,12 @@ def missing(package: str, extra: str) -> EngineError:
 
 def plain_params(record: Record) -> dict[str, Any]:
     """A trial's parameters as other services keep them."""
-    return {n: v if is_plain(v) else text_of(v) for n, v in record.params.items()}
+    return {n: v if _is_kept(v) else text_of(v) for n, v in record.params.items()}
+
+
+def _is_kept(value: Any) -> bool:
+    """Whether all services keep a value as it is: whole numbers as far as a float is exact."""
+    return is_plain(value) and not (isinstance(value, int) and abs(value) > EXACT_WHOLE)
 
 
 def metric_name(name: str, fold: int, cells: int) -> str:

@@ -15,7 +15,7 @@ from tuner.experiment.experiment import FREE_FIELDS, Experiment
 from tuner.experiment.goals import goals_of
 from tuner.experiment.loading import Loaded, Source, digest
 from tuner.experiment.population import check_still_whole, explored_axes
-from tuner.experiment.settle import check_best, settle
+from tuner.experiment.settle import settle, with_end
 from tuner.options import names_of, options_of
 from tuner.registry import is_place, said
 from tuner.samplers.registry import GRID
@@ -72,7 +72,7 @@ def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Ex
     settled = replace(loaded.experiment, **{**stored, **free})
     space = kept.settled_space(like=declared)
     settled = replace(settled, space=space, first=points_within(first, space))
-    check_best(settled)
+    settled = with_end(settled)
     check_still_whole(settled)
     _check_first(settled, kept)
     if (settled.constraints is not None) != kept.experiment.constrained:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import EngineError
-from tuner.search_space.values import is_plain, text_of
 from tuner.store.layout import TENSORBOARD_FOLDER, cell_folder
+from tuner.store.loggers import plain_params
 from tuner.store.report import Report
 from tuner.trial.cells import CellKey
 
@@ -92,8 +92,7 @@ class EventFiles:
         name = f"value_{self._metric}"
         for fold in record.cells:
             file = self._file(CellKey(record.trial, fold))
-            params = {n: v if is_plain(v) else text_of(v) for n, v in record.params.items()}
-            for summary in self._hparams(params, {name: value}):
+            for summary in self._hparams(plain_params(record), {name: value}):
                 self._write(file, summary, 0)
             scalar = self._summary.Value(tag=name, simple_value=value)
             self._write(file, self._summary(value=[scalar]), record.epochs)
