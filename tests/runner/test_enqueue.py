@@ -248,3 +248,10 @@ def test_a_study_that_searched_other_axes_is_refused(tmp_path: Path) -> None:
     points = read_points(tmp_path, SearchSpace({"x": Float(0.0, 1.0)}), said.append)
     assert list(points[0]) == ["x"]
     assert said == [f"{tmp_path}: parameters that are not axes are left out: epochs"]
+
+
+@pytest.mark.parametrize(("name", "text"), [("none.json", "[]"), ("none.CSV", "x,n\n")])
+def test_a_file_without_a_point_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(SearchSpaceError, match=f"{name} holds no point; drop it"):
+        read_points(tmp_path / name, SPACE)

@@ -89,3 +89,8 @@ def test_a_whole_number_may_have_an_exponent() -> None:
     assert set_axes(SPACE, ["batch=1e2"])["batch"] == Constant(100)
     with pytest.raises(SearchSpaceError, match="'1e-2' is not a whole number"):
         set_axes(SPACE, ["batch=1e-2"])
+
+
+def test_an_axis_is_given_once() -> None:
+    with pytest.raises(SearchSpaceError, match="'rate' is given twice, the second time as 'rate=1"):
+        set_axes(SPACE, ["rate=0.1", "rate=1"])

@@ -64,6 +64,8 @@ def read_points(
     """The points given, checked. Raises SearchSpaceError naming file, point and value."""
     if isinstance(given, str | Path):
         where, rows, table = f"{given}: point", *_read(Path(given), space, say)
+        if not rows:
+            raise SearchSpaceError(f"{given} holds no point", field="enqueue", way_out="drop it")
     else:
         where, rows, table = "point", *_given(given)
     if table:
@@ -94,13 +96,13 @@ def _read(
     if path.is_dir():
         return [_best_of(path, space, say)], False
     try:
-        if path.suffix == ".json":
+        if path.suffix.lower() == ".json":
             rows = json.loads(path.read_text())
-        elif path.suffix == ".csv":
+        elif path.suffix.lower() == ".csv":
             # As texts: each axis knows what its own values look like.
             frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
             return list(frame.to_dict("records")), True
-        elif path.suffix == ".parquet":
+        elif path.suffix.lower() == ".parquet":
             return list(pd.read_parquet(path).to_dict("records")), True
         else:
             raise SearchSpaceError(

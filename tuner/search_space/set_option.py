@@ -24,6 +24,7 @@ from tuner.search_space.values import Value
 def set_axes(space: SearchSpace, texts: Iterable[str]) -> SearchSpace:
     """The space with axes narrowed or fixed. Raises SearchSpaceError naming axis and value."""
     axes: dict[str, Axis] = dict(space)
+    given: set[str] = set()
     for text in texts:
         name, equals, values = text.partition("=")
         name = name.strip()
@@ -35,6 +36,11 @@ def set_axes(space: SearchSpace, texts: Iterable[str]) -> SearchSpace:
             raise SearchSpaceError(
                 f"{name!r} names no axis; the axes are: {', '.join(axes) or 'none'}", field="space"
             )
+        if name in given:
+            raise SearchSpaceError(
+                f"{name!r} is given twice, the second time as {text!r}", field="space"
+            )
+        given.add(name)
         axes[name] = _changed(name, axes[name], values.strip())
     return _without_impossible(axes)
 
