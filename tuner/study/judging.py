@@ -44,7 +44,7 @@ def promotable(study: Study) -> int | None:
     """The paused trial that may go on now, None if there is none."""
     scheduler = study.scheduler
     assert isinstance(scheduler, Pausing)
-    number = python_value(scheduler.promote(study.board))
+    number: int | None = python_value(scheduler.promote(study.board))
     if number is None and isinstance(scheduler, Finishing) and not study.is_busy():
         number = python_value(scheduler.finish(study.board))
     if number is not None and number not in study.board.paused:
