@@ -309,6 +309,9 @@ def test_what_lanes_cannot_train_is_told_in_words() -> None:
     def averaged(trial: Any) -> Any:
         return keras.optimizers.SGD(0.1, use_ema=True)
 
+    def schedule_free(trial: Any) -> Any:  # its momentum begins as the weights
+        return keras.optimizers.ScheduleFreeAdamW(0.1)
+
     def reason(declaration: KerasModel) -> str | None:
         return why_not(declaration, trial(0), build_model(declaration, trial(0)))
 
@@ -318,6 +321,9 @@ def test_what_lanes_cannot_train_is_told_in_words() -> None:
     )
     assert reason(declared(build=wide)) == "its Dense layers are wide (512 x 256): no gain"
     assert reason(KerasModel(build=mlp, optimizer=averaged)) == "the optimizer has use_ema"
+    assert reason(KerasModel(build=mlp, optimizer=schedule_free)) == (
+        "the optimizer ScheduleFreeAdamW may set variables when it is built"
+    )
     assert reason(declared(callbacks=lambda trial: [])) == "it has callbacks of its own"
     keras.config.set_floatx("float32")  # in float64 the penalty and the loss could not be added
     keras.config.set_dtype_policy("float32")

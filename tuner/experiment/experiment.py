@@ -17,7 +17,7 @@ from tuner.experiment.goals import Constraints, Goal, check_constraints, goals_o
 from tuner.experiment.keras_model import KerasModel
 from tuner.experiment.population import explored_axes
 from tuner.experiment.words import BEST, CONVERGED, HOW, ONE_SE, RESOURCES, RESULTS, TRIALS, WHAT
-from tuner.options import check_options, make_plain, option, options_of
+from tuner.options import check_options, make_plain, option
 from tuner.registry import ENGINES
 from tuner.samplers.registry import GRID, SAMPLERS
 from tuner.schedulers.contract import Scheduler
@@ -295,7 +295,3 @@ class Experiment:
     def goals(self) -> tuple[Goal, ...]:
         """What is searched: the metrics with their directions, the first one first."""
         return goals_of(self.metric, self.direction)
-
-
-FREE_FIELDS = frozenset(one.name for one, rule in options_of(Experiment) if rule.on_resume)
-"""The fields that may differ when a study is resumed: trials, limits, resources."""

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from tuner.lanes import keras_internals, random_internals
 from tuner.lanes.identity import identity_of
 from tuner.lanes.keras_internals import layers_of
-from tuner.programs.eligible import overrides
+from tuner.programs.eligible import builds_in_step, overrides
 from tuner.programs.graph_hash import NotShareable
 from tuner.programs.keras_internals import is_own_value
 from tuner.training.declared import build_model, has_one_output, metrics_of, optimizer_of
@@ -50,6 +50,8 @@ def why_not(declaration: KerasModel, trial: Trial, model: keras.Model) -> str | 
         return f"the optimizer {type(optimizer).__name__} cannot be fused"
     if not type(optimizer).__module__.startswith("keras."):
         return f"the optimizer {type(optimizer).__name__} is not one of Keras' own"
+    if builds_in_step(optimizer):  # a lane's slots begin as zeros, or as what another lane had
+        return f"the optimizer {type(optimizer).__name__} may set variables when it is built"
     for name in ("use_ema", "gradient_accumulation_steps", "loss_scale_factor"):
         if getattr(optimizer, name, None):
             return f"the optimizer has {name}"

@@ -11,7 +11,7 @@ from typing import Any
 from tuner.data.datasets import Dataset
 from tuner.errors import StudyError
 from tuner.experiment.earlier import earlier_studies
-from tuner.experiment.experiment import FREE_FIELDS, Experiment
+from tuner.experiment.experiment import Experiment
 from tuner.experiment.goals import goals_of
 from tuner.experiment.loading import Loaded, Source, digest
 from tuner.experiment.population import check_still_whole, explored_axes
@@ -25,6 +25,9 @@ from tuner.shown import shown
 from tuner.store.ledger import shown_url
 from tuner.store.passwords import STORAGE, Ask, with_password
 from tuner.store.study_json import FUNCTION, StudyFile
+
+FREE_FIELDS = frozenset(one.name for one, rule in options_of(Experiment) if rule.on_resume)
+"""The fields that may differ when a study is resumed: trials, limits, resources."""
 
 
 def resumed(loaded: Loaded, kept: StudyFile, overrides: Mapping[str, Any]) -> Experiment:
