@@ -146,12 +146,12 @@ def decide_again(results: StudyTables) -> pd.DataFrame:
     reports = results.reports.sort_values("order", ignore_index=True)
     last = results.trials.set_index("trial").get("param_epochs")
     again = []
-    for row in reports.itertuples():
-        limit = None if last is None else int(last[row.trial])
-        loss = sign * getattr(row, metric)
-        cell = Cell(row.trial, 1, row.fold, {}, 0, limit)
-        verdict = scheduler.judge(cell, row.epoch, loss, board)
-        board.note(cell.key, row.epoch, loss, verdict.rung)
+    columns = (reports[name].tolist() for name in ("trial", "fold", "epoch", metric))
+    for trial, fold, epoch, value in zip(*columns, strict=True):
+        limit = None if last is None else int(last[trial])
+        cell, loss = Cell(trial, 1, fold, {}, 0, limit), sign * value
+        verdict = scheduler.judge(cell, epoch, loss, board)
+        board.note(cell.key, epoch, loss, verdict.rung)
         again.append(str(verdict.decision))
     return reports.assign(again=again)
 
