@@ -24,6 +24,9 @@ ANSWER_S = 4 * BEAT_S
 """How long an answer may take."""
 AGAIN_S = 0.25
 """The next beat follows one without an answer: a broker that Ray restarts is soon heard of."""
+BRIEF_S, RESTART_S = 0.5, 10.0
+"""So briefly a broker is waited for that fell silent less than RESTART_S ago: Ray lets what it was
+asked during its restart wait on, and fails it later. A slow one is heard after that."""
 SILENT_S = 3 * BEAT_S
 """After so long without an answer the broker is looked for anew; a driver that has never had one
 goes on without."""
@@ -147,7 +150,10 @@ class Lease:
                     self._broker = self._find()
                 said = self._says()
                 self._peak = self._wanted
-                answer = ray.get(self._broker.beat.remote(said, BEAT_S), timeout=ANSWER_S)
+                wait_s, answer_s = BEAT_S, ANSWER_S
+                if self.answer is not None and since is not None and began - since < RESTART_S:
+                    wait_s, answer_s = 0.0, BRIEF_S
+                answer = ray.get(self._broker.beat.remote(said, wait_s), timeout=answer_s)
             except Exception as error:  # noqa: BLE001  # whatever it is, the study goes on
                 first, since = since is None, since or began
                 self._on_silence(first, time.monotonic() - since, error)
