@@ -75,14 +75,6 @@ def names_of(option: Option) -> Sequence[str] | None:
     return option.among() if callable(option.among) else option.among
 
 
-def make_plain(instance: Any) -> None:
-    """Make Python's of the NumPy numbers among a frozen instance's options: JSON keeps them."""
-    for one, _ in options_of(instance):
-        value = getattr(instance, one.name)
-        if type(value).__module__ == "numpy" and hasattr(value, "item"):
-            object.__setattr__(instance, one.name, value.item())
-
-
 def check_options(instance: Any) -> None:
     """Raises ExperimentError naming the first field whose value breaks its rule."""
     for one, rule in options_of(instance):

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.errors import ExperimentError
 from tuner.experiment.keras_model import KerasModel
+from tuner.options import options_of
 from tuner.search_space.axes import Constant
 from tuner.search_space.points import checked_point
 from tuner.search_space.space import SearchSpace
+from tuner.search_space.values import python_value
 
 if TYPE_CHECKING:
     from tuner.experiment.experiment import Experiment
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
 NAME_RULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 MODES = ("search", "grid", "cv")
 DIRECTION_RENAMED = ("max", "min")
+
+
+def make_plain(experiment: Experiment) -> None:
+    """Make Python's of the NumPy numbers among the options: JSON keeps them."""
+    for one, _ in options_of(experiment):
+        object.__setattr__(experiment, one.name, python_value(getattr(experiment, one.name)))
 
 
 def check_names(experiment: Experiment) -> None:

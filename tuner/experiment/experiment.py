@@ -10,14 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tuner.experiment.checks import MODES, check_checkpoints, check_names, first_points
+from tuner.experiment.checks import (
+    MODES,
+    check_checkpoints,
+    check_names,
+    first_points,
+    make_plain,
+)
 from tuner.experiment.direction import AUTO
 from tuner.experiment.earlier import earlier_studies
 from tuner.experiment.goals import Constraints, Goal, check_constraints, goals_of
 from tuner.experiment.keras_model import KerasModel
 from tuner.experiment.population import explored_axes
 from tuner.experiment.words import BEST, CONVERGED, HOW, ONE_SE, RESOURCES, RESULTS, TRIALS, WHAT
-from tuner.options import check_options, make_plain, option
+from tuner.options import check_options, option
 from tuner.registry import ENGINES
 from tuner.samplers.registry import GRID, SAMPLERS
 from tuner.schedulers.contract import Scheduler

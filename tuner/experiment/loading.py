@@ -37,12 +37,14 @@ OWN_LOOP = "own loop"
 """The engine of a study whose trials a loop of its caller's trains (`tuner.Study`)."""
 
 
-def trained_elsewhere(what: str) -> StudyError:
-    """What is to be said of a study whose trials were trained by a loop of their caller's."""
-    return StudyError(
-        f"a loop of their caller's trained the trials of this study, and it alone {what}",
-        way_out="train there with the parameters that `results.best.params` holds",
-    )
+def check_trained_here(engine: str, what: str) -> None:
+    """Raises StudyError where a loop of their caller's trained a study's trials, and it alone can
+    do, or has, `what` is asked for."""
+    if engine == OWN_LOOP:
+        raise StudyError(
+            f"a loop of their caller's trained the trials of this study, and it alone {what}",
+            way_out="train there with the parameters that `results.best.params` holds",
+        )
 
 
 @dataclass(frozen=True)

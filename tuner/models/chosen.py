@@ -12,7 +12,7 @@ from tuner.data.datasets import load as load_dataset
 from tuner.data.splits import Data, Part, cell_data
 from tuner.errors import ExperimentError, SearchSpaceError, StudyError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.loading import OWN_LOOP, Loaded, trained_elsewhere
+from tuner.experiment.loading import Loaded, check_trained_here
 from tuner.experiment.loading import load as load_experiment
 from tuner.experiment.settle import splits_of
 from tuner.search_space.space import SearchSpace
@@ -38,10 +38,10 @@ def read_params(text: str) -> dict[str, Any]:
 def settled_experiment(study: StudyFile, given: Experiment | None, data: str | None) -> Experiment:
     """The experiment that the study ran, with its fields and space as stored."""
     source = study.source
+    if given is None:
+        check_trained_here(study.experiment.engine, "can train one again")
     if given is not None:
         loaded = Loaded(given, source)
-    elif study.experiment.engine == OWN_LOOP:
-        raise trained_elsewhere("can train one again")
     elif source.kind == "object":
         raise ExperimentError(
             f"the study's experiment was made in memory by {source.where}; call "

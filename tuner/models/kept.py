@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tuner.errors import StudyError
 from tuner.experiment.experiment import Experiment, KerasModel
-from tuner.experiment.loading import OWN_LOOP, trained_elsewhere
+from tuner.experiment.loading import check_trained_here
 from tuner.experiment.trust import check_trust
 from tuner.models.chosen import (
     all_training_data,
@@ -38,8 +38,7 @@ def kept_model(path: str | Path, trial: int | None = None) -> keras.Model:
     trial = trial_number(study, trial)
     file = model_file(study.path / MODELS_FOLDER, trial)
     if not file.is_file():
-        if study.study.experiment.engine == OWN_LOOP:
-            raise trained_elsewhere("has their weights")
+        check_trained_here(study.study.experiment.engine, "has their weights")
         raise StudyError(
             f"{study.path} kept no weights of trial {trial}: "
             + _why_not(study.study.experiment.mode, study.study.experiment.keep_models),

@@ -17,7 +17,7 @@ from tuner.cluster.kept import Connect, kept_ray
 from tuner.cluster.session import connect
 from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.loading import OWN_LOOP, trained_elsewhere
+from tuner.experiment.loading import check_trained_here
 from tuner.experiment.trust import Ask, check_trust
 from tuner.experiment.words import BEST
 from tuner.options import check_whole
@@ -244,8 +244,7 @@ def _is_whole(path: Path, trials: int) -> bool:
 def _reference(results: StudyTables) -> str:
     """The experiment of a study, as the command line takes it."""
     source = results.study.source
-    if results.study.experiment.engine == OWN_LOOP:
-        raise trained_elsewhere("can train them again")
+    check_trained_here(results.study.experiment.engine, "can train them again")
     if source.kind == "object":
         raise ExperimentError(
             f"{results.path} is a study of an Experiment made in memory",

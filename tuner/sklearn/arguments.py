@@ -20,6 +20,7 @@ from tuner.data.datasets import Dataset
 from tuner.errors import ExperimentError
 from tuner.experiment.checks import NAME_RULE
 from tuner.options import check_whole
+from tuner.search_space.values import python_value
 from tuner.sklearn.objective import SINGLE
 from tuner.sklearn.sklearn_internals import checked_weights, takes_weights
 from tuner.sklearn.targets import checked_pair, labels_of, task_by
@@ -139,7 +140,7 @@ def fit_options(epochs: int, batch_size: int, fit_params: Mapping[str, Any]) -> 
     rest = dict(fit_params)
     epochs, batch_size = rest.pop("epochs", epochs), rest.pop("batch_size", batch_size)
     if batch_size is not None:  # Keras' own, then
-        batch_size = int(batch_size) if isinstance(batch_size, np.integer) else batch_size
+        batch_size = python_value(batch_size)
         check_whole("batch_size", batch_size, 1)
     return {"epochs": epochs, "batch_size": batch_size, "fit_params": rest}
 
@@ -206,7 +207,7 @@ def seed_of(random_state: Any) -> int:
         return int(np.random.default_rng().integers(2**32))
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31))
-    seed = int(random_state) if isinstance(random_state, np.integer) else random_state
+    seed = python_value(random_state)
     check_whole("random_state", seed, 0)
     return int(seed)
 

@@ -154,7 +154,6 @@ class TunerSearchCV(ByBestEstimator):
         """
         grid = param_grid(self.param_grid)
         check_error_score(self.error_score)
-        concurrency_of(self.n_jobs)  # refuses here, before anything is trained
         fit_params = dict(fit_params)
         samples = samples_of(X, y, fit_params.pop("sample_weight", None))
         self.task_ = task_of(

@@ -138,7 +138,7 @@ def unpacked(path: Path) -> keras.Model:
 
     try:
         with np.load(path, allow_pickle=False) as archive:
-            about = json.loads(str(archive[ABOUT]))
+            about = _about(archive)
             about["network"].pop(COMPILED, None)  # of a file that an earlier tuner wrote
             arrays = [archive[str(index)] for index in range(len(archive.files) - 1)]
         # runs code: no code of the network's: safe mode refuses it
@@ -155,9 +155,15 @@ def unpacked(path: Path) -> keras.Model:
 def gives_logits(path: Path) -> bool:
     """Whether the loss that a kept network was trained on took its outputs as logits."""
     with np.load(path, allow_pickle=False) as archive:
-        about = json.loads(str(archive[ABOUT]))
+        about = _about(archive)
     if LOGITS in about:
         return bool(about[LOGITS])
     loss = (about["network"].get(COMPILED) or {}).get("loss")  # an earlier tuner wrote it
     config = loss.get("config") if isinstance(loss, Mapping) else None
     return bool(config.get(LOGITS)) if isinstance(config, Mapping) else False
+
+
+def _about(archive: Mapping[str, Any]) -> dict[str, Any]:
+    """What `packed` wrote of a network beside its weights."""
+    about: dict[str, Any] = json.loads(str(archive[ABOUT]))
+    return about
