@@ -24,6 +24,7 @@ from tuner.forks.folder import NAMED, OWNER, make_folder, own_folder, shared_fol
 from tuner.forks.kind import Kind
 from tuner.forks.mapped import KEPT, mapped
 from tuner.forks.process import CannotFork, Forked, ProcessDied
+from tuner.forks.server import Left, Server
 
 pytestmark = pytest.mark.skipif(start.why_not() is not None, reason="nothing is forked here")
 KIND = Kind(("json",))
@@ -57,6 +58,9 @@ class Probe:
 
     def child(self) -> int:
         self.started = subprocess.Popen(["sleep", "600"])
+        return self.started.pid
+
+    def started_pid(self) -> int:
         return self.started.pid
 
     def say(self, line: str) -> None:
@@ -235,3 +239,48 @@ def test_what_is_mapped_is_made_once_and_cannot_be_written_to(tmp_path: Path) ->
         mapped(tmp_path, f"other{n}", lambda: made)
     assert len(list(tmp_path.glob("*.mapped"))) == KEPT
     assert float(found["x"].sum()) == float(made["x"].sum())  # its file is gone, its memory not
+
+
+def test_a_process_that_was_left_is_taken_as_it_was(folder: Path) -> None:
+    first = probe(folder)
+    child = first.call("child")
+    first.leave("mine")
+    assert Forked.left(folder, KIND, "another") is None
+    taken = Forked.left(folder, KIND, "mine")
+    assert taken is not None
+    MADE.append(taken)
+    assert Forked.left(folder, KIND, "mine") is None
+    assert taken.pid == first.pid == taken.call("look")["pid"]
+    assert taken.call("started_pid") == child
+    taken.ask("wait")
+    os.kill(taken.pid, signal.SIGKILL)
+    with pytest.raises(ProcessDied, match="signal SIGKILL"):
+        taken.hear()
+
+
+def test_what_was_left_and_died_is_taken_by_nobody(folder: Path) -> None:
+    first = probe(folder)
+    first.leave("mine")
+    process = psutil.Process(first.pid)
+    process.kill()
+    process.wait(ENDED_S)
+    while (taken := Forked.left(folder, KIND, "mine")) is not None:  # the server may not know yet
+        with pytest.raises(ProcessDied, match="the worker died"):
+            taken.call("look")
+        taken.end()
+
+
+def test_a_process_that_nobody_takes_ends(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        server = Server(tmp_path / "sock", ours, os.getpid())
+        sleeping = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        pipe = os.open(os.devnull, os.O_RDONLY)
+        server._left.append(Left(b"mine", sleeping.pid, pipe, until=10.0))
+        server._end_left(9.0)
+        assert [left.name for left in server._left] == [b"mine"]
+        server._end_left(10.0)
+        assert server._left == []
+        assert sleeping.wait(ENDED_S) == -signal.SIGKILL
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.close(pipe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -25,7 +26,9 @@ def kept_ray() -> Iterator[Connect]:
         def connected(*asked: Any, **named: Any) -> Iterator[Runtime]:
             if not last or last[0][0] != (asked, named):
                 stack.close()
-                last[:] = [((asked, named), stack.enter_context(connect(*asked, **named)))]
+                runtime = stack.enter_context(connect(*asked, **named))
+                runtime.kept_as = secrets.token_hex(8)
+                last[:] = [((asked, named), runtime)]
             yield last[0][1]
 
         yield connected

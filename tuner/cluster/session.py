@@ -76,10 +76,12 @@ class Runtime:
         local: bool = True,
         joined: bool = False,
     ) -> None:
-        """`local` is a Ray of our own, `joined` one that this process is connected to already."""
+        """`local` is a Ray of our own, `joined` one that this process is connected to already.
+        `kept_as` names one that outlives a run, for the next."""
         self.local = local
         self.joined = joined
         self.lease: Lease | None = None
+        self.kept_as = ""
         self.memory_per_trial = memory_per_trial
         self.cpus_per_trial = cpus_per_trial
         self.gpus_per_trial = gpus_per_trial

@@ -6,12 +6,14 @@ actor whose trainer has died, or is to be ended, has another one at once, and li
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tuner.engines.shipping import Shipment, needs_keras
+from tuner.errors import EngineError
 from tuner.forks import start
 from tuner.forks.folder import own_folder, shared_folder
 from tuner.forks.forked import named
@@ -106,12 +108,38 @@ class Processes:
                 self.here = str(error)
         return Here(named(self._function)(self._shipped, self._data(), self._host, *self._more))
 
+    def leave(self, trainer: Trains) -> None:
+        """Let go of a trainer that has nothing to do: to the run that follows, where one does, with
+        all that it has imported and traced."""
+        if self._shipped.leaves and isinstance(trainer, Forked):
+            trainer.leave(self._name)
+        else:
+            trainer.end()
+
+    @property
+    def _name(self) -> str:
+        """Equal where a trainer of the run before can serve this one."""
+        content = (
+            self._function,
+            self._more,
+            self._shipped.name,
+            os.environ.get("CUDA_VISIBLE_DEVICES"),
+        )
+        return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+
     def _forked(self) -> Forked:
         folder = self._folder()
         data = None
         if self._dataset is not None:
             data = mapped(folder, self._dataset.hex(), self._data)
         kind = kind_of(self._shipped.keras)
+        if self._shipped.name and (left := Forked.left(folder, kind, self._name)) is not None:
+            try:
+                left.call("serve", self._shipped, data, self._host, *self._more)
+            except EngineError:  # it has died, or cannot: another one can
+                left.end()
+            else:
+                return left
         forked = Forked(folder, kind, self._function, self._shipped, data, self._host, *self._more)
         forked.hear()
         return forked

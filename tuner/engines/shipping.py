@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import math
 import re
@@ -41,7 +42,9 @@ class Shipment:
     each cell has its own, its checkpoints among them. `keras`: whether to import it ahead. The
     metric times `sign` is a loss. `keeping` says whose weights to keep. `memory_mb` is what a
     worker may fill with paused trainings, and one that has held more than `most_mb` is replaced.
-    `forks` is the folder of the fork servers, where the driver's is the only node.
+    `forks` is the folder of the fork servers, where the driver's is the only node. `name` is
+    that of a trainer's process that a run of the same objective in the same Ray `leaves` to the
+    one that follows; empty where none does.
     """
 
     source: Source
@@ -62,6 +65,8 @@ class Shipment:
     exact: bool = False
     isolate: bool = False
     keeping: Keeping | None = None
+    name: str = ""
+    leaves: bool = False
 
     def folder(self, cell: Cell) -> Path | None:
         """Where a cell's own files lie."""
@@ -85,9 +90,10 @@ def shipment(job: Job, cluster: Runtime) -> Shipment:
     """What the workers of a job need."""
     experiment = job.experiment
     in_memory = job.source.kind == "object"
+    by_value = pickled(experiment.objective) if in_memory else None
     return Shipment(
         source=job.source,
-        pickled=pickled(experiment.objective) if in_memory else None,
+        pickled=by_value,
         metric=experiment.goals[0].metric,
         paths=user_paths(),
         splits=job.splits,
@@ -104,7 +110,18 @@ def shipment(job: Job, cluster: Runtime) -> Shipment:
         exact=experiment.exact,
         isolate=experiment.isolate,
         keeping=_keeping(job),
+        name="" if experiment.isolate else _name_of(job, by_value, cluster),
+        leaves=experiment.confirm > 0 and not experiment.isolate,
     )
+
+
+def _name_of(job: Job, by_value: bytes | None, cluster: Runtime) -> str:
+    """Equal for runs of one objective in a Ray that is kept from run to run; empty in another."""
+    if not cluster.kept_as:
+        return ""
+    needs = cluster.cpus_per_trial, cluster.gpus_per_trial
+    content = cluster.kept_as, job.source, by_value, needs
+    return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
 def _keeping(job: Job) -> Keeping | None:

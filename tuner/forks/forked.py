@@ -19,8 +19,10 @@ from typing import Any, NoReturn
 
 from tuner.tracebacks import failure_text
 
-FORKED, REFUSED = "forked", "refused:"
+FORKED, REFUSED, LEFT, NOBODY_LEFT = "forked", "refused:", "left", "none"
 """How a server's answer begins."""
+LEAVE, TAKE = b"l", b"t"
+"""How a request begins: to keep a process for whom names it, and to have such a one."""
 PR_SET_NAME, PR_SET_PDEATHSIG = 15, 1
 OOM_SCORE = Path("/proc/self/oom_score_adj")
 

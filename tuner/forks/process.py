@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import EngineError
-from tuner.forks.forked import FORKED, Answer, Birth
+from tuner.forks.forked import FORKED, LEAVE, LEFT, TAKE, Answer, Birth
 from tuner.forks.kind import Kind
 from tuner.forks.start import connected
 
+LONGEST_ANSWER = 64
 TRIES = 3
 """A server may end, idle, as it is asked."""
 LAST_WORDS_S = 5.0
@@ -42,6 +43,23 @@ class Forked:
         self._pipe, self._server, self.pid = _forked(folder, kind)
         self._send(Birth())
         self._send((function, args))
+
+    @classmethod
+    def left(cls, folder: Path, kind: Kind, name: str) -> Forked | None:
+        """A process that another client has left by this name, as it was left; None where there is
+        none."""
+        server = connected(folder, kind)
+        pipes: list[int] = []
+        with suppress(OSError):
+            server.sendall(TAKE + name.encode())
+            answer, pipes, _, _ = socket.recv_fds(server, LONGEST_ANSWER, 1)
+        if not pipes:
+            server.close()
+            return None
+        taken = cls.__new__(cls)
+        taken._pipe, taken._server = Connection(pipes[0]), server
+        taken.pid = int(answer.decode().removeprefix(LEFT))
+        return taken
 
     def ask(self, method: str, *args: Any) -> None:
         """Have a method of the object called."""
@@ -79,6 +97,14 @@ class Forked:
         """Kill the process."""
         self._pipe.close()
         self._server.close()  # which sees it, and kills
+
+    def leave(self, name: str) -> None:
+        """Leave the process, of which nothing is asked, to who takes it by this name. It is ended
+        where nobody does for a while."""
+        with suppress(OSError):  # it has ended, and then there is nothing to leave
+            socket.send_fds(self._server, [LEAVE + name.encode()], [self._pipe.fileno()])
+            _line(self._server)
+        self.end()
 
     def _send(self, what: Any) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # `hear` will say how it ended

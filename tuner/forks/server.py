@@ -15,18 +15,42 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
-from tuner.forks.forked import FORKED, REFUSED, be_forked, look_for_prctl
+from tuner.forks.forked import (
+    FORKED,
+    LEAVE,
+    LEFT,
+    NOBODY_LEFT,
+    REFUSED,
+    TAKE,
+    be_forked,
+    look_for_prctl,
+)
 from tuner.forks.start import locked
 
 IDLE_S = 300.0
 """A server that nobody has asked for so long ends."""
+LEFT_S = 30.0
+"""A process that was left is ended when nobody has taken it for so long."""
 PASSED = 3
-"""A request is a byte with so many descriptors: the process' pipe, standard output and error. All
-else goes through that pipe, past the server."""
+"""A request to fork is a byte with so many descriptors: the process' pipe, standard output and
+error. All else goes through that pipe, past the server."""
+LONGEST = 64
+"""A request to leave or take a process has its name."""
+
+
+class Left(NamedTuple):
+    """A process that waits to be taken: by its name, with its pipe's other end, until a time."""
+
+    name: bytes
+    pid: int
+    pipe: int
+    until: float
 
 
 class Server:
@@ -39,8 +63,9 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._clients: dict[socket.socket, int] = {}
         """Each client's process; 0 while it has none."""
-        self._pids: dict[int, tuple[int, socket.socket]] = {}
-        """By a pidfd, the process, and whose it is."""
+        self._pids: dict[int, int] = {}
+        """The processes by their pidfds."""
+        self._left: list[Left] = []
         self._open = True
 
     def serve(self) -> None:
@@ -53,15 +78,35 @@ class Server:
             self._listening.setblocking(False)
             self._selector.register(self._listening, selectors.EVENT_READ, lambda _: self._accept())
         while self._open or self._pids:
-            ready = self._selector.select(None if self._clients else IDLE_S)
-            if not ready and not self._clients:
+            ready = self._selector.select(self._patience())
+            if not ready and not self._clients and not self._left:
                 self._close()
+            self._end_left(time.monotonic())
             for key, _ in ready:
                 key.data(key.fileobj)
+
+    def _patience(self) -> float | None:
+        """How long to wait for a request."""
+        if self._left:
+            return max(0.0, self._left[0].until - time.monotonic())
+        return None if self._clients else IDLE_S
+
+    def _end_left(self, now: float) -> None:
+        """End the processes for which nobody came."""
+        for left in self._left:
+            if left.until <= now:
+                _kill(left.pid)
+        self._forget_left([left for left in self._left if left.until <= now])
+
+    def _forget_left(self, ones: Sequence[Left]) -> None:
+        for left in ones:
+            self._left.remove(left)
+            os.close(left.pipe)
 
     def _owner_gone(self, pidfd: int) -> None:
         self._selector.unregister(pidfd)
         os.close(pidfd)
+        self._end_left(float("inf"))
         self._close()
         shutil.rmtree(self._path.parent, ignore_errors=True)
 
@@ -84,23 +129,41 @@ class Server:
             self._selector.register(client, selectors.EVENT_READ, self._hear)
 
     def _hear(self, client: socket.socket) -> None:
-        """A client asks for its process, or is gone."""
+        """A client asks for a process, leaves the one that it has, or is gone."""
         if client not in self._clients:
             return  # its process has ended, of which the same look has told already
         try:
-            _, descriptors, _, _ = socket.recv_fds(client, 1, PASSED)
+            asked, descriptors, _, _ = socket.recv_fds(client, LONGEST, PASSED)
         except OSError:
-            descriptors = []
+            asked, descriptors = b"", []
         pid = self._clients[client]
-        if pid:  # it says nothing more: it is gone
+        if pid and asked.startswith(LEAVE):
+            until = time.monotonic() + LEFT_S
+            self._left.append(Left(asked[len(LEAVE) :], pid, descriptors.pop(), until))
+            self._clients[client] = 0
+            _say(client, LEFT)
+        elif pid:  # it is gone
             self._selector.unregister(client)
             _kill(pid)
+        elif asked.startswith(TAKE):
+            self._give(client, asked[len(TAKE) :])
         elif len(descriptors) == PASSED:
             self._fork(client, descriptors)
         else:
             self._forget(client)
         for descriptor in descriptors:
             os.close(descriptor)
+
+    def _give(self, client: socket.socket, name: bytes) -> None:
+        """Let a client have a process that was left by this name, if there is one."""
+        left = next((left for left in self._left if left.name == name), None)
+        if left is None:
+            _say(client, NOBODY_LEFT)
+            return
+        with suppress(OSError):  # it is gone, of which the next look tells
+            socket.send_fds(client, [f"{LEFT} {left.pid}\n".encode()], [left.pipe])
+        self._clients[client] = left.pid
+        self._forget_left([left])
 
     def _fork(self, client: socket.socket, descriptors: Sequence[int]) -> None:
         threads = _threads()
@@ -115,10 +178,11 @@ class Server:
             return
         if pid == 0:
             others = [key.fd for key in self._selector.get_map().values()]
-            be_forked(server, descriptors, [*others, self._selector.fileno()])
+            pipes = [left.pipe for left in self._left]
+            be_forked(server, descriptors, [*others, *pipes, self._selector.fileno()])
         pidfd = os.pidfd_open(pid)
         self._clients[client] = pid
-        self._pids[pidfd] = pid, client
+        self._pids[pidfd] = pid
         self._selector.register(pidfd, selectors.EVENT_READ, self._ended)
         _say(client, f"{FORKED} {pid}")
 
@@ -126,12 +190,14 @@ class Server:
         """A process has ended: say how, and leave nothing of what it had started."""
         self._selector.unregister(pidfd)
         os.close(pidfd)
-        pid, client = self._pids.pop(pidfd)
+        pid = self._pids.pop(pidfd)
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
-        _say(client, str(os.waitstatus_to_exitcode(status)))
-        self._forget(client)
+        self._forget_left([left for left in self._left if left.pid == pid])
+        for client in [client for client, has in self._clients.items() if has == pid]:
+            _say(client, str(os.waitstatus_to_exitcode(status)))
+            self._forget(client)
 
     def _forget(self, client: socket.socket) -> None:
         del self._clients[client]

@@ -24,6 +24,7 @@ class LaneActor:
         function = "tuner.engines.fused.start:lane_worker"
         self._processes = Processes(function, shipped, dataset[0], lanes)
         self._trainer = self._processes.new()
+        self._busy = False
 
     def look(self, cells: Sequence[Cell]) -> tuple[str | None, int]:
         """Why the first of some cells cannot be trained in lanes, and how many forms they have."""
@@ -47,6 +48,7 @@ class LaneActor:
                 if checkpoint is not None:
                     found[key] = checkpoint
         self._trainer.ask("work", cells, freed, found)
+        self._busy = True
         return self.go_on()
 
     def go_on(self) -> Worked:
@@ -58,6 +60,7 @@ class LaneActor:
         except ProcessDied:
             self.end_trainer()
             raise
+        self._busy = False
         return Worked(messages, seconds, here=self._processes.here)
 
     def set_aside(self, key: CellKey) -> Checkpoint | None:
@@ -68,4 +71,12 @@ class LaneActor:
     def end_trainer(self) -> None:
         """Kill the process, and have another."""
         self._trainer.end()
+        self._busy = False
         self._trainer = self._processes.new()
+
+    def leave(self) -> None:
+        """Leave the process to the run that follows, at the end of this actor's life."""
+        if self._busy:
+            self._trainer.end()
+        else:
+            self._processes.leave(self._trainer)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 RENEWED_S = 20.0
 """How long an actor may take to have another trainer."""
+LEAVE_S = 5.0
+"""How long to wait until the workers have left their trainers to the run that follows."""
 STARTS_ALLOWED = 3
 """So many workers may die before their first call has come back."""
 
@@ -143,6 +145,12 @@ class Crew:
         ray.kill(worker.actor)
         self._gone.append(worker.seconds)
         self.workers.remove(worker)
+
+    def leave(self) -> None:
+        """Leave what the workers have traced to the run that follows, where one does."""
+        if self.shipped.leaves:
+            left = [worker.actor.leave.remote() for worker in self.workers if worker.calls]
+            ray.wait(left, num_returns=len(left), timeout=LEAVE_S)
 
     def kill(self) -> None:
         """End every worker."""

@@ -86,6 +86,7 @@ class Fused:
         try:
             drive(study, carrier, ask)
             carrier.forget_paused()
+            self.crew.leave()
         finally:
             self.kill()
             proposals.close()

@@ -15,6 +15,7 @@ from tuner.engines.fused.messages import Began, Finished, Message, Trained, Wait
 from tuner.engines.fused.plain import PlainCells
 from tuner.engines.fused.seconds import Seconds
 from tuner.engines.fused.worker_data import WorkerData
+from tuner.engines.process import loaded
 from tuner.engines.shipping import Shipment
 from tuner.errors import EveryTrialError
 from tuner.experiment.experiment import KerasModel
@@ -38,33 +39,41 @@ if TYPE_CHECKING:
 FORMS_KEPT = 3
 """Programs that a worker keeps for networks of other forms, which may come again."""
 BUILDS_KEPT = 50
-"""Of how many networks Keras and TensorFlow may keep their traces: to forget them takes kernels
-along, and a quarter of a second."""
+"""Of how many networks Keras and TensorFlow may keep traces: forgetting takes kernels along."""
 
 
 class LaneWorker:
-    """Trains up to `lanes` cells at a time. One call at a time, from the driver by its actor.
-
-    What cannot be trained in lanes is trained by `fit`, a cell after the other, an epoch a call.
-    """
+    """Trains up to `lanes` cells at a time. One call at a time, from the driver by its actor. What
+    cannot be trained in lanes is trained by `fit`, a cell after the other, an epoch a call."""
 
     def __init__(self, shipped: Shipment, dataset: Dataset, lanes: int, host: str = "") -> None:
         declaration = shipped.objective()
         self.set_type_policy = kept_type_policy()
         assert isinstance(declaration, KerasModel)  # the driver saw to it
-        self.declaration, self.shipped, self.count = declaration, shipped, lanes
-        self.host = host
+        self.declaration, self.count = declaration, lanes
         self.by = By(host, "lanes", worker=str(os.getpid()))
-        self.data = WorkerData(declaration, shipped, dataset)
         self.programs: dict[Any, Lanes] = {}
+        self.built = 0
+        self._begin(shipped, WorkerData(declaration, shipped, dataset))
+
+    def serve(self, shipped: Shipment, dataset: Any, host: str, lanes: int) -> None:
+        """Train for another run of the same objective, in the same programs if its data are."""
+        data = WorkerData(self.declaration, shipped, loaded(dataset))
+        if not data.shares_pool(self.data):
+            self.programs.clear()
+        for lanes_of_form in self.programs.values():
+            lanes_of_form.lanes[:] = [None] * lanes
+        self._begin(shipped, data)
+
+    def _begin(self, shipped: Shipment, data: WorkerData) -> None:
+        self.shipped, self.data = shipped, data
         self.waiting: dict[CellKey, Waiting] = {}
         self.busy: dict[CellKey, tuple[int, float]] = {}
         self.kept: dict[CellKey, Checkpoint] = {}
         self.said: dict[CellKey, Captured] = {}
         self.unfit: set[Any] = set()
-        self.built = 0
         self.keeper = Keeper(shipped.keeping)
-        self.plain = PlainCells(declaration, shipped, self.data, self.keeper, host)
+        self.plain = PlainCells(self.declaration, shipped, data, self.keeper, self.by.host)
         self.group: Any = None
         self.seconds = Seconds()
 
@@ -82,10 +91,9 @@ class LaneWorker:
     ) -> tuple[list[Message], dict[str, float]]:
         """Let go of the freed cells, take the new ones, train an epoch of what has a lane.
 
-        `kept` is what those of them go on from that were set aside.
-
-        The epochs' reports come back, and the outcomes of the cells that had their last one or
-        whose declaration raised; and where this worker's seconds went.
+        `kept` is what those of them go on from that were set aside. The epochs' reports come back,
+        and the outcomes of the cells that had their last one or whose declaration raised; and where
+        this worker's seconds went.
         """
         from tuner.training.process import clear_worker
 

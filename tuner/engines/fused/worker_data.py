@@ -34,6 +34,16 @@ class WorkerData:
         self.rows = lru_cache(maxsize=None)(self._rows)
         self._dataset, self._shipped = dataset, shipped
 
+    def shares_pool(self, other: WorkerData) -> bool:
+        """Take the samples of another for its own where they are equal, so that what was traced for
+        them holds; whether they are."""
+        equal = all(
+            mine.dtype == theirs.dtype and np.array_equal(mine, theirs)
+            for mine, theirs in ((self.pool.x, other.pool.x), (self.pool.y, other.pool.y))
+        )
+        self.pool = other.pool if equal else self.pool
+        return equal
+
     def _rows(self, fold: int) -> tuple[Any, Any]:
         """The pool's rows that a fold trains on, and those that it is judged on."""
         train, val = cell_rows(self._dataset, self._shipped.splits, fold)

@@ -54,6 +54,12 @@ class Bench:
         """Keeps the weights of the best of this worker's trials."""
         return Keeper(self.shipped.keeping)
 
+    def serve(self, shipped: Shipment, load_dataset: Callable[[], Dataset | None]) -> None:
+        """Be the bench of another run of the same objective, which stays as it was loaded."""
+        self.shipped, self.load_dataset = shipped, load_dataset
+        for made in ("keeper", "load_fold"):
+            vars(self).pop(made, None)
+
     def warm_up(self) -> None:
         """Load the objective ahead of the first cell, so that its time can begin after that.
 

@@ -43,6 +43,13 @@ class ParkingPlace:
         if psutil.Process().memory_info().rss / MEGABYTE > self._limit_mb:
             self._parked.pop(self.least_promising()).give_up()
 
+    def clear(self, limit_mb: float) -> None:
+        """Give up all of them, and hold to another limit from now on."""
+        for parked in self._parked.values():
+            parked.give_up()
+        self._parked.clear()
+        self._limit_mb = limit_mb
+
     def take(self, cell: Cell) -> Trainer | None:
         """The trainer that has a cell's training; None where that was given up, or never here.
 

@@ -29,6 +29,11 @@ class Trainings:
         """Do ahead of the first cell what can be done."""
         self._trainer.warm_up()
 
+    def serve(self, shipped: Shipment, dataset: Any, host: str) -> None:
+        """Train for another run of the same objective: what is set aside will not go on."""
+        self._parked.clear(shipped.memory_mb)
+        self._bench.serve(shipped, lambda: loaded(dataset))
+
     def begin(self, cell: Cell) -> Epoch | Outcome:
         """Go on with a cell's training that is parked here, or begin one; its next report."""
         self._cell = cell

@@ -117,7 +117,10 @@ class CellWorker:
 
     def stop(self) -> None:
         """Tune is done with this worker."""
-        self._trainer.end()
+        if self._asked:
+            self._trainer.end()
+        else:
+            self._processes.leave(self._trainer)
 
     def _ask(self) -> None:
         """Ask the trainer for what comes next."""
