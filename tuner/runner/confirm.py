@@ -87,8 +87,8 @@ def confirm(
 def run_and_confirm(request: Request, display: Display) -> Finished:
     """Run a study to its end, and confirm its leaders where its experiment asks for that.
 
-    Both use one Ray, and the trainers of the search with what they have traced. Raises Interrupted on Ctrl-C: what the search has found stays, and a resume
-    goes on.
+    Both use one Ray, and the same trainers with what these have traced. Raises Interrupted on
+    Ctrl-C: what the search has found stays, and a resume goes on.
     """
     with kept_ray() as via:
         finished = run_study(request, display, via)
