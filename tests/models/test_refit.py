@@ -21,11 +21,13 @@ from tuner.experiment.experiment import Experiment, KerasModel
 from tuner.experiment.loading import Loaded, Source
 from tuner.experiment.settle import settle
 from tuner.models.chosen import trained_epochs
-from tuner.models.model_files import JSON_FILE, MODEL_FILE, WEIGHTS_FILE, export
-from tuner.models.refit import REFIT_FILE, refit
+from tuner.models.model_files import JSON_FILE, WEIGHTS_FILE, export
+from tuner.models.refit import refit
 from tuner.models.scores import probabilities
 from tuner.results.results import Results, load
 from tuner.search_space.axes import Categorical, Float, Int
+from tuner.store.layout import MODEL_FILE, REFIT_FILE
+from tuner.store.mirror import Mirror
 from tuner.store.study_json import describe
 from tuner.trial.cells import Cell
 from tuner.trial.trial import Trial
@@ -104,6 +106,28 @@ def test_refit_takes_the_best_point_and_all_training_data(refitted: Path) -> Non
     assert written["seed"] == int(load(refitted).trials["seed"][0])
     assert (written["dataset"]["train"], written["dataset"]["test"]) == (1437, 360)
     assert list(written["metrics"]) == ["loss", "accuracy", "r2"]
+
+
+def test_a_study_at_a_uri_has_its_refit_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TUNER_CACHE", str(tmp_path / "one"))
+    place = f"file://{tmp_path}/there"
+    mirror = Mirror(place)
+    path = study(mirror.folder)
+    mirror.put(path, held=False)
+    uri = f"{place}/{path.name}"
+    assert run_command(["refit", uri, "--epochs", "1"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"wrote {uri}/{MODEL_FILE} and {uri}/{REFIT_FILE}" in said
+    there = tmp_path / "there" / path.name
+    assert (there / MODEL_FILE).read_bytes() == (path / MODEL_FILE).read_bytes()
+    assert json.loads((there / REFIT_FILE).read_text())["epochs"] == 1
+    monkeypatch.setenv("TUNER_CACHE", str(tmp_path / "another machine"))
+    assert run_command(["export", uri, "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / MODEL_FILE).read_bytes() == (path / MODEL_FILE).read_bytes()
+    load(uri, EXPERIMENT).refit(epochs=2)
+    assert json.loads((there / REFIT_FILE).read_text())["epochs"] == 2
 
 
 def test_its_figures_are_those_of_the_model_on_the_test_set(refitted: Path) -> None:

@@ -10,11 +10,18 @@ import pytest
 
 import tuner
 from tests.brain import experiment, simulate
+from tests.engines.jobs import job
+from tuner.cluster.session import Runtime
+from tuner.engines.shipping import shipment
 from tuner.engines.simulated import Step
 from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.loading import Loaded, Source
+from tuner.runner.best_weights import keep_best
 from tuner.search_space.axes import Categorical
+from tuner.store.layout import MODELS_FOLDER
 from tuner.store.study_json import describe
+from tuner.study.study import Study
+from tuner.training.kept_models import model_file
 from tuner.trial.cells import Cell
 
 ERROR = 0.1 / 2**0.5
@@ -22,6 +29,12 @@ ERROR = 0.1 / 2**0.5
 
 
 def crossed(folder: Path, *, sizes: bool, **fields: Any) -> tuner.Results:
+    """What the tables of `simulated` say."""
+    simulated(folder, sizes=sizes, **fields)
+    return tuner.load(folder)
+
+
+def simulated(folder: Path, *, sizes: bool, **fields: Any) -> Study:
     """A cross-validation of four units, whose trials with more units end better by .05 each."""
     space = {"units": Categorical([1, 2, 3, 4]), "epochs": 1}
     settled = experiment(
@@ -36,8 +49,7 @@ def crossed(folder: Path, *, sizes: bool, **fields: Any) -> tuner.Results:
         size = {"parameters": 10.0 * abs(units - 3)} if sizes else {}
         yield Step(1, {"val_accuracy": value, **size})
 
-    simulate(settled, curve, folder=folder)
-    return tuner.load(folder)
+    return simulate(settled, curve, folder=folder)
 
 
 def test_the_smallest_within_one_standard_error_is_chosen(tmp_path: Path) -> None:
@@ -73,6 +85,28 @@ def test_where_it_is_chosen_it_is_the_best_and_says_why(tmp_path: Path) -> None:
         "value, 0.7000 of trial 3",
     )
     assert "trial 2, one_se)" in repr(results)
+
+
+def test_the_weights_that_are_kept_are_those_of_the_simplest(tmp_path: Path) -> None:
+    points = [{"units": units} for units in (1, 2, 3, 4)]
+    study = simulated(
+        tmp_path, sizes=True, choose="one_se", mode="search", repeats=3, sampler="random",
+        first=points, trials=4,
+    )  # fmt: skip
+    best = tuner.load(tmp_path).best
+    assert best is not None
+    assert best.trial != study.ranked()[0].trial
+    keeping = shipment(job(study, files=tmp_path / "files"), Runtime(1, 1.0, 0.0, 1.0)).keeping
+    assert keeping is not None
+    assert keeping.count == 4  # a worker cannot know which it will be
+    folder = tmp_path / MODELS_FOLDER
+    folder.mkdir()
+    for trial in range(4):
+        model_file(folder, trial).write_bytes(b"weights")
+    said = keep_best(study, tmp_path, lambda host, file: None)
+    assert said is not None
+    assert f"weights of trial {best.trial} are kept" in said
+    assert [file.stem for file in folder.iterdir()] == [str(best.trial)]
 
 
 def test_a_rule_that_does_not_hold_is_said_and_the_best_value_is_taken(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ The cells are carried in this process, by the simulated engine: what is shown is
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from random import Random
@@ -109,6 +110,28 @@ def test_the_best_mean_of_the_leaders_is_the_best_wherever_it_is_asked_for(tmp_p
     again = tuner.load(tmp_path / "lucky-confirmed")
     assert again.reports.groupby("trial")["fold"].nunique().tolist() == [4, 4, 4]
     assert not set(again.trials["seed"]) & set(results.trials["seed"])
+
+
+def test_mlflow_is_told_the_best_of_the_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if find_spec("mlflow") is None:
+        pytest.skip("mlflow is not installed")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    results = search(tmp_path, confirm=3, confirm_seeds=4, log="mlflow")
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient()
+    kept = client.get_experiment_by_name("lucky")
+    assert kept is not None
+    [run] = [r for r in client.search_runs([kept.experiment_id]) if "tuner.study" in r.data.tags]
+    assert results.best is not None
+    assert results.best.trial != results.ranked()["trial"].iloc[0]  # else it would show nothing
+    assert run.data.tags["tuner.best_trial"] == str(results.best.trial)
+    assert run.data.tags["tuner.best_by"] == "confirmed"
+    assert run.data.metrics["best_val_accuracy"] == results.best.value
+    assert run.info.status == "FINISHED"
 
 
 def test_an_interruption_keeps_the_search_and_a_resume_goes_on(tmp_path: Path) -> None:

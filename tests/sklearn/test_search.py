@@ -120,6 +120,17 @@ def test_it_predicts_as_its_best_estimator(beside: tuple[TunerSearchCV, Any]) ->
     assert is_classifier(ours)
 
 
+def test_its_results_leave_refit_and_scores_to_the_search(
+    beside: tuple[TunerSearchCV, Any],
+) -> None:
+    results = beside[0].results_
+    with pytest.raises(StudyError, match="which it refits itself; take its `best_estimator_`"):
+        results.refit()
+    with pytest.raises(StudyError, match="which it scores itself; take its `best_estimator_`"):
+        results.test_score()
+    assert repr(results).startswith("Results(")
+
+
 def test_every_epoch_of_every_fit_is_kept(beside: tuple[TunerSearchCV, Any]) -> None:
     results = beside[0].results_
     assert results.trials["state"].tolist() == ["FAILED", "COMPLETE"] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from tests.brain import experiment, half_diverging, open_study
 from tuner.engines.simulated import VirtualClock, run
 from tuner.errors import EngineError
+from tuner.experiment.loading import Loaded, Source
 from tuner.registry import said
 from tuner.search_space.space import SearchSpace
 from tuner.store.loggers import Guarded, loggers_of
+from tuner.store.study_json import describe
 from tuner.store.tables import Recorder
 from tuner.study.study import Study
 from tuner.trial.cells import CellKey
@@ -22,9 +25,12 @@ from tuner.trial.cells import CellKey
 def logged(folder: Path, name: Any, say: Any = print, **fields: Any) -> Study:
     """A simulated study that a logger hears of."""
     settled = experiment(trials=5, sampler="random", scheduler="asha_stopping", **fields)
+    loaded = Loaded(settled, Source("object", __name__))
+    folder.mkdir(exist_ok=True)
+    describe(loaded, settled, None, name=folder.name).write(folder)
     study = open_study(settled)
     told = loggers_of([name], folder, metric=settled.goals[0].metric, cells=1, say=say)
-    study.recorder = Recorder(None, SearchSpace(settled.space), said(settled.engine), told)
+    study.recorder = Recorder(folder, SearchSpace(settled.space), said(settled.engine), told)
     run(study, half_diverging, workers=2, clock=VirtualClock())
     study.recorder.close(study.records)
     return study
@@ -59,6 +65,8 @@ def test_mlflow_has_a_run_a_trial_below_the_studys(
     best = study.best()
     assert best is not None
     assert parent.data.metrics["best_val_accuracy"] == best.value
+    tags = parent.data.tags
+    assert (tags["tuner.best_trial"], tags["tuner.best_by"]) == (str(best.trial), "value")
     assert parent.info.status == "FINISHED"
 
 
@@ -69,6 +77,7 @@ def test_mlflow_goes_on_with_its_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     for _ in range(2):
         logged(tmp_path / "mine", "mlflow")
+        rmtree(tmp_path / "mine")
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient()
@@ -81,7 +90,6 @@ def test_wandb_offline_has_a_run_a_trial(tmp_path: Path, monkeypatch: pytest.Mon
     if importlib.util.find_spec("wandb") is None:
         pytest.skip("wandb is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")
-    (tmp_path / "mine").mkdir()
     logged(tmp_path / "mine", "wandb")
     files = list((tmp_path / "mine" / "wandb").glob("offline-run-*/run-*.wandb"))
     assert len(files) == 5

@@ -20,6 +20,7 @@ from tuner.engines.contract import Job
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import KerasModel, Objective
 from tuner.experiment.loading import Source, load_source
+from tuner.experiment.words import ONE_SE
 from tuner.forks.folder import own_folder
 from tuner.store.layout import MODELS_FOLDER, cell_folder
 from tuner.training.kept_models import Keeping
@@ -132,7 +133,8 @@ def _keeping(job: Job) -> Keeping | None:
         return None
     return Keeping(
         folder=job.files.parent / MODELS_FOLDER,
-        count=experiment.keep_models,
+        # The simplest of the equals is not known before the end, nor by any one worker.
+        count=experiment.trials if experiment.choose == ONE_SE else experiment.keep_models,
         metric=experiment.goals[0].metric,
         sign=experiment.goals[0].sign,
         takes_best=experiment.value == "best",

@@ -18,12 +18,12 @@ from tuner.experiment.loading import load_source
 from tuner.experiment.trust import Ask, check_trust
 from tuner.files import put_bytes
 from tuner.import_lines import without_import_lines
+from tuner.store.layout import MODEL_FILE
 from tuner.store.study_json import StudyFile
 
 if TYPE_CHECKING:
     import keras
 
-MODEL_FILE = "model.keras"
 JSON_FILE = "model.json"
 WEIGHTS_FILE = "model.weights.h5"
 FORMATS = ("keras", "json+h5")

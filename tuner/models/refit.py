@@ -33,20 +33,20 @@ from tuner.models.chosen import (
     trained_epochs,
     trial_number,
 )
-from tuner.models.model_files import MODEL_FILE, import_quietly, save_model
+from tuner.models.model_files import import_quietly, save_model
 from tuner.models.scores import test_metrics
 from tuner.options import check_whole
-from tuner.store.layout import FILES_FOLDER
+from tuner.store.copying import put_back
+from tuner.store.layout import FILES_FOLDER, MODEL_FILE, REFIT_FILE
 from tuner.store.study_json import StudyFile, stored_dataset
 from tuner.store.study_tables import read_study
+from tuner.store.uris import is_uri
 from tuner.tracebacks import failure_text
 from tuner.trial.cells import Cell, Decision
 from tuner.trial.trial import Trial, TrialStopped
 
 if TYPE_CHECKING:
     import keras
-
-REFIT_FILE = "refit.json"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def refit(
     ask: Ask | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Refit:
-    """Train a study's best trial, or another, on all training data, and write model.keras.
+    """Train a study's best trial, or another, on all training data, and write model.keras, in its
+    folder or at its URI.
 
     `params` replaces some of the trial's parameters. It trains to the trial's `best_epoch`, or
     `epochs` many; from the trial's seed, or `seed`. With `schedule` it lives through what a trial
@@ -147,12 +148,14 @@ def refit(
         metrics=test_metrics(settled.objective, work, model, dataset, logits=None),
         model=model,
     )
-    _write(done, results.study, dataset)
+    with put_back(path, results.path, say):
+        _write(done, results.study, dataset)
     shown = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
     say(f"test set, {len(dataset.x_test)} samples: {shown}")
     if settled.validation == "test":
         say("the study was judged on this test set, so these figures say little of new data")
-    say(f"wrote {results.path / MODEL_FILE} and {results.path / REFIT_FILE}")
+    place = str(path).rstrip("/") if is_uri(str(path)) else results.path
+    say(f"wrote {place}/{MODEL_FILE} and {place}/{REFIT_FILE}")
     return done
 
 

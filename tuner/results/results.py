@@ -16,6 +16,7 @@ from tuner.store.choice import BY_VALUE
 from tuner.store.damage import reading
 from tuner.store.one_se import simplest_of_equals
 from tuner.store.study_tables import StudyTables, read_study
+from tuner.store.uris import is_uri
 
 if TYPE_CHECKING:
     import keras
@@ -46,10 +47,12 @@ class Results(StudyTables):
 
     `study` is study.json, field by field; `trials` has one row a trial and `reports` one row a
     report, with the columns of `tuner.store.layout` (times in seconds, memory in MB). `experiment`
-    is the one that ran, where it was made in memory.
+    is the one that ran, where it was made in memory, and `uri` where the study lies, of which
+    `path` is this machine's copy then.
     """
 
     experiment: Experiment | None = None
+    uri: str | None = None
 
     @cached_property
     def best(self) -> Best | None:
@@ -112,7 +115,8 @@ class Results(StudyTables):
         """
         from tuner.models.refit import refit
 
-        return refit(self._place, **{"experiment": self.experiment, **options})
+        place = self.uri or self._place
+        return refit(place, **{"experiment": self.experiment, **options})
 
     def test_score(self, *, data: str | None = None, trust: bool = False) -> dict[str, float]:
         """What `best_model` scores on the test part, which the search has not seen.
@@ -187,4 +191,5 @@ def load(path: str | Path, experiment: Experiment | None = None) -> Results:
     """
     tables = read_study(path)
     known = {field.name: getattr(tables, field.name) for field in fields(tables)}
-    return Results(**known, experiment=experiment)
+    uri = str(path) if is_uri(str(path)) else None
+    return Results(**known, experiment=experiment, uri=uri)

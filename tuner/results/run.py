@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tuner.runner.display import Display, in_notebook
 from tuner.runner.enqueue import Given
 from tuner.runner.request import Request
 from tuner.store.loggers import Logger
+from tuner.store.uris import is_uri
 
 
 def run(
@@ -66,4 +68,5 @@ def run(
 
         doubt = suggestion(finished.path, finished.place)
         finished.show(console, doubt=doubt, mattered=mattered)
-    return load(finished.path, experiment if isinstance(experiment, Experiment) else None)
+    found = load(finished.path, experiment if isinstance(experiment, Experiment) else None)
+    return replace(found, uri=finished.place if is_uri(finished.place) else None)

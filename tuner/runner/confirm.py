@@ -31,9 +31,9 @@ from tuner.search_space.axes import Constant, Int
 from tuner.search_space.points import checked_point
 from tuner.search_space.space import SearchSpace
 from tuner.store.confirmed import Confirmed, read_confirmed
-from tuner.store.copying import mirrored
+from tuner.store.copying import put_back
 from tuner.store.layout import STUDY_FILE
-from tuner.store.mirror import Mirror
+from tuner.store.loggers import tell_again
 from tuner.store.study_json import FUNCTION, StudyFile
 from tuner.store.study_tables import StudyTables, read_study
 from tuner.store.uris import is_uri
@@ -126,6 +126,14 @@ def _confirm_as_asked(finished: Finished, request: Request, display: Display, vi
             address=request.address,
             via=via,
         )
+        tell_again(
+            [ran.log or "", *request.loggers],
+            finished.path,
+            finished.study.records,
+            metric=ran.goals[0].metric,
+            cells=finished.study.cells,
+            say=display.line,
+        )
 
 
 def _check_leaders(results: StudyTables, top: int, field: str) -> None:
@@ -206,10 +214,8 @@ def _confirm(
             raise Interrupted(kept, results.path, confirming=True) from None
     metric = results.study.experiment.metric
     found = Confirmed(path, metric, compared(leaders, read_study(path)))
-    mirror = None if place is None else Mirror(place, display.line)
-    if mirror is not None:
-        mirror.fetch(results.path)
-    with mirrored(mirror, results.path):
+    kept_at = results.path if place is None else f"{place}/{results.path.name}"
+    with put_back(kept_at, results.path, display.line):
         found.write(results.path)
     return found
 

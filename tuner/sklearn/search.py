@@ -221,10 +221,10 @@ class TunerSearchCV(ByBestEstimator):
         """Run the study, in a folder that is kept or not."""
         from rich.console import Console
 
-        from tuner.results.results import load
         from tuner.runner.display import Display
         from tuner.runner.request import Request
         from tuner.runner.run import run_study
+        from tuner.sklearn.search_results import load_results
 
         overrides = mode_overrides(self.mode, self.sampler, self.scheduler)
         with ExitStack() as stack:
@@ -234,7 +234,7 @@ class TunerSearchCV(ByBestEstimator):
                 experiment, results=str(folder), address=self.address, overrides=overrides
             )
             finished = run_study(request, Display(Console() if self.verbose else None))
-            self.results_ = load(finished.path)
+            self.results_ = load_results(finished.path)
             if self.error_score == "raise":
                 check_fits(finished.study.records, self.n_splits_, self.error_score)
         return finished

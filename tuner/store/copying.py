@@ -63,6 +63,24 @@ def mirrored(
                 raise ResultsError(f"{error}; the study is whole in {path}") from None
 
 
+@contextmanager
+def put_back(
+    place: str | Path, path: Path, say: Callable[[str], None] = lambda line: None
+) -> Iterator[None]:
+    """Let what is written meanwhile to `path`, the folder of a study, be put at its URI as well,
+    where `place` is one.
+
+    Raises StudyError where another driver runs it, and ResultsError where it cannot be written.
+    """
+    if not is_uri(str(place)):
+        yield
+        return
+    mirror = Mirror(str(place).rstrip("/").rpartition("/")[0], say)
+    mirror.fetch(path)
+    with mirrored(mirror, path):
+        yield
+
+
 def local_copy(place: str | Path) -> Path:
     """A study's folder on this machine: a path as it is, a URI's study fetched, to be read."""
     if not is_uri(str(place)):

@@ -13,6 +13,7 @@ results/<study>/
     learned.json        the trials of earlier studies that it learns from, with --learn-from
     confirmed.json      how the leaders did when they were trained again, where they were
     importance.json     what mattered, as a run's end or a report found, with the tables' SHA-256
+    model.keras         the refitted model; refit.json says of what point, and how it tested
     tensorboard/        event files, one run a trial, with --tensorboard
 """
 
@@ -34,6 +35,8 @@ TENSORBOARD_FOLDER = "tensorboard"
 LEARNED_FILE = "learned.json"
 IMPORTANCE_FILE = "importance.json"
 CONFIRMED_FILE = "confirmed.json"
+MODEL_FILE = "model.keras"
+REFIT_FILE = "refit.json"
 FORMAT = 3
 """The version of this layout, `format` in study.json."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.store.loggers import metric_name, missing, plain_params
 from tuner.store.report import Report
+from tuner.store.study_tables import read_study
 from tuner.trial.cells import CellKey, State
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 PARENT = "mlflow.parentRunId"
 STUDY, TRIAL, STATE = "tuner.study", "tuner.trial", "tuner.state"
 """Tags of the runs: a study's folder; a trial's number, and what became of it."""
+BEST, BEST_BY = "tuner.best_trial", "tuner.best_by"
+"""Tags of a study's run: its best trial, and by what rule (value, confirmed, one_se)."""
 ENDS = {State.COMPLETE: "FINISHED", State.STOPPED: "FINISHED"}
 """How MLflow calls a trial's end; any other failed."""
 
@@ -39,7 +42,7 @@ class MLflow:
             raise missing("mlflow", "mlflow") from None
         self._client = MlflowClient()
         self._metric_of, self._param_of = entities.Metric, entities.Param
-        self._metric, self._cells = metric, cells
+        self._folder, self._metric, self._cells = folder, metric, cells
         self._experiment = self._experiment_of(folder.name)
         where = str(folder.resolve())
         self._study = self._found({STUDY: where}) or self._made(folder.name, {STUDY: where})
@@ -69,14 +72,15 @@ class MLflow:
         del self._runs[cell.trial]
 
     def close(self, records: Iterable[Record]) -> None:
-        """End the study's run, with the best value; what was confirmed comes after it."""
-        may = [r for r in records if r.ranks(self._cells)]
-        values = [(r.sign * r.value, r) for r in may if r.value is not None]
-        if values:
-            best = min(values, key=lambda one: (one[0], one[1].trial))[1]
-            assert best.value is not None
+        """End the study's run, with its best trial: the one that its tables say. Once its leaders
+        were confirmed this is called again."""
+        choice = read_study(self._folder).choice
+        if choice is not None:
+            [best] = [record for record in records if record.trial == choice.trial]
+            assert best.value is not None  # or it could not be chosen
             self._client.log_metric(self._study, f"best_{self._metric}", best.value)
-            self._client.set_tag(self._study, "tuner.best_trial", str(best.trial))
+            self._client.set_tag(self._study, BEST, str(best.trial))
+            self._client.set_tag(self._study, BEST_BY, choice.by)
         self._client.set_terminated(self._study)
 
     def _run(self, trial: int) -> str:

@@ -105,6 +105,22 @@ def loggers_of(
     return made
 
 
+def tell_again(
+    given: Sequence[str | Logger],
+    folder: Path,
+    records: Iterable[Record],
+    *,
+    metric: str,
+    cells: int,
+    say: Callable[[str], None],
+) -> None:
+    """Tell those of the loggers who say which trial is the best, after confirming."""
+    if "mlflow" in given:
+        from tuner.store.log_mlflow import MLflow
+
+        Guarded(MLflow(folder, metric=metric, cells=cells), say).close(records)
+
+
 def missing(package: str, extra: str) -> EngineError:
     """The error for a logger whose package is not there."""
     return EngineError(

@@ -30,6 +30,8 @@ from tuner.store.folder import locked
 from tuner.store.generations import LEASE_S, UPLOADS, Lost, Manifest, NotWhole, Stored, digest
 from tuner.store.layout import (
     JOURNAL_FILE,
+    MODEL_FILE,
+    REFIT_FILE,
     REPORT_LOG_FILE,
     REPORTS_FOLDER,
     STUDY_FILE,
@@ -42,7 +44,7 @@ from tuner.store.uris import filesystem
 RENEW_S = 30.0
 """A generation is made at least so often, for its lease."""
 FIRST = (STUDY_FILE, JOURNAL_FILE, REPORT_LOG_FILE)
-READ = (STUDY_FILE, TRIALS_FILE, f"{REPORTS_FOLDER}/")
+READ = (STUDY_FILE, TRIALS_FILE, f"{REPORTS_FOLDER}/", MODEL_FILE, REFIT_FILE)
 """What readers look for under its own name."""
 
 
