@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from tests.cells import digits
 from tuner import Float
-from tuner.errors import ExperimentError, SearchSpaceError
+from tuner.errors import ExperimentError, SearchSpaceError, StudyError
 from tuner.sklearn.estimator import KerasClassifier
 from tuner.sklearn.search import TunerSearchCV, _index
 
