@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from tuner.programs.family import Family
 from tuner.programs.identity import Identity
 from tuner.programs.program import Numbers, Program, same
+from tuner.programs.trace import Name
 
 NODES_KEPT = 60_000
 """How large the graphs of all programs may be together, in nodes: a bound on their memory, not
@@ -22,7 +23,7 @@ class Known:
 
     program: Program
     numbers: Numbers
-    names: tuple[str, ...]
+    names: tuple[Name, ...]
     places: tuple[int, ...]
 
 

@@ -18,7 +18,7 @@ from tuner.programs import keras_internals
 from tuner.programs.graph_hash import NotShareable
 from tuner.programs.program import Numbers, bits, numbers_of
 from tuner.programs.rows import Rows
-from tuner.programs.trace import Trace, trace
+from tuner.programs.trace import Name, Trace, trace
 
 OPTIMIZERS = frozenset(
     {
@@ -53,7 +53,7 @@ class Identity:
     numbers: Numbers
     state: Hashable
     tensors: tuple[Any, ...]
-    names: tuple[str, ...]
+    names: tuple[Name, ...]
 
     @property
     def key(self) -> Hashable:

@@ -152,6 +152,8 @@ def create_variables(model: Any, data: Any, *, training: bool) -> None:
     """
     import keras
 
+    if _is_by_its_parts(model):
+        return
     x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
     layers = model._flatten_layers()
     if all(layer.built for layer in layers) and len(getattr(model, "outputs", None) or ()) == 1:
@@ -163,6 +165,19 @@ def create_variables(model: Any, data: Any, *, training: bool) -> None:
         model._symbolic_build(data_batch=(x, y, weights))
     if training and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
+
+
+def _is_by_its_parts(model: Any) -> bool:
+    """Whether a model is no more than what holds its parts, as a GAN's is: its own step calls them
+    and their optimizers, and nobody calls the model, which may have no `call`."""
+    parts = model._flatten_layers(include_self=False)
+    return (
+        not is_kerass_own(model.train_step)
+        and not model.built
+        and model._compile_loss is None
+        and model._compile_metrics is None
+        and all(part.built for part in parts)
+    )
 
 
 def own_function(model: Any, step: Callable[..., Any]) -> Callable[..., Any]:

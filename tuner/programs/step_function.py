@@ -21,7 +21,7 @@ from tuner.programs.graph_hash import NotShareable
 from tuner.programs.identity import Identity, identity_of
 from tuner.programs.program import Numbers, Program, numbers_of
 from tuner.programs.rows import Rows
-from tuner.programs.trace import Trace, trace
+from tuner.programs.trace import Name, Trace, logs_of, trace
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Prepared:
     program: Program
     numbers: Numbers
     outside: list[Any]
-    names: tuple[str, ...]
+    names: tuple[Name, ...]
     how: str
 
 
@@ -62,7 +62,7 @@ class StepFunction:
         values = ready.program.run(
             ready.outside, ready.numbers, iterator.data, iterator.rows, iterator.batch_size
         )
-        return dict(zip(ready.names, values, strict=True))
+        return logs_of(ready.names, values)
 
     @property
     def _step(self) -> Callable[..., Any]:
