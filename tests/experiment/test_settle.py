@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from tests.brain import never
 from tuner.errors import ExperimentError
 from tuner.experiment.experiment import Experiment
-from tuner.experiment.settle import settle
+from tuner.experiment.settle import USUAL, settle
 from tuner.search_space.axes import Axis, Categorical, Constant, Float, Int
 from tuner.search_space.grid import grid_points
 from tuner.search_space.set_option import set_axes
@@ -116,3 +117,25 @@ def test_a_text_is_a_text(name: str) -> None:
     given: Any = {name: 5}
     with pytest.raises(ExperimentError, match=f"{name}: 5 must be a text"):
         Experiment("text", {"x": Float(0, 1)}, never, **given)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ({"members": 8}, "members: 8 would be read by `scheduler` pbt alone; add `scheduler` pbt"),
+        ({"interval": 2}, "interval: 2 would be read by `scheduler` pbt alone"),
+        ({"explore": "x"}, r"explore: \('x',\) would be read by `scheduler` pbt alone"),
+        ({"min_gain": 0.1}, "min_gain: 0.1 would be read by `stop` converged alone"),
+        ({"confirm_seeds": 3}, "confirm_seeds: 3 would be read by `confirm` alone"),
+    ],
+)
+def test_what_nothing_would_read_is_refused(typed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ExperimentError, match=message):
+        settle(DECLARED, typed)
+    settle(DECLARED, {name: USUAL[name] for name in typed})
+    settle(replace(DECLARED, **typed), {})  # a file may hold it for another run
+
+
+def test_what_is_read_is_taken() -> None:
+    assert settle(DECLARED, {"confirm": 2, "confirm_seeds": 3}).confirm_seeds == 3
+    assert settle(DECLARED, {"stop": "converged", "min_gain": 0.1}).min_gain == 0.1

@@ -52,6 +52,28 @@ def test_every_epoch_reports_keras_logs_and_the_learning_rate() -> None:
         assert all(type(value) is float for value in metrics.values())
 
 
+@pytest.mark.parametrize("where", ["compiled", "added"])
+def test_a_metric_of_the_users_own_keeps_its_name(where: str) -> None:
+    def train(trial: Trial) -> None:
+        import keras
+
+        def learning_rate(y: Any, predicted: Any) -> Any:
+            return keras.ops.mean(predicted)  # of ten classes
+
+        model = small_model()
+        data, also = trial.data, {}
+        if where == "compiled":
+            model.compile("sgd", "sparse_categorical_crossentropy", metrics=[learning_rate])
+        else:
+            also = {"learning_rate": 0.1}
+        callback = trial.callback(also)
+        model.fit(data.x_train, data.y_train, epochs=1, callbacks=[callback], verbose=0)
+
+    outcome, reports = run(train, metric="loss")
+    assert outcome.ending is Ending.FINISHED, outcome.error
+    assert reports.metrics[0]["learning_rate"] == pytest.approx(0.1)
+
+
 def test_what_a_model_weighs_and_takes_is_part_of_each_report() -> None:
     def train(trial: Trial) -> None:
         model = small_model()

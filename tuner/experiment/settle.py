@@ -49,6 +49,7 @@ def settle(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     if len(goals) > 1:
         changed = _with_others_than_usual(changed, overrides)
     _check_together(changed)
+    _check_read(changed, overrides)
     if has_population(changed):
         changed = with_population(changed, overrides, USUAL["sampler"])
     changed = with_end(changed)
@@ -202,6 +203,25 @@ def _check_one_se(experiment: Experiment) -> None:
             field="simplest",
             way_out="name another parameter, or a metric",
         )
+
+
+def _check_read(experiment: Experiment, overrides: Mapping[str, Any]) -> None:
+    """Raises ExperimentError for an option that was typed and that nothing will read."""
+    readers = {
+        "members": (has_population(experiment), "`scheduler` pbt"),
+        "interval": (has_population(experiment), "`scheduler` pbt"),
+        "explore": (has_population(experiment), "`scheduler` pbt"),
+        "min_gain": (experiment.stop == CONVERGED, "`stop` converged"),
+        "confirm_seeds": (experiment.confirm > 0, "`confirm`"),
+    }
+    for name, (read, reader) in readers.items():
+        value = getattr(experiment, name)
+        if name in overrides and value != USUAL[name] and not read:
+            raise ExperimentError(
+                f"{value!r} would be read by {reader} alone",
+                field=name,
+                way_out=f"add {reader}, or drop it",
+            )
 
 
 def epochs_are_budget(experiment: Experiment) -> bool:

@@ -123,7 +123,7 @@ class Lanes:
         """Train every lane that has a trial for an epoch, and judge it; its metrics by lane.
 
         The names are those of `fit`: loss, the metrics, val_loss, val_..., and learning_rate, the
-        one of the next update. All lanes must be of one `shape`.
+        one of the next update where no metric has its name. All lanes must be of one `shape`.
         """
         busy = {k: lane for k, lane in enumerate(self.lanes) if lane is not None}
         first = next(iter(busy.values()))
@@ -138,7 +138,7 @@ class Lanes:
             lane.epochs += 1
             lane.optimizer.iterations.assign(lane.steps)
             report = {name: float(column[k]) for name, column in values.items()}
-            reports[k] = {**report, "learning_rate": float(lane.optimizer.learning_rate)}
+            reports[k] = {"learning_rate": float(lane.optimizer.learning_rate), **report}
         return reports
 
 

@@ -18,6 +18,7 @@ from tuner.cluster.session import connect
 from tuner.errors import ExperimentError, StudyError
 from tuner.experiment.experiment import Experiment
 from tuner.experiment.loading import check_trained_here
+from tuner.experiment.settle import USUAL
 from tuner.experiment.trust import Ask, check_trust
 from tuner.experiment.words import BEST
 from tuner.options import check_whole
@@ -191,6 +192,8 @@ def _confirm(
         "value": "last",
         "stop": "trials",
         "confirm": 0,
+        "confirm_seeds": USUAL["confirm_seeds"],
+        "min_gain": None,
         "choose": BEST,
         "simplest": None,
         "keep_models": 0,

@@ -2,7 +2,7 @@
 
 learning_rate=0.01..0.1     a narrower range
 batch_size=32,64,128        these values only
-momentum=0.9                one value, which may lie outside the axis; it keeps its column
+momentum=0.9                one value; a number may lie outside the axis; it keeps its column
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tuner.errors import SearchSpaceError
 from tuner.search_space.axes import Axis, Categorical, Constant, Float, Int, NotOnAxis
 from tuner.search_space.conditions import wanted_values
 from tuner.search_space.space import SearchSpace
-from tuner.search_space.values import Value
+from tuner.search_space.values import Value, is_number
 
 
 def set_axes(space: SearchSpace, texts: Iterable[str]) -> SearchSpace:
@@ -116,6 +116,11 @@ def _value(name: str, axis: Axis, text: str) -> Any:
                 return known.find(given)
             except NotOnAxis:
                 continue
+        if isinstance(axis, Categorical) and not all(map(is_number, (literal, *axis.choices))):
+            choices = ", ".join(repr(choice) for choice in axis.choices)
+            raise SearchSpaceError(
+                f"{name}={text}: {text!r} is not one of its choices: {choices}", field="space"
+            )
         return literal
     noun = "number" if isinstance(axis, Float) else "whole number"
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tuner.trial.cells import Cell
@@ -10,6 +10,8 @@ from tuner.trial.tf_internals import global_seed
 
 if TYPE_CHECKING:
     import keras
+
+RATE = "learning_rate"
 
 
 class Keeps(Protocol):
@@ -43,7 +45,8 @@ def report_callback(trial: Reporting) -> keras.callbacks.Callback:
     """A callback that reports each epoch to the study and stops the fit when told.
 
     What is reported: all of Keras' logs of that epoch, and `learning_rate`, the rate that the
-    optimizer's next update takes, for a schedule too. Epochs go on counting when `fit` is called
+    optimizer's next update takes, for a schedule too, unless a metric of the user's own has its
+    name. Epochs go on counting when `fit` is called
     again, and begin where `fit` does (`initial_epoch`, Keras' BackupAndRestore). A fit that starts
     after the study said stop ends the training function.
     """
@@ -64,8 +67,9 @@ def report_callback(trial: Reporting) -> keras.callbacks.Callback:
         def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
             metrics = {**(logs or {}), **self.also}
             optimizer = getattr(self.model, "optimizer", None)
-            if optimizer is not None:
-                metrics["learning_rate"] = float(optimizer.learning_rate)
+            own = {*self.also, *_metric_names(self.model)}
+            if optimizer is not None and RATE not in own:
+                metrics[RATE] = float(optimizer.learning_rate)
             number = max(trial.last_epoch, epoch) + 1
             self.keep(number, metrics, ended=number == trial.cell.epochs)  # a report may pause it
             if trial.report(number, metrics):
@@ -77,6 +81,13 @@ def report_callback(trial: Reporting) -> keras.callbacks.Callback:
                 trial.keeper.consider(trial.cell, epoch, metrics, lambda: self.model, ended=ended)
 
     return ReportCallback()
+
+
+def _metric_names(model: keras.Model) -> Iterator[str]:
+    """The names of a model's metrics, those that it was compiled with among them."""
+    for metric in model.metrics:
+        yield metric.name
+        yield from (one.name for one in getattr(metric, "metrics", ()))
 
 
 def _seed_tensorflow_once(seed: int) -> None:
