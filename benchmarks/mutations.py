@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -342,10 +343,8 @@ def try_folder(whole: Path, place: Path, seed: int, commands: list[str]) -> dict
     for _ in range(chance.choice((1, 1, 1, 2))):
         with contextlib.suppress(OSError, ValueError, IndexError, pa.ArrowException):
             chance.choice(MUTATIONS)(folder, chance)
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
+
+    def run() -> dict[str, str]:
         signal.signal(signal.SIGALRM, _timeout)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.chdir(place)
@@ -356,14 +355,50 @@ def try_folder(whole: Path, place: Path, seed: int, commands: list[str]) -> dict
             if _digest(place) != outside:
                 ended[name] = "wrote outside"
                 outside = _digest(place)
-        with os.fdopen(writer, "w") as file:
-            json.dump(ended, file)
+        return ended
+
+    return forked(run) or dict.fromkeys(commands, "traceback: the process died")
+
+
+def forked(do: Callable[[], Any]) -> Any:
+    """What a call gives in a process of its own; None where that process died of it.
+
+    Of its own, since what Arrow starts at work does not live on in the forks of its process.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reader)
+            with os.fdopen(writer, "w") as file:
+                json.dump(do(), file)
+        except BaseException:  # noqa: BLE001 - to end here, and not in what the parent does next
+            traceback.print_exc()
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as file:
         told = file.read()
     os.waitpid(child, 0)
-    return json.loads(told) if told else dict.fromkeys(commands, "traceback: the process died")
+    return json.loads(told) if told else None
+
+
+def import_what_is_used(whole: Path, place: Path, commands: list[str]) -> None:
+    """Import here what the commands import as they run, which each child would pay for again."""
+    folder = place / "results" / "came"
+    shutil.copytree(whole, folder)
+
+    def run() -> list[str]:
+        with contextlib.redirect_stdout(io.StringIO()):
+            for name in commands:
+                COMMANDS[name](folder)
+        return list(sys.modules)
+
+    modules = forked(run)
+    if modules is None:
+        sys.exit("a command ended badly on the study as it was made")
+    for name in modules:
+        with contextlib.suppress(ImportError):  # of the process's own: __mp_main__
+            importlib.import_module(name)
 
 
 def _digest(place: Path) -> str:
@@ -381,17 +416,15 @@ def campaign(
     wholes = [place / "stopped" / "whole", place / "to the end" / "whole"]
     for whole in wholes:
         whole.mkdir(parents=True)
-    child = os.fork()  # what Arrow started would not live on in the children
-    if child == 0:
-        code = 1
-        try:
-            make_study(wholes[0], {})
-            make_study(wholes[1], TO_THE_END)
-            code = 0
-        finally:
-            os._exit(code)
-    if os.waitpid(child, 0)[1] != 0:
+
+    def make() -> bool:
+        make_study(wholes[0], {})
+        make_study(wholes[1], TO_THE_END)
+        return True
+
+    if not forked(make):
         sys.exit("the study to mutate could not be made")
+    import_what_is_used(wholes[1], place / "here", commands)
     counts = {name: Counter[str]() for name in commands}
     for number in range(seed, seed + folders):
         for name, ended in try_folder(wholes[number % 2], place / "here", number, commands).items():
