@@ -7,7 +7,7 @@ checksum, tables' columns and values, files that are missing, folders or links o
 mutated folder goes through show, show TRIAL, logs, load, report, simulate, dashboard, --resume (all
 but the training) and repair, in a process of its own. Each must end well or in one line: without a
 traceback, without a write outside of the folder, with at most 200 MB more than before, within
-20 s, and with nothing printed that a terminal would obey. A row a command; exit 1 where any other
+20 s of CPU, and with nothing printed that a terminal would obey. A row a command; exit 1 where any other
 end was met.
 """
 
@@ -300,7 +300,7 @@ def outcome(do: Callable[[Path], None], folder: Path) -> str:
     out, err = io.StringIO(), io.StringIO()
     before = _memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
-    signal.alarm(MOST_S)
+    _limit(MOST_S)
     said = ""
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -314,7 +314,7 @@ def outcome(do: Callable[[Path], None], folder: Path) -> str:
         ended = "hung"
     except (Exception, SystemExit):  # noqa: BLE001 - finding them is what this is for
         ended = f"traceback: {traceback.format_exc()}"
-    signal.alarm(0)
+    _limit(0)
     if any(sign in out.getvalue() + err.getvalue() for sign in "\x1b\x07\x9b\ud800"):
         ended = f"obeyed: {ascii(out.getvalue())[:300]}"
     if _memory("VmHWM") - before > MOST_MB:
@@ -326,6 +326,13 @@ def _memory(name: str) -> float:
     """A line of /proc/self/status, MB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
+
+
+def _limit(seconds: int) -> None:
+    """End by TimeoutError what takes more than so many seconds of CPU, or ten times as many that it
+    waits: on a busy machine the one, where it blocks the other."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.alarm(10 * seconds)
 
 
 def _timeout(signum: int, frame: Any) -> None:
@@ -345,7 +352,8 @@ def try_folder(whole: Path, place: Path, seed: int, commands: list[str]) -> dict
             chance.choice(MUTATIONS)(folder, chance)
 
     def run() -> dict[str, str]:
-        signal.signal(signal.SIGALRM, _timeout)
+        for number in (signal.SIGALRM, signal.SIGPROF):
+            signal.signal(number, _timeout)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.chdir(place)
         ended: dict[str, str] = {}
