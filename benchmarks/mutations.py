@@ -7,8 +7,8 @@ checksum, tables' columns and values, files that are missing, folders or links o
 mutated folder goes through show, show TRIAL, logs, load, report, simulate, dashboard, --resume (all
 but the training) and repair, in a process of its own. Each must end well or in one line: without a
 traceback, without a write outside of the folder, with at most 200 MB more than before, within
-20 s of CPU, and with nothing printed that a terminal would obey. A row a command; exit 1 where any other
-end was met.
+20 s of CPU, and with nothing printed that a terminal would obey. A row a command; exit 1 where any
+other end was met.
 """
 
 from __future__ import annotations
