@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import psutil
@@ -14,14 +14,19 @@ import pytest
 from tests.engines.jobs import job
 from tuner.cluster.session import Runtime, connect
 from tuner.engines.duties import say_not_forked
+from tuner.engines.fused.engine import Fused
 from tuner.engines.process import Here, Processes
 from tuner.engines.ray_tune.engine import RayTune
 from tuner.engines.shipping import shipment
 from tuner.forks import start
+from tuner.forks.folder import NAMED, own_folder
 from tuner.testing.engines import METRIC, NETWORK, digits
 from tuner.testing.engines import cells as network_cells
 from tuner.testing.scripted import ScriptedStudy
 from tuner.trial.cells import Cell, Decision, Ending
+
+
+TRAINER = "tuner-trainer"
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +78,38 @@ def test_a_killed_trainer_is_replaced_and_its_actor_lives(runtime: Runtime) -> N
     assert len(set.intersection(*seen)) == 1
     parents = {m["parent"] for of in study.reports.values() for _, m in of}
     assert len(parents) == 1
+
+
+@pytest.mark.parametrize("engine", [RayTune, Fused])
+def test_a_trainer_that_went_with_its_server_has_died_and_is_not_late(
+    runtime: Runtime, engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next server is held up until that has been told: it imports TensorFlow again."""
+    monkeypatch.delenv(NAMED, raising=False)  # other tests' trainers stay
+    held = ExitStack()
+
+    def kill_server(cell: Cell, epoch: int, metrics: Mapping[str, float]) -> Decision:
+        if epoch > 1:  # said already as the trainer died
+            return Decision.CONTINUE
+        folder = str(own_folder())
+        for path in own_folder().glob("*.sock"):
+            held.enter_context(start.locked(path))
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.name() != TRAINER and folder in " ".join(process.cmdline()[3:]):
+                    process.kill()
+        return Decision.CONTINUE
+
+    def let_on(event: str, cell: Cell) -> None:
+        if event == "tell":
+            held.close()
+
+    study = ScriptedStudy(
+        NETWORK, network_cells(1, epochs=50),
+        metric=METRIC, decide=kill_server, hear=let_on, trial_timeout=20.0,
+    )  # fmt: skip
+    engine(job(study, digits()), runtime).run(study)
+    assert [(cell.trial, outcome.ending) for cell, outcome in study.told] == [(0, Ending.DIED)]
 
 
 def test_isolated_trials_have_a_process_each_and_keep_it_while_they_are_paused(

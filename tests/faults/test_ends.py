@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,34 @@ def test_a_trial_that_hangs_is_ended_with_all_that_it_started(
     for kind in trials.index:
         pid, began = (tmp_path / kind).read_text().split()
         assert not _lives(int(pid), float(began)), kind
+
+
+def build(trial: Any) -> Any:
+    """A network, or none ever."""
+    import keras
+
+    if trial["kind"] == "hangs":
+        time.sleep(1000)
+    return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")])
+
+
+def sgd(trial: Any) -> Any:
+    import keras
+
+    return keras.optimizers.SGD(0.1)
+
+
+def test_a_network_that_is_never_built_ends_its_own_trial_on_the_engine_that_looks_at_it_first(
+    tmp_path: Path, ends_orphans: None
+) -> None:
+    experiment = tuner.Experiment(
+        name="hang", space={"kind": tuner.Categorical(["hangs", "fine"]), "epochs": 1},
+        objective=tuner.KerasModel(build=build, optimizer=sgd), dataset="digits", mode="grid",
+        engine="fused", concurrency=1, trial_timeout=3.0,
+    )  # fmt: skip
+    trials = tuner.run(experiment, results=tmp_path).trials.set_index("param_kind")
+    assert trials["state"].to_dict() == {"hangs": "FAILED", "fine": "COMPLETE"}
+    assert trials["error"]["hangs"] == "the trial ran longer than its trial_timeout of 3 s"
 
 
 def _lives(pid: int, began: float) -> bool:

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class LaneActor:
-    """Does as its LaneWorker does, which it replaces when that dies: its cells are lost then."""
+    """Does as its LaneWorker does, which it replaces when that dies: its cells are lost then.
+
+    That one died is said at once: a fork server that went too imports TensorFlow once more, and its
+    cells would be late meanwhile.
+    """
 
     def __init__(self, shipped: Shipment, dataset: Sequence[Any], lanes: int) -> None:
         """`dataset` holds the reference to one."""
@@ -26,9 +30,18 @@ class LaneActor:
         self._trainer = self._processes.new()
         self._busy = False
 
-    def look(self, cells: Sequence[Cell]) -> tuple[str | None, int]:
-        """Why the first of some cells cannot be trained in lanes, and how many forms they have."""
-        looked: tuple[str | None, int] = self._trainer.call("look", cells)
+    def look(self, cells: Sequence[Cell], limit_s: float | None) -> tuple[str | None, int]:
+        """Why the first of some cells cannot be trained in lanes, and how many forms they have.
+
+        Nothing is known where that takes longer than `limit_s` for each, or ends the process: what
+        does so will end its trials.
+        """
+        self._trainer.ask("look", cells)
+        try:
+            looked: tuple[str | None, int] = self._trainer.hear(limit_s and limit_s * len(cells))
+        except (TimeoutError, ProcessDied):
+            self.end_trainer()
+            return None, 0
         return looked
 
     def work(
@@ -47,12 +60,14 @@ class LaneActor:
                 checkpoint = ray.get(at)
                 if checkpoint is not None:
                     found[key] = checkpoint
+        if not self._trainer.is_alive():
+            self._trainer = self._processes.new()
         self._trainer.ask("work", cells, freed, found)
         self._busy = True
         return self.go_on()
 
     def go_on(self) -> Worked:
-        """What the work brought. Raises ProcessDied, with another process ready."""
+        """What the work brought. Raises ProcessDied; the next work has another process."""
         try:
             messages, seconds = self._trainer.hear(HEAR_S)
         except TimeoutError:
@@ -69,10 +84,9 @@ class LaneActor:
         return checkpoint
 
     def end_trainer(self) -> None:
-        """Kill the process, and have another."""
+        """Kill the process; the next work has another."""
         self._trainer.end()
         self._busy = False
-        self._trainer = self._processes.new()
 
     def leave(self) -> None:
         """Leave the process to the run that follows, at the end of this actor's life."""

@@ -86,7 +86,8 @@ class Crew:
             calls = {worker.call: worker for worker in self.workers}
             (call,), _ = ray.wait(list(calls), num_returns=1)
             try:
-                looked: tuple[str | None, int] = ray.get(calls[call].actor.look.remote(cells))
+                look = calls[call].actor.look.remote(cells, self.experiment.trial_timeout)
+                looked: tuple[str | None, int] = ray.get(look)
                 return looked
             except ray.exceptions.RayActorError as error:
                 self.replace(calls[call], cause_of_death(str(error)))

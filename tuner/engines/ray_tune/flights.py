@@ -122,7 +122,9 @@ class Flights:
         worker = self.worker_of(flight)
         if said is None or renewed:
             self.homes.lose(worker)
-        if said is not None:
+        if isinstance(said, Outcome) and said.ending is Ending.DIED:
+            self.warm.discard(worker)  # it has no trainer yet
+        elif said is not None:
             self.warm.add(worker)
         if flight.paused:
             self.deadlines.pause(flight.cell)

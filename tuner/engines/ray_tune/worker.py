@@ -97,7 +97,7 @@ class CellWorker:
             return {KEY: Said.BUSY}
         except ProcessDied as died:
             self._asked = ""
-            self._renew()
+            self._trainer.end()  # the next cell has another: this end is not to wait for it
             outcome = Outcome(Ending.DIED, str(died))
             return {KEY: outcome, RENEWED: self._own is None, "done": True}
         asked, self._asked = self._asked, ""
@@ -125,8 +125,9 @@ class CellWorker:
     def _ask(self) -> None:
         """Ask the trainer for what comes next."""
         decision, self._decision = self._decision, Decision.CONTINUE
-        if self._new and not self._trainer.is_alive():  # it died while it had nothing to do
+        if self._new and not self._trainer.is_alive():
             self._renew()
+            self._warm = False
         args: tuple[Any, ...] = ()
         if not self._warm:
             self._warm, self._asked = True, "warm_up"
