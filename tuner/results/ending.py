@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tuner.errors import ResultsError, StudyError
+from tuner.store.copying import put_back
 from tuner.store.uris import is_uri
 
 if TYPE_CHECKING:
@@ -14,12 +16,20 @@ LEAST_S = 120.0
 
 
 def what_mattered(finished: Finished) -> str | None:
-    """Keep the parameters' importance in the study's folder; the line that says it.
+    """Keep the parameters' importance in the study's folder, or at its URI; the line that says it.
 
-    None where the run was too short for that, or lies at a URI: then its report works it out.
+    None where the run was too short for that: then its report works it out.
     """
-    if finished.seconds < LEAST_S or is_uri(finished.place):
+    if finished.seconds < LEAST_S:
         return None
     from analysis.facts.ending import keep_what_mattered
 
-    return keep_what_mattered(finished.path, finished.states, finished.seconds)
+    said = None
+    try:
+        with put_back(finished.place, finished.path):
+            said = keep_what_mattered(finished.path, finished.states, finished.seconds)
+    except (ResultsError, StudyError):
+        if not is_uri(finished.place):
+            raise
+        # Another driver has the study by now, or its URI is out of reach: the run has ended well.
+    return said

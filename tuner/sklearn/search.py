@@ -221,6 +221,7 @@ class TunerSearchCV(ByBestEstimator):
         """Run the study, in a folder that is kept or not."""
         from rich.console import Console
 
+        from tuner.results.ending import what_mattered
         from tuner.runner.display import Display
         from tuner.runner.request import Request
         from tuner.runner.run import run_study
@@ -233,7 +234,10 @@ class TunerSearchCV(ByBestEstimator):
             request = Request(
                 experiment, results=str(folder), address=self.address, overrides=overrides
             )
-            finished = run_study(request, Display(Console() if self.verbose else None))
+            display = Display(Console() if self.verbose else None)
+            finished = run_study(request, display)
+            if self.results is not None and (mattered := what_mattered(finished)):
+                display.line(mattered)
             self.results_ = load_results(finished.path)
             if self.error_score == "raise":
                 check_fits(finished.study.records, self.n_splits_, self.error_score)
