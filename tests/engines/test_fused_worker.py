@@ -21,7 +21,7 @@ from tuner.engines.fused.worker import BUILDS_KEPT, LaneWorker
 from tuner.engines.shipping import Shipment, pickled
 from tuner.experiment.experiment import KerasModel
 from tuner.experiment.loading import Source
-from tuner.trial.cells import Cell, CellKey, Ending
+from tuner.trial.cells import Cell, CellKey, Ending, Outcome
 
 LANES = 3
 
@@ -191,6 +191,27 @@ def train(lanes: LaneWorker, cells: list[Cell], calls: int) -> dict[int, Reports
             elif isinstance(message, Trained):
                 reported[message.key[0]].append((message.epoch, message.metrics))
     return reported
+
+
+def test_a_lane_tells_what_went_by_before_it_trained() -> None:
+    params = {"rate": 0.01, "batch_size": 8, "plain": False}
+    lanes = made(sgd)
+
+    def outcomes(cells: list[Cell]) -> list[Outcome]:
+        told = lanes.work(cells, [])[0]
+        return [message.outcome for message in told if isinstance(message, Finished)]
+
+    first = outcomes([Cell(n, 1, 0, params, n, 1) for n in range(2)])
+    assert len(first) == 2
+    for outcome in first:
+        assert outcome.setup_s is not None
+        assert outcome.trace_s is not None
+        assert outcome.setup_s > 0
+        assert outcome.trace_s > 0  # one tracing, for which both waited
+        assert outcome.setup_s + outcome.trace_s < outcome.duration_s
+    [later] = outcomes([Cell(2, 1, 0, params, 2, 1)])
+    assert later.setup_s is not None
+    assert later.trace_s == 0.0
 
 
 def test_a_lane_goes_on_from_its_checkpoint_as_if_its_worker_had_not_died(

@@ -12,8 +12,9 @@ import ray
 
 from tuner.engines.contract import Ended, Event, Reported
 from tuner.engines.duties import FIRST_S, Deadlines, Places, say_not_forked
+from tuner.engines.fused.checkpoints import checkpoint_of
 from tuner.engines.fused.crew import Crew, Worker
-from tuner.engines.fused.messages import Began, Finished, Message, Worked, checkpoint_of
+from tuner.engines.fused.messages import Began, Finished, Message, Worked
 from tuner.engines.fused.share import Share
 from tuner.engines.worker_death import NODE_DIED, cause_of_death
 from tuner.forks.process import ProcessDied

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuner.engines.fused.members import Inherited
-from tuner.engines.shipping import Shipment
-from tuner.training.checkpoint import CheckpointFile
-from tuner.trial.cells import By, Cell, CellKey, Outcome
+from tuner.trial.cells import By, CellKey, Outcome
 from tuner.trial.trial import Trial
 
 if TYPE_CHECKING:
@@ -69,6 +67,11 @@ class Waiting:
         return (self.form, self.batch_size, *map(len, self.rows))
 
 
-def checkpoint_of(shipped: Shipment, cell: Cell) -> CheckpointFile:
-    """The checkpoint of a cell that is trained in lanes."""
-    return CheckpointFile(shipped.folder(cell), cell, "lanes", shipped.checkpoint_every)
+@dataclass
+class Busy:
+    """A cell that has a lane, since when, and `by` whom it is trained: from its first epoch on with
+    the seconds that went by before."""
+
+    lane: int
+    began: float
+    by: By

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.engines.fused import members
+from tuner.engines.fused.checkpoints import checkpoint_of
 from tuner.engines.fused.intake import network_of, prepared
-from tuner.engines.fused.messages import Began, Finished, Message, Trained, Waiting, checkpoint_of
+from tuner.engines.fused.messages import Began, Busy, Finished, Message, Trained, Waiting
 from tuner.engines.fused.plain import PlainCells
 from tuner.engines.fused.seconds import Seconds
 from tuner.engines.fused.worker_data import WorkerData
@@ -50,10 +51,9 @@ class LaneWorker:
         declaration = shipped.objective()
         self.set_type_policy = kept_type_policy()
         assert isinstance(declaration, KerasModel)  # the driver saw to it
-        self.declaration, self.count = declaration, lanes
+        self.declaration, self.count, self.built = declaration, lanes, 0
         self.by = By(host, "lanes", worker=str(os.getpid()))
         self.programs: dict[Any, Lanes] = {}
-        self.built = 0
         self._begin(shipped, WorkerData(declaration, shipped, dataset))
 
     def serve(self, shipped: Shipment, dataset: Any, host: str, lanes: int) -> None:
@@ -68,7 +68,7 @@ class LaneWorker:
     def _begin(self, shipped: Shipment, data: WorkerData) -> None:
         self.shipped, self.data = shipped, data
         self.waiting: dict[CellKey, Waiting] = {}
-        self.busy: dict[CellKey, tuple[int, float]] = {}
+        self.busy: dict[CellKey, Busy] = {}
         self.kept: dict[CellKey, Checkpoint] = {}
         self.said: dict[CellKey, Captured] = {}
         self.unfit: set[Any] = set()
@@ -101,7 +101,7 @@ class LaneWorker:
             self.said.pop(key, None)
             self.waiting.pop(key, None)
             if key in self.busy:
-                lane, _ = self.busy.pop(key)
+                lane = self.busy.pop(key).lane
                 checkpoint_of(self.shipped, self._held(lane).trial.cell).remove()
                 self._lanes.free(lane)
             if key in self.plain:
@@ -122,12 +122,11 @@ class LaneWorker:
         return messages, dict(self.seconds)
 
     def set_aside(self, key: CellKey) -> Checkpoint | None:
-        """Let go of a cell that is to go on later; what it can go on from, here or elsewhere. None
-        where it is parked in this process."""
+        """Let go of a cell that goes on later; from what, or None where it is parked here."""
         if key in self.plain:
             self.plain.set_aside(key)
             return None
-        lane, _ = self.busy.pop(key)
+        lane = self.busy.pop(key).lane
         kept = Checkpoint(list(self._held(lane).trial.reports), self._lanes.state(lane))
         self._lanes.free(lane)
         return kept
@@ -137,8 +136,12 @@ class LaneWorker:
             messages = self._fill()
             if not self.busy:
                 return messages
-            before = dict(self._lanes.seconds)
+            before, at = dict(self._lanes.seconds), time.monotonic()
+            first = [busy for busy in self.busy.values() if not self._held(busy.lane).epochs]
             reports = self._lanes.epoch()
+            traced = self._lanes.seconds["compile"] - before.get("compile", 0.0)
+            for busy in first:
+                busy.by = self.by._replace(setup_s=at - busy.began, trace_s=traced)
             for what, seconds in self._lanes.seconds.items():
                 self.seconds[what] += seconds - before.get(what, 0.0)
         except Exception:  # noqa: BLE001  # it ends these cells, not the worker
@@ -152,22 +155,21 @@ class LaneWorker:
                 self.waiting.pop(cell.key, None)
             self.busy.clear()
             return []
-        for key, (lane, _) in list(self.busy.items()):
-            messages += self._reported(key, reports[lane], self._held(lane))
+        for key, busy in list(self.busy.items()):
+            messages += self._reported(key, reports[busy.lane], self._held(busy.lane))
         return messages
 
     def _keep(self) -> None:
         """Write the checkpoints that are due, of the lanes that the study has let go on."""
-        for lane, _ in self.busy.values():
-            held = self._held(lane)
+        for busy in self.busy.values():
+            held = self._held(busy.lane)
             checkpoint = checkpoint_of(self.shipped, held.trial.cell)
             if checkpoint.due(held.epochs):
                 with self.seconds.timed("checkpoint"):
-                    checkpoint.write(held.trial.reports, self._lanes.state(lane))
+                    checkpoint.write(held.trial.reports, self._lanes.state(busy.lane))
 
     def _go_on(self, key: CellKey, lane: int, trial: Trial) -> list[Message]:
-        """Let a lane go on from what its cell has: what was kept when it was set aside, or a
-        checkpoint, whose reports are made anew."""
+        """Let a lane go on from what was kept of its cell, or a checkpoint, and report anew."""
         kept = found = self.kept.pop(key, None)
         if found is None:
             with captured() as said:
@@ -178,7 +180,7 @@ class LaneWorker:
             return []
         self._lanes.go_on(lane, found.arrays, found.epoch)
         trial.reports.extend(found.reports)
-        self.busy[key] = (lane, time.monotonic() - found.reports[-1][2])
+        self.busy[key].began = time.monotonic() - found.reports[-1][2]
         if kept is not None:  # the study has heard them
             return []
         return [Trained(key, *report, self.by) for report in found.reports]
@@ -205,7 +207,7 @@ class LaneWorker:
                 )
         except Exception as error:  # noqa: BLE001  # whatever a user's code raises
             checkpoint_of(self.shipped, cell).remove()
-            outcome = self._outcome(Ending.RAISED, failure_text(error))
+            outcome = self._outcome(Ending.RAISED, failure_text(error), self.by)
             outcome = replace(outcome, hopeless=isinstance(error, EveryTrialError))
             return Finished(key, replace(outcome, log=self.said.pop(key, Captured()).text))
         if waiting is None:
@@ -229,13 +231,13 @@ class LaneWorker:
                     self.programs[first.form] = Lanes(
                         self.declaration, first.trial, self.data.pool, self.count
                     )
-        taken = {lane for lane, _ in self.busy.values()}
+        taken = {busy.lane for busy in self.busy.values()}
         free = [lane for lane in range(self.count) if lane not in taken]
         began: list[Message] = []
         for key, cell in list(self.waiting.items()):
             if free and cell.group == self.group:
                 lane = free.pop(0)
-                self.busy[key] = (lane, time.monotonic())
+                self.busy[key] = Busy(lane, time.monotonic(), self.by)
                 with self.seconds.timed("build"):
                     self._lanes.put(lane, cell.trial, *cell.rows, cell.model)
                     self._inherit(key, lane, cell)
@@ -251,7 +253,8 @@ class LaneWorker:
             self.said[key].text += f"{OTHER_SLOTS}\n"
 
     def _reported(self, key: CellKey, metrics: dict[str, float], lane: Lane) -> list[Message]:
-        seconds = time.monotonic() - self.busy[key][1]
+        busy = self.busy[key]
+        seconds = time.monotonic() - busy.began
         if lane.epochs == 1:
             try:
                 check_searched(self.shipped.metric, list(metrics))
@@ -267,28 +270,25 @@ class LaneWorker:
             )
         if is_due(lane.trial, lane.epochs):
             with self.seconds.timed("checkpoint"):
-                members.hand_on(
-                    lane.trial, lane.epochs, self._model(key), self._lanes, self.busy[key][0]
-                )
+                members.hand_on(lane.trial, lane.epochs, self._model(key), self._lanes, busy.lane)
         lane.trial.reports.append((lane.epochs, metrics, seconds))
-        messages: list[Message] = [Trained(key, lane.epochs, metrics, seconds, self.by)]
+        messages: list[Message] = [Trained(key, lane.epochs, metrics, seconds, busy.by)]
         if lane.epochs >= (lane.trial.cell.epochs or 0):
             messages.append(self._ended(key))
         return messages
 
     def _model(self, key: CellKey) -> keras.Model:
-        lane, _ = self.busy[key]
+        lane = self.busy[key].lane
         self.built += 1
         return network_of(self.declaration, self._held(lane).trial, self._lanes, lane)
 
     def _ended(self, key: CellKey, error: str | None = None, *, hopeless: bool = False) -> Message:
-        lane, began = self.busy.pop(key)
-        lanes = self._lanes
-        held = lanes.lanes[lane]
+        busy, lanes = self.busy.pop(key), self._lanes
+        lane, held = busy.lane, lanes.lanes[busy.lane]
         ending = Ending.FINISHED if error is None else Ending.RAISED
         if error is not None:
             self.keeper.forget(key.trial)
-        outcome = self._outcome(ending, error, time.monotonic() - began)
+        outcome = self._outcome(ending, error, busy.by, time.monotonic() - busy.began)
         outcome = replace(outcome, hopeless=hopeless)
         if held is not None:
             outcome = replace(outcome, read_epochs=held.trial.read_epochs)
@@ -296,5 +296,5 @@ class LaneWorker:
         lanes.free(lane)
         return Finished(key, replace(outcome, log=self.said.pop(key, Captured()).text))
 
-    def _outcome(self, ending: Ending, error: str | None, seconds: float = 0.0) -> Outcome:
-        return Outcome(ending, error, seconds, peak_rss_mb(), **self.by.named())
+    def _outcome(self, ending: Ending, error: str | None, by: By, seconds: float = 0.0) -> Outcome:
+        return Outcome(ending, error, seconds, peak_rss_mb(), **by.named())
