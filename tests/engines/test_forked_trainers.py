@@ -25,7 +25,6 @@ from tuner.testing.engines import cells as network_cells
 from tuner.testing.scripted import ScriptedStudy
 from tuner.trial.cells import Cell, Decision, Ending
 
-
 TRAINER = "tuner-trainer"
 
 
