@@ -86,6 +86,32 @@ def convolutional(trial: Any) -> Any:
     )
 
 
+def recurrent(trial: Any) -> Any:
+    """Its layer with dropout draws a number for each batch, though it only judges it."""
+    import keras
+    from keras import layers
+
+    lstm = layers.LSTM(3, dropout=0.1, recurrent_dropout=0.2)
+    return keras.Sequential(
+        [keras.Input((8,)), layers.Reshape((4, 2)), lstm, layers.Dense(CLASSES, "softmax")]
+    )
+
+
+def counting(trial: Any) -> Any:
+    """A layer of a user's counts its batches, those of validation too."""
+    import keras
+
+    class Counts(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.seen = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+        def call(self, x: Any) -> Any:
+            self.seen.assign(self.seen + 1.0)
+            return x * (1.0 + self.seen * 0.01)
+
+    return keras.Sequential([keras.Input((8,)), Counts(), keras.layers.Dense(CLASSES, "softmax")])
+
+
 def optimizers() -> dict[str, Callable[[Any], Any]]:
     from keras.optimizers import SGD, Adam, AdamW, Nadam, RMSprop
     from keras.optimizers.schedules import InverseTimeDecay
@@ -159,6 +185,8 @@ def apart(lanes: Lanes, lane: int, model: Any) -> float:
         ("rmsprop momentum", mlp),
         ("decay", noisy),
         ("sgd", convolutional),
+        ("sgd", recurrent),
+        ("sgd", counting),
     ],
 )
 def test_every_lane_has_the_weights_and_history_of_fit(optimizer: str, build: Any) -> None:
@@ -306,6 +334,10 @@ def test_what_lanes_cannot_train_is_told_in_words() -> None:
             [keras.Input((8,)), keras.layers.Dense(512), keras.layers.Dense(256)]
         )
 
+    def spectral(trial: Any) -> Any:
+        dense = keras.layers.Dense(CLASSES, "softmax")
+        return keras.Sequential([keras.Input((8,)), keras.layers.SpectralNormalization(dense)])
+
     def averaged(trial: Any) -> Any:
         return keras.optimizers.SGD(0.1, use_ema=True)
 
@@ -320,6 +352,7 @@ def test_what_lanes_cannot_train_is_told_in_words() -> None:
         "OwnStep has a training step, loss or metrics of its own"
     )
     assert reason(declared(build=wide)) == "its Dense layers are wide (512 x 256): no gain"
+    assert reason(declared(build=spectral)) == "its forward pass changes its weights"
     assert reason(KerasModel(build=mlp, optimizer=averaged)) == "the optimizer has use_ema"
     assert reason(KerasModel(build=mlp, optimizer=schedule_free)) == (
         "the optimizer ScheduleFreeAdamW may set variables when it is built"

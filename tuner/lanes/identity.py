@@ -50,6 +50,8 @@ def identity_of(declaration: KerasModel, trial: Trial, model: keras.Model) -> Ha
     specs = [_batch_spec(data.x_train), _batch_spec(y_train)]
     symbolic = tuple(keras.KerasTensor(spec.shape, spec.dtype.name) for spec in specs)
     keras_internals.create_variables(model, symbolic, training=True)
+    if _changes_weights(model, data.x_train[:1]):
+        raise NotShareable("its forward pass changes its weights")
     if not all(keras_internals.decays(optimizer, v) for v in model.trainable_variables):
         raise NotShareable("its optimizer leaves some weights without weight decay")
     trained = model.trainable_variables
@@ -68,6 +70,16 @@ def identity_of(declaration: KerasModel, trial: Trial, model: keras.Model) -> Ha
         form_of(optimizer),
         tf.config.list_logical_devices("GPU") != [],
     )
+
+
+def _changes_weights(model: keras.Model, sample: Any) -> bool:
+    """Whether a network sets its weights as it is called, as spectral normalisation does."""
+    import keras
+
+    weights = [(variable, variable.numpy()) for variable in model.trainable_variables]
+    with keras.StatelessScope(weights) as scope:
+        model(sample, training=True)
+    return any((scope.get_current_value(v).numpy() != before).any() for v, before in weights)
 
 
 def _read(tensor: Any, places: dict[int, int]) -> Hashable:

@@ -56,7 +56,7 @@ class Lanes:
         self.declaration = declaration
         self.lanes: list[Lane | None] = [None] * count
         model = compiled(declaration, trial, pool.y)
-        self._judges_anyhow = judges_in_any_batches(model)
+        self._judges_anyhow = judges_in_any_batches(model, pool.x[:1])
         self.program = LaneProgram(model, pool, count)
 
     def put(

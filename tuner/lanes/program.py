@@ -230,9 +230,11 @@ class LaneProgram:
 
         x, y = tf.gather(self._x, rows), tf.gather(self._y, rows)
         weights, others = ([v.value() for v in p] for p in (self._weights, self._others))
-        losses, _, predicted = self._map_lanes(
+        losses, new_others, predicted = self._map_lanes(
             lambda w, o, a, b: self._lane_loss(w, o, a, b, False), weights, others, x, y
         )
+        # A recurrent layer with dropout counts its calls here too, and so may a user's layer.
+        _assign(self._others, new_others)
         return self._add_batch(sums, losses, y, predicted, rows)
 
     def _add_batch(self, sums: Any, losses: Any, y: Any, predicted: Any, rows: Any) -> Any:

@@ -9,6 +9,8 @@ from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from tuner.lanes import keras_internals, random_internals
 from tuner.lanes.identity import identity_of
 from tuner.lanes.keras_internals import layers_of
@@ -108,17 +110,28 @@ def looked_at(declaration: KerasModel, trials: Iterable[Trial]) -> tuple[str | N
     return next(iter(reasons), None), len(forms)
 
 
-def judges_in_any_batches(model: keras.Model) -> bool:
+def judges_in_any_batches(model: keras.Model, sample: Any) -> bool:
     """Whether a network's outputs do not depend on the samples beside, as far as can be told.
 
     True of Keras' own layers when they do not train; code of the user's own may look at a batch.
+    And a recurrent layer with dropout counts its batches. `sample` is a batch of one.
     """
     return all(
         is_own_value(layer)
         and type(layer).__name__ != "Lambda"
         and all(is_own_value(value) for value in vars(layer).values() if callable(value))
         for layer in layers_of(model)
+    ) and not _changes(model, sample)
+
+
+def _changes(model: keras.Model, sample: Any) -> bool:
+    """Whether a network changes its variables as it judges."""
+    weights, others = (
+        [variable.value for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
     )
+    _, after = model.stateless_call(weights, others, sample, training=False)
+    return any((np.asarray(v) != np.asarray(w)).any() for v, w in zip(others, after, strict=True))
 
 
 def vectorises(model: keras.Model) -> bool:
