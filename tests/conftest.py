@@ -49,6 +49,7 @@ NEED_ALL = "TUNER_TESTS_NEED_ALL"
 OPTIONAL = {
     "Chromium (report, PNG files)": lambda: which("chromium") or which("google-chrome"),
     "kaleido (PNG files)": lambda: find_spec("kaleido"),
+    "KerasTuner (the other side of a page)": lambda: find_spec("keras_tuner"),
     "psycopg (ledgers in PostgreSQL)": lambda: find_spec("psycopg"),
     "PostgreSQL's server (the same)": lambda: (
         which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
