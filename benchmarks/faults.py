@@ -2,6 +2,7 @@
 
     python -m benchmarks.faults [--faults 200] [--minutes 60] [--seed 0] [--modes search grid cv]
                                 [--engines ray_tune fused] [--kinds ...] [--clusters 1]
+                                [--timeout 4]
 
 A study runs as a user's does, `python -m tuner run` and `--resume` until it ends; meanwhile faults
 of all kinds strike. Afterwards every trial (in a cross-validation every cell) must be there once,
@@ -10,8 +11,10 @@ finished trials and their reports as they were when they finished, and no proces
 | fault | what is done |
 | --- | --- |
 | driver KILL, INT, TERM | the signal, to `python -m tuner run`; it is then resumed |
-| worker KILL | SIGKILL to a process that trains |
-| worker STOP | SIGSTOP: it hangs until --trial-timeout ends its trial |
+| trainer, fork server KILL | SIGKILL to a process that trains, or to that which forks those |
+| actor KILL | SIGKILL to the actor of Ray's that holds a trainer |
+| raylet, GCS KILL | SIGKILL to a process of Ray itself |
+| trainer, actor STOP | SIGSTOP: it hangs until --trial-timeout ends its trial |
 | raise | the user's code raises, once |
 | memory | it asks for more than its address space may hold (a limit of its own): MemoryError |
 | full disk | the results lie on a small tmpfs, which is filled until the driver has ended |
@@ -54,11 +57,11 @@ from benchmarks.accounts import Account, audit, count_changed, ended_trials
 from benchmarks.faulty import DIVERGES, EPOCHS, FAILS, FOLDER, LANE_EPOCHS
 from benchmarks.strikes import ON_CLUSTER, ON_MACHINE, Run, impossible, small_disk
 
-TIMEOUT_S = 4.0
 STUDY_S = 900.0
 GONE_S = 180.0
 """Ray's agents outlive a driver that was killed by up to two minutes."""
-GO_ON = ("cannot be written", "the first 3 trials all failed", "the workers die as they start")
+GO_ON = ("cannot be written", "the first 3 trials all failed", "the workers die as they start",
+         "has died, so the run was stopped")  # fmt: skip
 """Of what a run that ended in a line says: the way out is --resume."""
 WORKERS = 2
 ALWAYS = ("raise always", "NaN")
@@ -85,8 +88,9 @@ MODES = {
 class Campaign:
     """One study after another, struck until enough faults were injected."""
 
-    def __init__(self, orders: Path, results: Path, seed: int) -> None:
+    def __init__(self, orders: Path, results: Path, seed: int, timeout_s: float) -> None:
         self.random = random.Random(seed)
+        self.timeout_s = timeout_s
         self.orders, self.results = orders, results
         self.times: Counter[tuple[str, str]] = Counter()
         self.accounts: dict[tuple[str, str], Account] = defaultdict(Account)
@@ -140,7 +144,7 @@ class Campaign:
         return [
             sys.executable, "-m", "tuner", "run", f"benchmarks.faulty:{experiment}", "--study",
             name, "--results", str(self.results), "--mode", mode.name, "--engine", engine,
-            "--trial-timeout", str(TIMEOUT_S), "--seed", str(self.number), "--quiet",
+            "--trial-timeout", str(self.timeout_s), "--seed", str(self.number), "--quiet",
             *place, *lanes, *mode.flags,
         ]  # fmt: skip
 
@@ -305,6 +309,9 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=60, help="start no study after so many")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--timeout", type=float, default=4, help="a trial's; more on a busy machine"
+    )
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
     parser.add_argument("--engines", nargs="+", default=["ray_tune", "fused"])
     parser.add_argument("--kinds", nargs="+", choices=every, default=every)
@@ -319,7 +326,7 @@ def main() -> None:
         orders.mkdir()
         os.environ[FOLDER] = str(orders)
         with small_disk(results):
-            campaign = Campaign(orders, results, options.seed)
+            campaign = Campaign(orders, results, options.seed, options.timeout)
             run_all(options, campaign, began + 60 * options.minutes)
             left = left_behind(orders)
     print(campaign.table().to_string(index=False))

@@ -8,7 +8,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ TMPFS = "48m"
 HOLD_S = 12.0
 """How long at most a disk stays full, or a folder closed: the driver ends before, as a rule."""
 WORKERS = ("ray::Worker", "ray::LaneActor")
+TRAINER, FORK_SERVER = "tuner-trainer", "tuner.forks.server"
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,45 @@ class Run:
     roots: list[psutil.Process] = field(default_factory=list)
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that train, those aside that hang."""
-        found = []
+        """The actors whose processes train, those aside that hang."""
+        return self._working(self._children(), lambda one: _line(one).startswith(WORKERS))
+
+    def of_ray(self, name: str) -> list[psutil.Process]:
+        """The processes of Ray itself by a name: raylet, gcs_server."""
+        return self._working(self._children(), lambda one: one.name() == name)
+
+    def trainers(self) -> list[psutil.Process]:
+        """The processes that train, which a fork server made for the actors."""
+        return self._working(self._forks(), lambda one: one.name() == TRAINER)
+
+    def fork_servers(self) -> list[psutil.Process]:
+        """The processes that those were forked from."""
+        parents = {trainer.ppid() for trainer in self.trainers()}
+        return self._working(self._forks(), lambda one: one.pid in parents)
+
+    def _children(self) -> Iterator[psutil.Process]:
         for root in (self.driver, *self.roots):
             with contextlib.suppress(psutil.Error):
-                for child in root.children(recursive=True):
-                    with contextlib.suppress(psutil.Error):
-                        is_one = " ".join(child.cmdline()).startswith(WORKERS)
-                        if is_one and child.status() not in ("stopped", "zombie"):
-                            found.append(child)
+                yield from root.children(recursive=True)
+
+    def _forks(self) -> Iterator[psutil.Process]:
+        """Fork servers are nobody's children; they know whose they are."""
+        owner = f'"owner": {self.driver.pid}'
+        for one in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                line = _line(one)
+                if FORK_SERVER in line and owner in line:
+                    yield one
+
+    @staticmethod
+    def _working(
+        of: Iterable[psutil.Process], wanted: Callable[[psutil.Process], bool]
+    ) -> list[psutil.Process]:
+        found = []
+        for one in of:
+            with contextlib.suppress(psutil.Error):
+                if wanted(one) and one.status() not in ("stopped", "zombie"):
+                    found.append(one)
         return found
 
     def ended(self) -> bool:
@@ -61,11 +92,12 @@ def to_driver(number: signal.Signals, run: Run) -> bool:
     return True
 
 
-def to_worker(number: signal.Signals, run: Run) -> bool:
-    workers = run.workers()
-    if workers:
-        run.random.choice(workers).send_signal(number)
-    return bool(workers)
+def to_one(which: str, number: signal.Signals, run: Run) -> bool:
+    """Send a signal to one of the run's processes of a kind."""
+    ones = PROCESSES[which](run)
+    if ones:
+        run.random.choice(ones).send_signal(number)
+    return bool(ones)
 
 
 def order(name: str, run: Run) -> bool:
@@ -108,12 +140,20 @@ def cut_node(run: Run) -> bool:
     return True
 
 
+PROCESSES: dict[str, Callable[[Run], list[psutil.Process]]] = {
+    "actor": Run.workers,
+    "trainer": Run.trainers,
+    "fork server": Run.fork_servers,
+    "raylet": lambda run: run.of_ray("raylet"),
+    "GCS": lambda run: run.of_ray("gcs_server"),
+}
 ON_MACHINE: dict[str, Callable[[Run], bool]] = {
     "driver KILL": partial(to_driver, signal.SIGKILL),
     "driver INT": partial(to_driver, signal.SIGINT),
     "driver TERM": partial(to_driver, signal.SIGTERM),
-    "worker KILL": partial(to_worker, signal.SIGKILL),
-    "worker STOP": partial(to_worker, signal.SIGSTOP),
+    **{f"{name} KILL": partial(to_one, name, signal.SIGKILL) for name in PROCESSES},
+    "actor STOP": partial(to_one, "actor", signal.SIGSTOP),
+    "trainer STOP": partial(to_one, "trainer", signal.SIGSTOP),
     "raise": partial(order, "raise"),
     "memory": partial(order, "memory"),
     "full disk": fill_disk,
@@ -166,6 +206,10 @@ def small_disk(folder: Path) -> Iterator[None]:
     finally:
         if mounted:
             subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _line(process: psutil.Process) -> str:
+    return " ".join(process.cmdline())
 
 
 def _chattr(flag: str, folder: Path) -> None:

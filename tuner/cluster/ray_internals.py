@@ -24,10 +24,10 @@ NODE_POLL_S = 0.02
 
 
 CORE: dict[str, tuple[str, ...]] = {
-    "ray._private.worker": ("_worker_logs_enabled",),
+    "ray._private.worker": ("_worker_logs_enabled", "_global_node"),
     "ray._private.ray_constants": ("ENABLE_RAY_CLUSTER",),
     "ray._private.parameter": ("RayParams",),
-    "ray._private.node:Node": ("start_api_server",),
+    "ray._private.node:Node": ("start_api_server", "dead_processes"),
     "ray._private.services": ("get_node", "start_ray_process", "_get_gcs_client_options"),
     "ray._private.utils": ("get_dashboard_dependency_error",),
     "ray._private.state:GlobalState": ("_initialize_global_state", "node_table"),
@@ -83,6 +83,15 @@ def ray_version_of(client: Any) -> str:
     the version of an interface."""
     check(JOBS)
     return str(client._do_request("GET", "/api/version").json()["ray_version"])
+
+
+def died() -> str:
+    """The name of a process of the Ray that this process has started, and that has died; or ""."""
+    from ray._private import worker
+
+    node: Any = worker._global_node
+    dead = node.dead_processes() if node is not None else []
+    return next((str(kind) for kind, _ in dead), "")
 
 
 def unfit(what: str) -> EngineError:

@@ -17,7 +17,7 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +33,14 @@ from tuner.cluster.resources import (
     memory_of_one,
 )
 from tuner.cluster.versions import check_versions
-from tuner.errors import EngineError
+from tuner.errors import EngineError, StudyError
 
 if TYPE_CHECKING:
     from tuner.sharing.lease import Lease
 
+ALIVE_S = 1.0
+"""How often to look whether the processes of a local Ray are there: without its GCS Ray ends the
+driver itself after a minute, and without a raylet no worker is replaced."""
 NODE_LABEL = "ray.io/node-id"
 """By which Ray selects nodes."""
 
@@ -81,6 +84,8 @@ class Runtime:
         self.local = local
         self.joined = joined
         self.lease: Lease | None = None
+        self.on_death: Callable[[StudyError], None] = lambda error: None
+        """Hears from a thread, again and again, that a process of the local Ray has died."""
         self.kept_as = ""
         self.memory_per_trial = memory_per_trial
         self.cpus_per_trial = cpus_per_trial
@@ -160,8 +165,17 @@ class Runtime:
         """
         import ray
 
+        from tuner.cluster import ray_internals
+
         self._start(options)
-        end.wait()
+        while not end.wait(ALIVE_S):
+            if self.local and self._error is None and (died := ray_internals.died()):
+                self.on_death(
+                    StudyError(
+                        f"Ray's process {died!r} has died, so the run was stopped; go on with "
+                        "`resume`"
+                    )
+                )
         if not self.joined:
             ray.shutdown(wait_for_processes=True)
 

@@ -212,6 +212,7 @@ def opened(request: Request, display: Display, via: Connect = connect) -> Iterat
             job = Opened(
                 place, loaded, settled, runtime, dataset, display, request.address, request.loggers
             )
+            runtime.on_death = give_up
             try:
                 yield job
             except BaseException:

@@ -257,6 +257,8 @@ class Flights:
     def kill(self) -> None:
         """End every worker that has a cell, and tell nothing any more."""
         self.over = True
+        if self.controller is not None and ray_internals.died():
+            tune_internals.leave(self.controller)
         for flight in self.open.values():
             actor = flight.tune_trial and tune_internals.actor_of(flight.tune_trial)
             if actor is not None:

@@ -235,6 +235,11 @@ def forget_ended(controller: Any) -> None:
     controller._failed_trials.clear()
 
 
+def leave(controller: Any) -> None:
+    """Have nothing given back to a Ray that has died, whose answer Tune would wait for."""
+    controller.cleanup = lambda: None
+
+
 @contextmanager
 def one_trainable(trainable: type) -> Iterator[None]:
     """Let Tune know `trainable` by itself: it asks Ray's head three times a trial, 2 ms in all."""
