@@ -92,6 +92,7 @@ def shipment(job: Job, cluster: Runtime) -> Shipment:
     experiment = job.experiment
     in_memory = job.source.kind == "object"
     by_value = pickled(experiment.objective) if in_memory else None
+    name = "" if experiment.isolate else _name_of(job, by_value, cluster)
     return Shipment(
         source=job.source,
         pickled=by_value,
@@ -111,8 +112,8 @@ def shipment(job: Job, cluster: Runtime) -> Shipment:
         exact=experiment.exact,
         isolate=experiment.isolate,
         keeping=_keeping(job),
-        name="" if experiment.isolate else _name_of(job, by_value, cluster),
-        leaves=experiment.confirm > 0 and not experiment.isolate,
+        name=name,
+        leaves=bool(name) and experiment.confirm > 0,
     )
 
 
