@@ -84,6 +84,28 @@ def test_a_network_that_is_never_built_ends_its_own_trial_on_the_engine_that_loo
     assert trials["error"]["hangs"] == "the trial ran longer than its trial_timeout of 3 s"
 
 
+def build_once(trial: Any, folder: Path) -> Any:
+    """Raises for trial 1 as it is built the second time: to keep its weights."""
+    built = folder / str(trial.number)
+    if trial.number == 1 and built.exists():
+        raise MemoryError("no memory is left")
+    built.touch()
+    return build(trial)
+
+
+def test_a_network_that_cannot_be_built_again_to_be_kept_ends_its_own_trial(
+    tmp_path: Path, ends_orphans: None
+) -> None:
+    experiment = tuner.Experiment(
+        name="again", space={"kind": tuner.Categorical(["a", "b", "c"]), "epochs": 2},
+        objective=tuner.KerasModel(build=partial(build_once, folder=tmp_path), optimizer=sgd),
+        dataset="digits", mode="grid", engine="fused", concurrency=1, retries=0,
+    )  # fmt: skip
+    trials = tuner.run(experiment, results=tmp_path / "results").trials
+    assert trials["state"].tolist() == ["COMPLETE", "FAILED", "COMPLETE"]
+    assert "MemoryError: no memory is left" in trials["error"][1]
+
+
 def _lives(pid: int, began: float) -> bool:
     try:
         process = psutil.Process(pid)

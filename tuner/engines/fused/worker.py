@@ -260,22 +260,26 @@ class LaneWorker:
                 check_searched(self.shipped.metric, list(metrics))
             except EveryTrialError as error:
                 return [self._ended(key, failure_text(error), hopeless=True)]
+        try:
+            self._keep_network(key, metrics, lane)
+        except Exception as error:  # noqa: BLE001  # the user's network is built again for that
+            return [self._ended(key, failure_text(error))]
+        lane.trial.reports.append((lane.epochs, metrics, seconds))
+        trained = Trained(key, lane.epochs, metrics, seconds, busy.by)
+        ended = lane.epochs >= (lane.trial.cell.epochs or 0)
+        return [trained, self._ended(key)] if ended else [trained]
+
+    def _keep_network(self, key: CellKey, metrics: dict[str, float], lane: Lane) -> None:
+        """Keep what may be the best of this worker's, and hand on what others of its kin wait for."""
+        ended = lane.epochs >= (lane.trial.cell.epochs or 0)
         with self.seconds.timed("keep"):
             self.keeper.consider(
-                lane.trial.cell,
-                lane.epochs,
-                metrics,
-                lambda: self._model(key),
-                ended=lane.epochs >= (lane.trial.cell.epochs or 0),
+                lane.trial.cell, lane.epochs, metrics, lambda: self._model(key), ended=ended
             )
         if is_due(lane.trial, lane.epochs):
             with self.seconds.timed("checkpoint"):
-                members.hand_on(lane.trial, lane.epochs, self._model(key), self._lanes, busy.lane)
-        lane.trial.reports.append((lane.epochs, metrics, seconds))
-        messages: list[Message] = [Trained(key, lane.epochs, metrics, seconds, busy.by)]
-        if lane.epochs >= (lane.trial.cell.epochs or 0):
-            messages.append(self._ended(key))
-        return messages
+                at = self.busy[key].lane
+                members.hand_on(lane.trial, lane.epochs, self._model(key), self._lanes, at)
 
     def _model(self, key: CellKey) -> keras.Model:
         lane = self.busy[key].lane
