@@ -270,7 +270,7 @@ class LaneWorker:
         return [trained, self._ended(key)] if ended else [trained]
 
     def _keep_network(self, key: CellKey, metrics: dict[str, float], lane: Lane) -> None:
-        """Keep what may be the best of this worker's, and hand on what others of its kin wait for."""
+        """Keep what may be the best of this worker, and hand on what its kin wait for."""
         ended = lane.epochs >= (lane.trial.cell.epochs or 0)
         with self.seconds.timed("keep"):
             self.keeper.consider(
