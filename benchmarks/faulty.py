@@ -89,4 +89,5 @@ LANES = Experiment(
     name="faults",
     space={**SPACE, "epochs": LANE_EPOCHS},
     objective=KerasModel(build=network, optimizer=sgd, batch_size=32),
+    metric="val_loss",  # of a network whose weights are NaN the accuracy is a number
 )
