@@ -80,6 +80,13 @@ def test_the_list_is_whole() -> None:
     assert {file: number for file, number in marks.items() if number} == LIST
 
 
-@pytest.mark.parametrize("file", ["tuner/experiment/loading.py", "tuner/models/model_files.py"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "tuner/experiment/loading.py",
+        "tuner/models/model_files.py",
+        "tuner/training/kept_models.py",
+    ],
+)
 def test_what_a_folder_may_name_is_in_the_page_on_security(file: str) -> None:
     assert file in (ROOT / "docs" / "security.md").read_text()
