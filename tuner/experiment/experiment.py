@@ -249,11 +249,7 @@ class Experiment:
         group=RESOURCES,
     )
     trial_timeout: float | None = option(
-        None,
-        "seconds after which a trial's cell is ended as FAILED",
-        least=0,
-        on_resume=True,
-        group=RESOURCES,
+        None, "seconds until a cell ends as FAILED", least=0, on_resume=True, group=RESOURCES
     )
     retries: int = option(
         1, "new attempts for a trial that raises", least=0, on_resume=True, group=RESOURCES

@@ -92,8 +92,7 @@ class LaneWorker:
         """Let go of the freed cells, take the new ones, train an epoch of what has a lane.
 
         `kept` is what those of them go on from that were set aside. The epochs' reports come back,
-        and the outcomes of the cells that had their last one or whose declaration raised; and where
-        this worker's seconds went.
+        the outcomes of cells that had their last one or that raised, and where the seconds went.
         """
         from tuner.training.process import clear_worker
 
@@ -106,7 +105,7 @@ class LaneWorker:
                 self._lanes.free(lane)
             if key in self.plain:
                 self.plain.stop(key)
-        self.kept.update(kept or {})
+        self.kept |= kept or {}
         self._keep()
         with self.seconds.timed("build"):
             self.built += len(cells)
@@ -144,9 +143,8 @@ class LaneWorker:
                 busy.by = self.by._replace(setup_s=at - busy.began, trace_s=traced)
             for what, seconds in self._lanes.seconds.items():
                 self.seconds[what] += seconds - before.get(what, 0.0)
-        except Exception:  # noqa: BLE001  # it ends these cells, not the worker
+        except Exception:  # noqa: BLE001  # a user's layer, say, of which no rule knew
             program = self.programs.pop(self.group[0], None)
-            # A layer of a user's own, say, of which no rule knew that lanes cannot have it.
             self.unfit.add(self.group[0])
             cells = [w.trial.cell for w in self.waiting.values() if w.form in self.unfit]
             held = [] if program is None else [lane for lane in program.lanes if lane is not None]
@@ -226,7 +224,7 @@ class LaneWorker:
             first = next(cell for cell in self.waiting.values() if cell.group == self.group)
             if first.form not in self.programs:
                 while len(self.programs) >= FORMS_KEPT:
-                    del self.programs[next(iter(self.programs))]
+                    self.programs.pop(next(iter(self.programs)))
                 with self.seconds.timed("compile"):
                     self.programs[first.form] = Lanes(
                         self.declaration, first.trial, self.data.pool, self.count
@@ -255,15 +253,13 @@ class LaneWorker:
     def _reported(self, key: CellKey, metrics: dict[str, float], lane: Lane) -> list[Message]:
         busy = self.busy[key]
         seconds = time.monotonic() - busy.began
-        if lane.epochs == 1:
-            try:
-                check_searched(self.shipped.metric, list(metrics))
-            except EveryTrialError as error:
-                return [self._ended(key, failure_text(error), hopeless=True)]
         try:
+            if lane.epochs == 1:
+                check_searched(self.shipped.metric, list(metrics))
             self._keep_network(key, metrics, lane)
-        except Exception as error:  # noqa: BLE001  # the user's network is built again for that
-            return [self._ended(key, failure_text(error))]
+        except Exception as error:  # noqa: BLE001  # the user's network is built again to be kept
+            hopeless = isinstance(error, EveryTrialError)
+            return [self._ended(key, failure_text(error), hopeless=hopeless)]
         lane.trial.reports.append((lane.epochs, metrics, seconds))
         trained = Trained(key, lane.epochs, metrics, seconds, busy.by)
         ended = lane.epochs >= (lane.trial.cell.epochs or 0)
@@ -288,16 +284,16 @@ class LaneWorker:
 
     def _ended(self, key: CellKey, error: str | None = None, *, hopeless: bool = False) -> Message:
         busy, lanes = self.busy.pop(key), self._lanes
-        lane, held = busy.lane, lanes.lanes[busy.lane]
-        ending = Ending.FINISHED if error is None else Ending.RAISED
+        held, ending = lanes.lanes[busy.lane], Ending.FINISHED
         if error is not None:
+            ending = Ending.RAISED
             self.keeper.forget(key.trial)
-        outcome = self._outcome(ending, error, busy.by, time.monotonic() - busy.began)
-        outcome = replace(outcome, hopeless=hopeless)
+        seconds = time.monotonic() - busy.began
+        outcome = replace(self._outcome(ending, error, busy.by, seconds), hopeless=hopeless)
         if held is not None:
             outcome = replace(outcome, read_epochs=held.trial.read_epochs)
             checkpoint_of(self.shipped, held.trial.cell).remove()
-        lanes.free(lane)
+        lanes.free(busy.lane)
         return Finished(key, replace(outcome, log=self.said.pop(key, Captured()).text))
 
     def _outcome(self, ending: Ending, error: str | None, by: By, seconds: float = 0.0) -> Outcome:
