@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,6 +123,17 @@ def test_a_repair_that_refuses_changes_nothing(study: Path) -> None:
     after.pop(study / "lock", None)
     before.pop(study / "lock", None)
     assert before == after
+
+
+def test_a_ledger_that_speaks_of_trial_3000000_costs_no_memory(study: Path) -> None:
+    journal = study / "journal.log"
+    journal.write_text(re.sub(r'"trial": ?4\b', '"trial":3000000', journal.read_text()))
+    tracemalloc.start()
+    with pytest.raises(TunerError, match=r"lost 2999989 trials: 4, 12, 13, .*, 20, \.\.\.\)"):
+        repair(study)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 50e6
 
 
 def test_a_study_that_was_renamed_is_mended_under_its_new_name(study: Path) -> None:

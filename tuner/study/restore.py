@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain, islice
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -48,10 +49,14 @@ def replay(study: Study, last: Mapping[int, FrozenTrial], reports: Reports) -> N
 
 def check_whole(last: Mapping[int, FrozenTrial], reported: set[int]) -> None:
     """Raises ResultsError where the ledger has lost trials: it is written before all else."""
-    lost = (set(range(max(last, default=-1) + 1)) | reported) - set(last)
-    if lost:
-        some = ", ".join(str(trial) for trial in sorted(lost)[:10])
-        raise broken_ledger(f"it has lost {len(lost)} trials: {some}{', ...' * (len(lost) > 10)}")
+    highest = max(last, default=-1)
+    later = sorted(number for number in reported if number > highest)
+    gaps = (number for number in chain(range(highest + 1), later) if number not in last)
+    some = list(islice(gaps, 10))  # no more: a damaged ledger may speak of trial 3,000,000
+    if some:
+        lost = highest + 1 + len(later) - len(last)
+        named = ", ".join(map(str, some)) + ", ..." * (lost > len(some))
+        raise broken_ledger(f"it has lost {lost} trials: {named}")
 
 
 def last_attempts(study: Study) -> dict[int, FrozenTrial]:
