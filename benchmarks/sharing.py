@@ -37,7 +37,7 @@ ENVIRONMENT = {
 MANY = 5000
 """Trials of a study that is ended before it has done them."""
 THREE = [Study("A", 120), Study("B", 40, 3.0), Study("C", 40, 6.0)]
-CROWD = 20, 30
+CROWD = 20, 50
 """Studies, and the trials of each. With plain Ray 160 workers start, for minutes on 2 cores."""
 DEALT_AGAIN_S = 8.0
 OUTAGE_S = 6.0

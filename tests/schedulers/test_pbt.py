@@ -133,8 +133,8 @@ def test_a_population_is_the_same_at_any_concurrency(deterministic: bool) -> Non
 
 
 def test_a_population_betters_itself_and_its_tables_say_how(tmp_path: Path) -> None:
-    same = {"members": 8, "seed": 0, "sampler": "random"}
-    settled = experiment(scheduler="pbt", interval=2, objective=DECLARED, **same)
+    same = {"seed": 0, "sampler": "random"}
+    settled = experiment(scheduler="pbt", members=8, interval=2, objective=DECLARED, **same)
     assert settled.trials == 8
     study = simulate(settled, inherited, folder=tmp_path, workers=3)
     best = study.best()

@@ -85,7 +85,7 @@ def report_callback(trial: Reporting) -> keras.callbacks.Callback:
 
 def _metric_names(model: keras.Model) -> Iterator[str]:
     """The names of a model's metrics, those that it was compiled with among them."""
-    for metric in model.metrics:
+    for metric in getattr(model, "metrics", ()):  # a model need not be Keras' own
         yield metric.name
         yield from (one.name for one in getattr(metric, "metrics", ()))
 

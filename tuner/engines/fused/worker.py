@@ -140,7 +140,7 @@ class LaneWorker:
             reports = self._lanes.epoch()
             traced = self._lanes.seconds["compile"] - before.get("compile", 0.0)
             for busy in first:
-                busy.by = self.by._replace(setup_s=at - busy.began, trace_s=traced)
+                busy.by = By(*self.by[:4], setup_s=at - busy.began, trace_s=traced)
             for what, seconds in self._lanes.seconds.items():
                 self.seconds[what] += seconds - before.get(what, 0.0)
         except Exception:  # noqa: BLE001  # a user's layer, say, of which no rule knew
