@@ -1,6 +1,6 @@
 """Several studies on one cluster: how long a newcomer waits, who gets what, what faults cost.
 
-    python -m benchmarks.sharing            # all of it: at most 12 minutes on 2 quiet cores
+    python -m benchmarks.sharing            # all of it: at most 18 minutes on 2 quiet cores
     python -m benchmarks.sharing --short    # the same with shorter runs: 5 minutes
     python -m benchmarks.sharing shares plain broker crowd cost
 

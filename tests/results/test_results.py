@@ -210,3 +210,11 @@ def test_no_trial_seems_to_have_ended_without_its_reports(
     run(study, rising, workers=3, clock=clock)
     study.recorder.close(study.records)
     assert len(set(seen)) > 3
+
+
+def test_a_table_without_its_states_has_no_best_in_a_line(study: Path) -> None:
+    table = study / "trials.parquet"
+    pd.read_parquet(table).drop(columns="state").to_parquet(table)
+    results = load(study)
+    with pytest.raises(ResultsError, match="is damaged: KeyError 'state'"):
+        _ = results.best

@@ -61,7 +61,8 @@ class Results(StudyTables):
 
         Where leaders were confirmed it is the best of their means, with `choose="one_se"` the
         simplest of the equals: `choice` says by what rule, and why."""
-        return None if self.best_row is None else _best(self, self.best_row)
+        with reading(self.path):
+            return None if self.best_row is None else _best(self, self.best_row)
 
     def one_se(self, simplest: str | None = None) -> Best:
         """The simplest trial within one standard error of the best, for `refit(trial=...)`.
