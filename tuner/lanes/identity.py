@@ -9,7 +9,7 @@ much as what a config tells. The optimizer must be Keras' own, whose update its 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner.lanes.optimizer import form_of
@@ -50,7 +50,8 @@ def identity_of(declaration: KerasModel, trial: Trial, model: keras.Model) -> Ha
     specs = [_batch_spec(data.x_train), _batch_spec(y_train)]
     symbolic = tuple(keras.KerasTensor(spec.shape, spec.dtype.name) for spec in specs)
     keras_internals.create_variables(model, symbolic, training=True)
-    if _changes_weights(model, data.x_train[:1]):
+    # Spectral normalisation does.
+    if sets(model, model.trainable_variables, data.x_train[:1], training=True):
         raise NotShareable("its forward pass changes its weights")
     if not all(keras_internals.decays(optimizer, v) for v in model.trainable_variables):
         raise NotShareable("its optimizer leaves some weights without weight decay")
@@ -72,14 +73,14 @@ def identity_of(declaration: KerasModel, trial: Trial, model: keras.Model) -> Ha
     )
 
 
-def _changes_weights(model: keras.Model, sample: Any) -> bool:
-    """Whether a network sets its weights as it is called, as spectral normalisation does."""
+def sets(model: keras.Model, variables: Sequence[Any], sample: Any, *, training: bool) -> bool:
+    """Whether a network sets some of these variables of its own as it is called, with a batch."""
     import keras
 
-    weights = [(variable, variable.numpy()) for variable in model.trainable_variables]
-    with keras.StatelessScope(weights) as scope:
-        model(sample, training=True)
-    return any((scope.get_current_value(v).numpy() != before).any() for v, before in weights)
+    before = [(variable, variable.numpy()) for variable in variables]
+    with keras.StatelessScope(before) as scope:
+        model(sample, training=training)
+    return any((scope.get_current_value(v).numpy() != value).any() for v, value in before)
 
 
 def _read(tensor: Any, places: dict[int, int]) -> Hashable:

@@ -9,10 +9,8 @@ from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
 from tuner.lanes import keras_internals, random_internals
-from tuner.lanes.identity import identity_of
+from tuner.lanes.identity import identity_of, sets
 from tuner.lanes.keras_internals import layers_of
 from tuner.programs.eligible import builds_in_step, overrides
 from tuner.programs.graph_hash import NotShareable
@@ -121,17 +119,7 @@ def judges_in_any_batches(model: keras.Model, sample: Any) -> bool:
         and type(layer).__name__ != "Lambda"
         and all(is_own_value(value) for value in vars(layer).values() if callable(value))
         for layer in layers_of(model)
-    ) and not _changes(model, sample)
-
-
-def _changes(model: keras.Model, sample: Any) -> bool:
-    """Whether a network changes its variables as it judges."""
-    weights, others = (
-        [variable.value for variable in variables]
-        for variables in (model.trainable_variables, model.non_trainable_variables)
-    )
-    _, after = model.stateless_call(weights, others, sample, training=False)
-    return any((np.asarray(v) != np.asarray(w)).any() for v, w in zip(others, after, strict=True))
+    ) and not sets(model, model.non_trainable_variables, sample, training=False)
 
 
 def vectorises(model: keras.Model) -> bool:
