@@ -33,7 +33,8 @@ def model_stats(model: keras.Model) -> dict[str, float]:
         )
     samples = [tf.zeros([1, *(size or 1 for size in one.shape[1:])], one.dtype) for one in inputs]
     given = samples if len(samples) > 1 else samples[0]
-    predict = tf.function(lambda x: model(x, training=False)).get_concrete_function(given)
+    traced = tf.function(lambda x: model(x, training=False), autograph=False)
+    predict = traced.get_concrete_function(given)
     return {
         "parameters": float(model.count_params()),
         "size_mb": sum(_bytes(weight) for weight in model.weights) / 1e6,

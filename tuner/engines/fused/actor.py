@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tuner.engines.fused.messages import Worked
+from tuner.engines.fused.messages import DiedIdle, Worked
 from tuner.engines.process import HEAR_S, Processes
 from tuner.engines.shipping import Shipment
 from tuner.forks.process import ProcessDied
@@ -28,6 +28,7 @@ class LaneActor:
         function = "tuner.engines.fused.start:lane_worker"
         self._processes = Processes(function, shipped, dataset[0], lanes)
         self._trainer = self._processes.new()
+        self._ended = False
         self._busy = False
 
     def look(self, cells: Sequence[Cell], limit_s: float | None) -> tuple[str | None, int]:
@@ -51,7 +52,10 @@ class LaneActor:
         kept: Mapping[CellKey, Any] | None = None,
     ) -> Worked:
         """What cells go on from lies in the object store of a node, and is lost with it, or with
-        what it was to come from: they then train from epoch 1."""
+        what it was to come from: they then train from epoch 1.
+
+        Raises ProcessDied, and DiedIdle where the process had ended since its last work.
+        """
         import ray
 
         found: dict[CellKey, Checkpoint] = {}
@@ -60,8 +64,10 @@ class LaneActor:
                 checkpoint = ray.get(at)
                 if checkpoint is not None:
                     found[key] = checkpoint
-        if not self._trainer.is_alive():
-            self._trainer = self._processes.new()
+        if self._ended:
+            self._trainer, self._ended = self._processes.new(), False
+        elif not self._trainer.is_alive():
+            self._bury()
         self._trainer.ask("work", cells, freed, found)
         self._busy = True
         return self.go_on()
@@ -78,6 +84,13 @@ class LaneActor:
         self._busy = False
         return Worked(messages, seconds, here=self._processes.here)
 
+    def _bury(self) -> None:
+        try:
+            self._trainer.hear()
+        except ProcessDied as died:
+            self.end_trainer()
+            raise DiedIdle(died.message) from None
+
     def set_aside(self, key: CellKey) -> Checkpoint | None:
         """What a cell can go on from, here or elsewhere; None where it is parked in the process."""
         checkpoint: Checkpoint | None = self._trainer.call("set_aside", key)
@@ -86,7 +99,7 @@ class LaneActor:
     def end_trainer(self) -> None:
         """Kill the process; the next work has another."""
         self._trainer.end()
-        self._busy = False
+        self._ended, self._busy = True, False
 
     def leave(self) -> None:
         """Leave the process to the run that follows, at the end of this actor's life."""

@@ -14,7 +14,7 @@ from tuner.engines.contract import Ended, Event, Reported
 from tuner.engines.duties import FIRST_S, Deadlines, Places, say_not_forked
 from tuner.engines.fused.checkpoints import checkpoint_of
 from tuner.engines.fused.crew import Crew, Worker
-from tuner.engines.fused.messages import Began, Finished, Message, Worked
+from tuner.engines.fused.messages import Began, DiedIdle, Finished, Message, Worked
 from tuner.engines.fused.share import Share
 from tuner.engines.worker_death import NODE_DIED, cause_of_death
 from tuner.forks.process import ProcessDied
@@ -194,6 +194,8 @@ class LaneCarrier:
         try:
             worked: Worked = ray.get(worker.call)
         except ProcessDied as died:
+            if isinstance(died, DiedIdle):
+                self._take_back(worker)
             yield from self._on_death(worker, died.message, actor=worker.actor)
             return
         except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
@@ -250,6 +252,12 @@ class LaneCarrier:
             self._queue.append(cell)
         worker.held.clear()
         self.crew.replace(worker, why, actor)
+
+    def _take_back(self, worker: Worker) -> None:
+        """What the last call brought to a process that was dead by then did it no harm."""
+        for key in worker.last_new & worker.held.keys():
+            self._queue.append(worker.held.pop(key))
+        worker.last_new = set()
 
     def _suspect(self, key: CellKey, worker: Worker) -> None:
         """A cell was with a worker that died: it may be why, if it was new to it, or if it was with

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tuner.engines.fused.members import Inherited
+from tuner.forks.process import ProcessDied
 from tuner.trial.cells import By, CellKey, Outcome
 from tuner.trial.trial import Trial
 
@@ -48,6 +49,10 @@ class Worked(NamedTuple):
     seconds: dict[str, float] = {}  # nobody writes to it
     busy: bool = False
     here: str = ""
+
+
+class DiedIdle(ProcessDied):
+    """A worker's process had ended before it was given its next work, with the cells it held."""
 
 
 @dataclass
