@@ -1,24 +1,34 @@
 """What warm programs save: short trials as functions, and epochs of larger networks.
 
-    python -m benchmarks.warm [--rows trials cnn lstm growth]
+    python -m benchmarks.warm [--rows trials cnn lstm growth isolate]
 
 `trials`: the digits, 9 epochs, as an ordinary function with `model.fit`, one after another in one
 process on one thread: by plain `fit` and by programs, each point another. `cnn`, `lstm`: an epoch
 of a network, batch 32 and 128. `growth`: memory over many trials by programs. CPU seconds of the
-process, so that a busy machine counts little; each as a ratio in one run.
+process, so that a busy machine counts little; each as a ratio in one run. `isolate`: what a fresh
+process for each trial costs a whole run of such functions, in seconds from trial to trial.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+import tuner
+from tuner.search_space.axes import Categorical
+
+if TYPE_CHECKING:
+    import keras
+
+    from tuner.trial.trial import Trial
 
 TRIALS, EPOCHS, GROWTH = 12, 9, 500
 SAMPLES = 4096
@@ -27,9 +37,11 @@ SAMPLES = 4096
 def main() -> None:
     """Print the rows that are asked for."""
     parser = argparse.ArgumentParser(description="Warm programs against plain fit.")
-    names = ("trials", "cnn", "lstm", "growth")
+    names = ("trials", "cnn", "lstm", "growth", "isolate")
     parser.add_argument("--rows", nargs="+", choices=names, default=["trials", "cnn", "lstm"])
     rows = parser.parse_args().rows
+    if "isolate" in rows:
+        isolated()
     from tuner.training.process import limit_threads, warm_up
 
     limit_threads(1)
@@ -56,27 +68,33 @@ def short_trials() -> None:
 
 def one_trial(number: int, data: Any, holds: Callable[[], Any]) -> None:
     """Build, compile and fit a point of learning rate, momentum and dropout; clear up."""
-    import keras
-
     from tuner.training.process import clear_worker, seed_worker
 
     with holds():
         seed_worker(number)
-        model = keras.Sequential(
-            [
-                keras.Input((64,)),
-                keras.layers.Dense(64, "relu"),
-                keras.layers.Dropout(0.1 + 0.01 * number),
-                keras.layers.Dense(64, "relu"),
-                keras.layers.Dense(10, "softmax"),
-            ]
-        )
-        optimizer = keras.optimizers.SGD(0.01 * (1 + number), momentum=0.5 + 0.02 * number)
-        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model = compiled(number)
         x, y, x_val, y_val = data
         model.fit(x, y, epochs=EPOCHS, verbose=0, validation_data=(x_val, y_val))
-    del model, optimizer
+    del model
     clear_worker()
+
+
+def compiled(number: int) -> keras.Model:
+    """A point's model."""
+    import keras
+
+    model = keras.Sequential(
+        [
+            keras.Input((64,)),
+            keras.layers.Dense(64, "relu"),
+            keras.layers.Dropout(0.1 + 0.01 * number),
+            keras.layers.Dense(64, "relu"),
+            keras.layers.Dense(10, "softmax"),
+        ]
+    )
+    optimizer = keras.optimizers.SGD(0.01 * (1 + number), momentum=0.5 + 0.02 * number)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
 
 
 def epochs(kind: str) -> None:
@@ -134,6 +152,32 @@ def growth() -> None:
             gc.collect()
             held = psutil.Process().memory_info().rss / 2**20
             print(f"growth, after {number + 1:3d} trials: {held:.0f} MB", flush=True)
+
+
+def isolated() -> None:
+    """Seconds from one trial's begin to the next one's: in one process, and in one for each."""
+    took = {}
+    for isolate in (False, True):
+        with tempfile.TemporaryDirectory() as results:
+            found = tuner.run(
+                trained, space={"number": Categorical(range(TRIALS))}, epochs=EPOCHS, mode="grid",
+                metric="val_accuracy", dataset=None, engine="ray_tune", isolate=isolate,
+                concurrency=1, results=results, study="isolate",
+            )  # fmt: skip
+            began = found.trials["started_at"].sort_values().diff().dt.total_seconds()
+        took[isolate] = float(began.iloc[3:].median())
+        print(f"isolate {isolate!s:5s} {took[isolate]:.3f} s from trial to trial")
+    print(f"isolate: {took[True] / took[False]:.1f} times as long")
+
+
+def trained(trial: Trial) -> None:
+    """A point as a function that tuner runs."""
+    x, y, x_val, y_val = digits()
+    model = compiled(trial["number"])
+    model.fit(
+        x, y, epochs=trial.epochs, verbose=0, validation_data=(x_val, y_val),
+        callbacks=[trial.callback()],
+    )  # fmt: skip
 
 
 def ways() -> dict[str, Callable[[], Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
 
@@ -10,6 +10,11 @@ from tests.cells import trial
 from tuner.errors import ExperimentError
 from tuner.experiment.functions import experiment_of
 from tuner.search_space.axes import Categorical, Constant, Float, Int
+
+if TYPE_CHECKING:
+    import collections.abc as checked
+
+    from tuner.trial.trial import Trial
 
 Rate = Annotated[float, Float(1e-4, 1.0, log=True)]
 
@@ -72,5 +77,27 @@ def test_an_annotation_that_cannot_be_read_is_refused() -> None:
     def local(rate: Local) -> float:
         return rate
 
-    with pytest.raises(ExperimentError, match="an annotation of local cannot be read"):
+    with pytest.raises(ExperimentError, match="'rate' of local cannot be read: 'Local' is not"):
         experiment_of(local)
+
+
+def of_names_of_a_type_checker(
+    trial: Trial | None,
+    rate: Rate,
+    units: checked.Sized = 3,  # type: ignore[assignment]
+) -> checked.Sequence[Any]:
+    return rate, units
+
+
+def test_what_only_a_type_checker_knows_need_not_be_read() -> None:
+    made = experiment_of(of_names_of_a_type_checker, {"units": Int(1, 9)})
+    assert dict(made.space) == {"rate": Float(1e-4, 1.0, log=True), "units": Int(1, 9)}
+    with pytest.raises(ExperimentError, match="'units' of of_names_of_a_type_checker cannot be"):
+        experiment_of(of_names_of_a_type_checker)
+
+
+def test_the_only_argument_beside_a_space_may_have_any_annotation() -> None:
+    def train(anything: Trial) -> None:
+        """Nothing."""
+
+    assert experiment_of(train, {"rate": Float(0.0, 1.0)}).objective is train

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, get_args
@@ -38,14 +39,7 @@ def experiment_of(
             field="space",
             way_out='give {"rate": Float(1e-4, 1, log=True)}, say',
         )
-    try:
-        arguments = inspect.signature(function, eval_str=True).parameters
-    except NameError as error:
-        raise ExperimentError(
-            f"an annotation of {function.__name__} cannot be read: {error}",
-            field="space",
-            way_out="annotate with names of its module, or give the space beside it",
-        ) from None
+    arguments = _arguments(function, space or {})
     axes = {**_annotated(arguments), **(space or {})}
     names = [name for name in arguments if name != TRIAL]
     if len(arguments) == 1 and not set(names) & set(axes):
@@ -68,6 +62,42 @@ def experiment_of(
         )
     name = getattr(function, "__name__", type(function).__name__)
     return Experiment(name if name.isidentifier() else "search", axes, objective, **fields)
+
+
+class _Unknown:
+    """Stands in annotations for a name that is known to a type checker alone."""
+
+    def _itself(self, *given: Any, **named: Any) -> _Unknown:
+        return self
+
+    __call__ = __getattr__ = __getitem__ = __or__ = __ror__ = _itself
+
+
+def _arguments(
+    function: Callable[..., Any], space: Mapping[str, Any]
+) -> Mapping[str, inspect.Parameter]:
+    """A function's arguments with their annotations read, but for those that need not be."""
+    unknown: dict[str, Any] = {}
+    while True:
+        try:
+            read = inspect.signature(function, eval_str=True, locals=unknown).parameters
+            break
+        except NameError as error:  # as `Trial` is, imported under TYPE_CHECKING
+            unknown[str(error.name)] = _Unknown()
+    arguments = dict(read)
+    for name, argument in inspect.signature(function).parameters.items():
+        names = unknown.keys() & set(re.findall(r"\w+", str(argument.annotation)))
+        if not names:
+            continue
+        arguments[name] = argument.replace(annotation=argument.empty)
+        if name != TRIAL and name not in space and (len(arguments) > 1 or not space):
+            raise ExperimentError(
+                f"the annotation of {name!r} of {function.__name__} cannot be read: "
+                f"{min(names)!r} is not a name of its module",
+                field="space",
+                way_out="annotate with names of its module, or give the space beside it",
+            )
+    return arguments
 
 
 def _annotated(arguments: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
