@@ -60,6 +60,7 @@ OPTIONAL = {
 """What some tests need and a machine may lack."""
 
 LONGEST_FIRST = (
+    "programs/test_fuzz.py",
     "cluster/test_commands.py",
     "test_docs.py",
     "lanes/test_lanes.py",
@@ -68,7 +69,6 @@ LONGEST_FIRST = (
     "test_end_to_end.py",
     "engines/test_fused.py",
     "engines/test_fused_worker.py",
-    "programs/test_fuzz.py",
     "cluster/test_cluster.py",
     "cases/test_cases.py",
     "test_readme.py",
