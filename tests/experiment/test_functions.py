@@ -57,6 +57,21 @@ def test_an_argument_trial_is_given_the_trial() -> None:
     assert experiment_of(of_both).objective(trial({"rate": 0.5})) == (0, 0.5)  # type: ignore[operator]
 
 
+def of_the_rest(trial: Any, rate: Rate, *none: Any, **rest: Any) -> Any:
+    return trial.number, rate, none, rest
+
+
+def test_the_rest_has_what_no_other_argument_has() -> None:
+    made = experiment_of(of_the_rest, {"units": Int(1, 9)})
+    assert list(made.space) == ["rate", "units"]
+    given = trial({"rate": 0.5, "units": 3})
+    assert made.objective(given) == (0, 0.5, (), {"units": 3})  # type: ignore[operator]
+    nothing = experiment_of(lambda trial, *none: none, {"x": Float(0.0, 1.0)})
+    assert nothing.objective(trial({"x": 0.5})) == ()  # type: ignore[operator]
+    alone = experiment_of(lambda **rest: rest, {"x": Float(0.0, 1.0)})
+    assert alone.objective(trial({"x": 0.5})) == {"x": 0.5}  # type: ignore[operator]
+
+
 def test_a_function_of_one_argument_is_given_the_trial() -> None:
     made = experiment_of(of_the_trial, {"rate": Float(0.0, 1.0)})
     assert made.objective is of_the_trial

@@ -20,6 +20,7 @@ from tuner.search_space.axes import Axis, Constant
 
 TRIAL = "trial"
 """The argument that is given the trial itself."""
+_OF_MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def experiment_of(
@@ -29,9 +30,9 @@ def experiment_of(
 
     `space` is a space as an Experiment has it. An argument may bring its own axis instead, as
     `Annotated[float, Float(...)]`, with a default that is tried first; one with a default and
-    without an axis is a constant. The argument `trial`, or the only one where no axis has its
-    name, is given the trial. `fields` are the Experiment's. Raises ExperimentError naming an
-    argument on no axis.
+    without an axis is a constant; `**rest` gets what no other argument has. The argument `trial`,
+    or the only one where no axis has its name, is given the trial. `fields` are the Experiment's.
+    Raises ExperimentError naming an argument on no axis.
     """
     if space is not None and not isinstance(space, Mapping):
         raise ExperimentError(
@@ -41,8 +42,9 @@ def experiment_of(
         )
     arguments = _arguments(function, space or {})
     axes = {**_annotated(arguments), **(space or {})}
-    names = [name for name in arguments if name != TRIAL]
-    if len(arguments) == 1 and not set(names) & set(axes):
+    rest = any(one.kind is one.VAR_KEYWORD for one in arguments.values())
+    names = [n for n, one in arguments.items() if n != TRIAL and one.kind not in _OF_MANY]
+    if len(arguments) == 1 and not rest and not set(names) & set(axes):
         objective = function
     else:
         axes = {**_constants(arguments, names, axes), **axes}
@@ -53,7 +55,7 @@ def experiment_of(
                     field="space",
                     way_out=f"give it one, {name}: Annotated[float, Float(0, 1)] say",
                 )
-        objective = _called(function, names, TRIAL in arguments)
+        objective = _called(function, None if rest else names, TRIAL in arguments)
     if not axes:
         raise ExperimentError(
             "there is nothing to search",
@@ -122,12 +124,16 @@ def _constants(
     }
 
 
-def _called(function: Callable[..., Any], names: list[str], with_trial: bool) -> Callable[..., Any]:
-    """The function of a trial that calls a function of parameters; inactive ones keep defaults."""
+def _called(
+    function: Callable[..., Any], names: list[str] | None, with_trial: bool
+) -> Callable[..., Any]:
+    """The function of a trial that calls a function of parameters, of all where no `names` are
+    given; inactive ones keep defaults."""
 
     @functools.wraps(function)
     def objective(trial: Mapping[str, Any]) -> Any:
-        arguments = {name: trial[name] for name in names if name in trial}
+        wanted = trial if names is None else names
+        arguments = {name: trial[name] for name in wanted if name in trial}
         return function(**arguments, **({TRIAL: trial} if with_trial else {}))
 
     return objective

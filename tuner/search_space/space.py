@@ -26,6 +26,7 @@ from tuner.errors import SearchSpaceError
 from tuner.search_space.axes import Axis, Categorical, Constant, NotOnAxis
 from tuner.search_space.axis_json import axis_as_json, axis_from_json
 from tuner.search_space.conditions import is_wanted, when_problem, with_exact_when
+from tuner.search_space.foreign import axis_in_place_of
 from tuner.search_space.values import UNSET, Value, is_plain
 
 if TYPE_CHECKING:
@@ -201,6 +202,19 @@ def _axis(name: Any, declared: Any) -> Axis:
             f"axis {name!r}: {declared!r:.200} may be its values or one value; write "
             f"Categorical({values!r:.200}) for one of these, Constant(...) for all of them "
             "in every trial"
+        )
+    ours = axis_in_place_of(declared)
+    if ours is not None:
+        raise SearchSpaceError(
+            f"axis {name!r}: {declared!r:.200} is another library's, of which every trial would "
+            f"get the same; write {ours}"
+        )
+    if isinstance(declared, Mapping) and any(
+        isinstance(value, Axis) for value in declared.values()
+    ):
+        raise SearchSpaceError(
+            f"axis {name!r}: {declared!r:.200} has axes within, which would not be searched; give "
+            "each a name of its own in the space"
         )
     return Constant(declared)
 
