@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tuner.errors import ExperimentError
 from tuner.programs.fit import warm
+from tuner.sklearn.build import built
 from tuner.sklearn.sklearn_internals import checked_weights
 from tuner.sklearn.targets import (
     chances_of,
@@ -65,7 +66,7 @@ class _KerasEstimator(BaseEstimator):  # type: ignore[misc]
         y = checked_y(y, numeric=self._numeric)
         check_consistent_length(X, y)
         shown = self._learn(y)
-        model = self.build_model(X=X, y=shown, **(self.params or {}))
+        model = built(self.build_model, X, shown, self.params or {})
         if not (getattr(model, "compiled", False) and model.loss and model.optimizer):
             raise ExperimentError(
                 f"build_model returned {model!r}, which is not a compiled Keras model; "

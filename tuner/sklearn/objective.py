@@ -23,6 +23,7 @@ from tuner.errors import ExperimentError, SearchSpaceError, StudyError
 from tuner.files import put_bytes
 from tuner.search_space.axes import Float, Int
 from tuner.search_space.grid import grid_points
+from tuner.sklearn.build import built
 from tuner.sklearn.estimator import KerasClassifier, KerasRegressor
 from tuner.sklearn.param_grid import ParamGrid
 from tuner.training.process import seed_worker
@@ -203,7 +204,7 @@ def probe_model(build_model: Callable[..., Any], grid: ParamGrid, X: Any, y: Any
         params = {name: v for name, v in grid.decode(point).items() if name not in FIT_NAMES}
         with seeded(0):
             try:
-                model = build_model(X=X, y=y, **params)
+                model = built(build_model, X, y, params)
             except Exception:  # noqa: BLE001  # the fits will say what is wrong with this point
                 continue
         return model if hasattr(model, "loss") else None

@@ -75,7 +75,7 @@ class TunerSearchCV(ByBestEstimator):
     """Search over the parameters of a Keras model by cross-validation, then refit the best.
 
     `build_model(X=, y=, **params)` returns a compiled model, as for Keras' own wrappers: `y` comes
-    as one-hot rows for a classifier and as columns for a regressor.
+    as one-hot rows for a classifier and as columns for a regressor. It may do without X and y.
 
     `param_grid` is scikit-learn's, a dict of lists or a list of such dicts; with `mode="search"`
     its lists may be axes (`Float(1e-4, 1, log=True)`) and `trials` points are proposed by
