@@ -206,6 +206,7 @@ def test_every_goal_is_told(tmp_path: Path) -> None:
     ("field", "message"),
     [
         ("sampelr", "sampelr: an Experiment has no such field; did you mean 'sampler'"),
+        ("num_samples", "num_samples: an Experiment has no such field; did you mean 'trials'"),
         ("engine", "engine: its trials are trained by a loop of their caller's; drop it"),
         ("confirm", "confirm: its best trials could be trained again by a loop"),
         ("name", "name: the study's own name is `study`"),

@@ -256,6 +256,21 @@ def test_a_returned_number_or_dict_comes_back_as_metrics(returned: Any, metrics:
     assert reports.epochs == []
 
 
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ({"accuracy": 0.5, "loss": 1.0}, "accuracy, loss; did you mean 'accuracy'? name one"),
+        ({"loss": [1.0, 2.0]}, "loss_0, loss_1; name one"),
+    ],
+)
+def test_a_returned_dict_without_the_metric_is_what_every_trial_would_return(
+    returned: Any, said: str
+) -> None:
+    outcome, _ = run(lambda trial: returned)
+    assert outcome.hopeless
+    assert f"'val_accuracy' is searched and the returned dict has: {said}" in str(outcome.error)
+
+
 def test_what_is_returned_after_a_report_is_ignored() -> None:
     def train(trial: Trial) -> str:
         trial.report(1, {"val_accuracy": 0.5})
@@ -393,7 +408,8 @@ def test_a_function_draws_the_same_numbers_for_the_same_seed() -> None:
     def draws(trial: Trial) -> dict[str, float]:
         import keras
 
-        return {"a": random.random(), "b": np.random.rand(), "c": float(keras.random.uniform(()))}
+        drawn = {"a": random.random(), "b": np.random.rand(), "c": float(keras.random.uniform(()))}
+        return {"val_accuracy": 0.5, **drawn}
 
     first, second, other = (run(draws, seed=seed)[0].returned for seed in (1, 1, 2))
     assert first is not None

@@ -29,6 +29,28 @@ from tuner.search_space.axes import Int
 from tuner.search_space.grid import cost_note, grid_points
 from tuner.search_space.space import SearchSpace
 
+OF_OTHERS = {
+    word: [ours]
+    for ours, words in {
+        "trials": "num_samples n_trials n_iter max_trials",
+        "concurrency": "max_concurrent_trials n_jobs",
+        "sampler": "search_alg tuner",
+        "scheduler": "pruner",
+        "time_limit": "time_budget_s timeout",
+        "space": "config param_space param_distributions param_grid",
+        "epochs": "max_epochs max_t max_resource",
+        "min_epochs": "grace_period min_resource",
+        "eta": "reduction_factor factor",
+        "folds": "cv n_splits",
+        "repeats": "executions_per_trial n_repeats",
+        "seed": "random_state",
+        "cpus_per_trial": "resources_per_trial",
+        "results": "local_dir storage_path directory",
+    }.items()
+    for word in words.split()
+}
+"""What Ray Tune, Optuna, scikit-learn and KerasTuner call what we call otherwise."""
+
 DEFAULT_BECAUSE = (
     "rung_gp, the default: one model of all trials' learning curves proposes points and picks who "
     "goes on, so that short trainings tell which long ones are worth it"
@@ -112,7 +134,7 @@ def check_fields(given: Mapping[str, Any]) -> None:
     known = [field.name for field in fields(Experiment)]
     unknown = sorted(given.keys() - set(known))
     if unknown:
-        close = difflib.get_close_matches(unknown[0], known, n=1)
+        close = OF_OTHERS.get(unknown[0]) or difflib.get_close_matches(unknown[0], known, n=1)
         raise ExperimentError(
             "an Experiment has no such field",
             field=unknown[0],

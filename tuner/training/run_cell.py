@@ -21,7 +21,7 @@ from tuner.training.fit import train_model
 from tuner.training.kept_models import Keeper
 from tuner.training.process import peak_rss_mb, seed_worker
 from tuner.trial.cells import Cell, Decision, Ending, Outcome
-from tuner.trial.checks import checked_metrics
+from tuner.trial.checks import check_searched, checked_metrics
 from tuner.trial.trial import Trial, TrialStopped
 
 if TYPE_CHECKING:
@@ -124,7 +124,11 @@ def _returned_metrics(trial: Trial, metric: str, returned: Any) -> dict[str, flo
         _check_is_last_report(trial, metric, returned)
         return None
     if isinstance(returned, Mapping):
-        return checked_metrics(returned)
+        values = checked_metrics(returned)
+        if returned:
+            unmeasured = [name for name, value in returned.items() if value is None]
+            check_searched(metric, [*values, *unmeasured], more_follow=False)
+        return values
     if _is_number(returned):
         return {metric: float(returned)}
     raise ReportError(

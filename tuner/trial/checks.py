@@ -54,23 +54,25 @@ def checked_epoch(epoch: Any, last: int) -> int:
     return number
 
 
-def check_searched(metric: str, reported: Sequence[str]) -> None:
+def check_searched(metric: str, reported: Sequence[str], *, more_follow: bool = True) -> None:
     """Raises EveryTrialError where a first report lacks the metric that is searched.
 
     Keras may validate every few epochs only (`validation_freq`): a "val_..." may come later where
-    the report has none.
+    the report has none, and where more reports follow.
     """
     names = [str(name) for name in dict.fromkeys(reported)]
     if metric in names:
         return
-    validated = any(name.startswith("val_") for name in names)
+    validated = any(name.startswith("val_") for name in names) or not more_follow
     if metric.startswith("val_") and metric.removeprefix("val_") in names and not validated:
         return
     near = difflib.get_close_matches(metric, names, n=1)
     way_out = f"did you mean {near[0]!r}? " if near else ""
+    where = "first report" if more_follow else "returned dict"
+    or_none = ", or report None while there is no value yet" if more_follow else ""
     raise EveryTrialError(
-        f"metric {metric!r} is searched and the first report has: {', '.join(names)}; {way_out}"
-        "name one of these as the metric, or report None while there is no value yet"
+        f"metric {metric!r} is searched and the {where} has: {', '.join(names)}; {way_out}"
+        f"name one of these as the metric{or_none}"
     )
 
 

@@ -79,6 +79,18 @@ class Trial(Mapping[str, Any]):
             known = ", ".join(self.cell.params) or "none"
             raise KeyError(f"no parameter {name!r} in this trial; it has: {known}") from None
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if hasattr(type(self), name):  # it is there, and raised an AttributeError of its own
+                return object.__getattribute__(self, name)
+            way_out = ""
+            if name.startswith("suggest_"):
+                way_out = "; declare the axis in the space, and read trial[name]"
+            elif "cell" in self.__dict__ and name in self.cell.params:
+                way_out = f"; read trial[{name!r}]"
+            raise AttributeError(f"a trial has no attribute {name!r}{way_out}")
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.cell.params)
 
