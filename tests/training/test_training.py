@@ -271,6 +271,15 @@ def test_a_returned_dict_without_the_metric_is_what_every_trial_would_return(
     assert f"'val_accuracy' is searched and the returned dict has: {said}" in str(outcome.error)
 
 
+@pytest.mark.parametrize("kind", ["a history's dict", "a history"])
+def test_a_returned_history_is_told_how_epochs_are_reported(kind: str) -> None:
+    values = {"loss": [1.0, 0.5], "val_accuracy": [0.5, 0.75]}
+    returned = values if kind == "a history's dict" else SimpleNamespace(history=values)
+    outcome, _ = run(lambda trial: returned)
+    assert outcome.hopeless
+    assert "returned val_accuracy of 2 epochs; give `fit` callbacks=[" in str(outcome.error)
+
+
 def test_what_is_returned_after_a_report_is_ignored() -> None:
     def train(trial: Trial) -> str:
         trial.report(1, {"val_accuracy": 0.5})

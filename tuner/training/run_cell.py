@@ -123,6 +123,12 @@ def _returned_metrics(trial: Trial, metric: str, returned: Any) -> dict[str, flo
     if trial.last_epoch > 0:
         _check_is_last_report(trial, metric, returned)
         return None
+    epochs = getattr(returned, "history", returned)  # Keras' History
+    if isinstance(epochs, Mapping) and np.ndim(epochs.get(metric)) == 1:
+        raise EveryTrialError(
+            f"the training function returned {metric} of {len(epochs[metric])} epochs; give `fit` "
+            "callbacks=[trial.callback()], which reports each, or return the last one"
+        )
     if isinstance(returned, Mapping):
         values = checked_metrics(returned)
         if returned:
