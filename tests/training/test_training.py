@@ -5,6 +5,7 @@ import math
 import random
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np

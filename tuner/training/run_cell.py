@@ -124,7 +124,7 @@ def _returned_metrics(trial: Trial, metric: str, returned: Any) -> dict[str, flo
         _check_is_last_report(trial, metric, returned)
         return None
     epochs = getattr(returned, "history", returned)  # Keras' History
-    if isinstance(epochs, Mapping) and np.ndim(epochs.get(metric)) == 1:
+    if isinstance(epochs, Mapping) and isinstance(epochs.get(metric), list):
         raise EveryTrialError(
             f"the training function returned {metric} of {len(epochs[metric])} epochs; give `fit` "
             "callbacks=[trial.callback()], which reports each, or return the last one"
