@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -220,6 +221,14 @@ def test_a_lane_does_not_depend_on_its_neighbours_bit_for_bit() -> None:
     assert not math.isfinite(wild[1]["loss"])
     for a, b in zip(with_calm.program.weights(0)[0], with_wild.program.weights(0)[0], strict=True):
         assert (a == b).all()
+
+
+def test_training_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    lanes = made(declared("sgd"), trial(0), 2)
+    lanes.put(0, trial(0), TRAIN, VAL)
+    assert set(lanes.epoch()) == {0}
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
 def test_a_lane_that_ends_is_refilled_without_a_new_trace() -> None:

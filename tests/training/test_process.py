@@ -3,16 +3,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tuner.errors import EngineError
-from tuner.training.process import limit_gpu_memory, limit_threads
+from tuner.training.process import clear_worker, limit_gpu_memory, limit_threads
 
 FRESH_WORKER = """
 import json, os
-from tuner.training.process import limit_gpu_memory, limit_threads, warm_up
+from tuner.training.process import clear_worker, limit_gpu_memory, limit_threads, warm_up
 limit_threads(CPUS)
 limit_gpu_memory(0)
 warm_up()
@@ -64,3 +65,22 @@ def test_a_share_of_no_gpu_is_refused() -> None:
         pytest.skip("this machine has a GPU")
     with pytest.raises(EngineError, match=r"gpus_per_trial: 0\.5 of a GPU"):
         limit_gpu_memory(0.5)
+
+
+def test_what_autograph_wrote_for_a_function_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    @tf.function
+    def doubled(x: Any) -> Any:
+        return 2 * x if x > 0 else x
+
+    assert int(doubled(tf.constant(3))) == 6
+    assert list(tmp_path.glob("*.py"))
+    clear_worker()
+    assert list(tmp_path.glob("*.py")) == []
+    assert int(doubled(tf.constant(-3))) == -3
+    assert int(doubled(tf.constant(4))) == 8

@@ -18,6 +18,7 @@ from tuner.lanes.lane import Pool, Rows
 from tuner.lanes.optimizer import RATE, lane_optimizer, numbers_of, set_numbers
 from tuner.lanes.random_internals import teach_random_numbers
 from tuner.lanes.rules import vectorises
+from tuner.training.autograph_files import remove_autograph_files
 
 if TYPE_CHECKING:
     import keras
@@ -149,6 +150,7 @@ class LaneProgram:
         began = time.monotonic()
         if not self.seconds[name]:
             function.get_concrete_function()
+            remove_autograph_files()  # of maps under XLA, which are functions
             self.seconds["compile"] += time.monotonic() - began
             began = time.monotonic()
         values = {metric: tensor.numpy() for metric, tensor in function(*batches).items()}

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 
 from tuner.errors import EngineError
+from tuner.training.autograph_files import remove_autograph_files
 from tuner.training.declared import forget_builds, seed_python
 from tuner.training.globals_internals import CLEARING, forget_custom_gradients
 
@@ -150,6 +151,7 @@ def clear_worker() -> None:
         if "keras" in sys.modules:
             forget_builds()
             forget_custom_gradients()
+            remove_autograph_files()
         gc.collect()
 
 
