@@ -122,6 +122,11 @@ def test_without_kept_weights_the_way_out_is_a_refit(results: Results) -> None:
         results.best_model()
 
 
+def test_where_all_failed_the_first_reason_is_shown(tmp_path: Path) -> None:
+    results = saved(tmp_path / "f", rising, trials=2, metric="other", direction="minimize")
+    assert "2 FAILED, no best trial; trial 0: metric 'other' was never reported" in repr(results)
+
+
 def test_an_empty_study_can_be_shown(tmp_path: Path) -> None:
     results = saved(tmp_path / "n", rising, trials=1, time_limit=0.0)
     assert "no best trial" in repr(results)

@@ -159,7 +159,8 @@ class Results(StudyTables):
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         name, best = self.study.name, self.best
         if best is None:
-            return shown(f"Results({name!r}, {counts or 'no trial yet'}, no best trial)", keep="")
+            found = f"no best trial{_first_failure(self.trials)}"
+            return shown(f"Results({name!r}, {counts or 'no trial yet'}, {found})", keep="")
         metric = self.study.experiment.metric
         by = "" if self.choice is None or self.choice.by == BY_VALUE else f", {self.choice.by}"
         found = f"best {metric} {best.value:.4g} (trial {best.trial}{by})"
@@ -169,6 +170,14 @@ class Results(StudyTables):
         """What a notebook shows: the answer, the five best trials, the search's course."""
         with reading(self.path):
             return html_of(self)
+
+
+def _first_failure(trials: pd.DataFrame) -> str:
+    """Why the first trial that failed did, in a line; empty where none did."""
+    for row in trials[trials["error"].notna()].to_dict("records"):
+        for line in reversed(str(row["error"]).strip().splitlines()):
+            return f"; trial {row['trial']}: {line:.200}"
+    return ""
 
 
 def _best(tables: StudyTables, row: pd.Series) -> Best:
