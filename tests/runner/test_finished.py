@@ -37,6 +37,14 @@ def test_the_last_lines_name_what_comes_next() -> None:
     ]
 
 
+def test_nothing_is_to_be_refit_where_no_trial_came_to_a_value() -> None:
+    said = StringIO()
+    diverged = finished(lambda cell: [Step(1, {"val_accuracy": math.nan})])
+    diverged.show(Console(file=said, width=200))
+    assert "tuner report results/mine" in said.getvalue()
+    assert "refit" not in said.getvalue()
+
+
 @pytest.mark.parametrize("name", ["metric", "epochs", "concurrency", "keep_models", "log"])
 def test_the_help_of_run_shows_defaults_none_among_them(name: str) -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]

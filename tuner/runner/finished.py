@@ -231,6 +231,8 @@ class Finished:
             display.line(f"  its traceback: {why}; {again} runs it again")
         display.line(f"results: {self.place}")
         for what, command in NEXT.items():
+            if command == "refit" and self.best is None:
+                continue
             display.line(f"  {what}: python -m tuner {command} {self.place}")
 
 
