@@ -196,7 +196,7 @@ def test_every_restart_starts_elsewhere() -> None:
 def test_beale_has_its_minimum_at_three_and_a_half() -> None:
     assert beale(3.0, 0.5) == 0.0
     assert beale(0.0, 0.0) == 1.5**2 + 2.25**2 + 2.625**2
-    outcome, _ = run(experiment("beale").objective, {"x": 3.0, "y": 0.0})
+    outcome, _ = run(experiment("beale").objective, {"x": 3.0, "y": 0.0}, metric="f")
     assert outcome.returned == {"f": beale(3.0, 0.0)}
     assert {"x": 3.0, "y": 0.5} in points("beale")
 
