@@ -13,7 +13,7 @@ from tuner.training.process import clear_worker, limit_gpu_memory, limit_threads
 
 FRESH_WORKER = """
 import json, os
-from tuner.training.process import clear_worker, limit_gpu_memory, limit_threads, warm_up
+from tuner.training.process import limit_gpu_memory, limit_threads, warm_up
 limit_threads(CPUS)
 limit_gpu_memory(0)
 warm_up()

@@ -174,9 +174,11 @@ class Results(StudyTables):
 
 def _first_failure(trials: pd.DataFrame) -> str:
     """Why the first trial that failed did, in a line; empty where none did."""
+    from analysis.facts.words import last_line
+
     for row in trials[trials["error"].notna()].to_dict("records"):
-        for line in reversed(str(row["error"]).strip().splitlines()):
-            return f"; trial {row['trial']}: {line:.200}"
+        if line := last_line(row["error"]):
+            return f"; trial {row['trial']}: {line}"
     return ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -25,12 +24,12 @@ from tuner.experiment.settle import (
 )
 from tuner.registry import ENGINES, said
 from tuner.samplers.registry import GRID
-from tuner.search_space.axes import Int
+from tuner.search_space.axes import Int, nearest
 from tuner.search_space.grid import cost_note, grid_points
 from tuner.search_space.space import SearchSpace
 
 OF_OTHERS = {
-    word: [ours]
+    word: ours
     for ours, words in {
         "trials": "num_samples n_trials n_iter max_trials",
         "concurrency": "max_concurrent_trials n_jobs",
@@ -134,11 +133,11 @@ def check_fields(given: Mapping[str, Any]) -> None:
     known = [field.name for field in fields(Experiment)]
     unknown = sorted(given.keys() - set(known))
     if unknown:
-        close = OF_OTHERS.get(unknown[0]) or difflib.get_close_matches(unknown[0], known, n=1)
+        meant = OF_OTHERS.get(unknown[0]) or nearest(unknown[0], known)
         raise ExperimentError(
             "an Experiment has no such field",
             field=unknown[0],
-            way_out=f"did you mean {close[0]!r}?" if close else "drop it",
+            way_out=f"did you mean {meant!r}?" if meant else "drop it",
         )
 
 

@@ -132,8 +132,7 @@ def _returned_metrics(trial: Trial, metric: str, returned: Any) -> dict[str, flo
     if isinstance(returned, Mapping):
         values = checked_metrics(returned)
         if returned:
-            unmeasured = [name for name, value in returned.items() if value is None]
-            check_searched(metric, [*values, *unmeasured], more_follow=False)
+            check_searched(metric, values, returned, more_follow=False)
         return values
     if _is_number(returned):
         return {metric: float(returned)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -54,13 +54,21 @@ def checked_epoch(epoch: Any, last: int) -> int:
     return number
 
 
-def check_searched(metric: str, reported: Sequence[str], *, more_follow: bool = True) -> None:
+def check_searched(
+    metric: str,
+    values: Iterable[str],
+    given: Mapping[Any, Any] | None = None,
+    *,
+    more_follow: bool = True,
+) -> None:
     """Raises EveryTrialError where a first report lacks the metric that is searched.
 
+    It has the `values`, and what is None in the metrics `given`, which was not measured yet.
     Keras may validate every few epochs only (`validation_freq`): a "val_..." may come later where
     the report has none, and where more reports follow.
     """
-    names = [str(name) for name in dict.fromkeys(reported)]
+    unmeasured = (name for name, value in (given or {}).items() if value is None)
+    names = [str(name) for name in dict.fromkeys([*values, *unmeasured])]
     if metric in names:
         return
     validated = any(name.startswith("val_") for name in names) or not more_follow

@@ -167,8 +167,7 @@ class Trial(Mapping[str, Any]):
         epoch = checked_epoch(epoch, self.last_epoch)
         values = checked_metrics(metrics)
         if self.metric is not None and not self.reports:
-            later = [name for name, value in metrics.items() if value is None]
-            check_searched(self.metric, [*values, *later])
+            check_searched(self.metric, values, metrics)
         return self._give(epoch, values, self.seconds)
 
     def end_if_stopped(self) -> None:

@@ -255,7 +255,7 @@ class LaneWorker:
         seconds = time.monotonic() - busy.began
         try:
             if lane.epochs == 1:
-                check_searched(self.shipped.metric, list(metrics))
+                check_searched(self.shipped.metric, metrics)
             self._keep_network(key, metrics, lane)
         except Exception as error:  # noqa: BLE001  # the user's network is built again to be kept
             hopeless = isinstance(error, EveryTrialError)
